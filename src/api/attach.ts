@@ -1,0 +1,76 @@
+// From options to a Nic: an AF_XDP socket on the core's queue of an interface, or the Nic that the program brings, and around
+// it the capture if one is wanted. The only file of the API that knows implementations of a Nic.
+
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { parse } from 'node:path';
+import type { Nic } from '../nic/nic.js';
+import { openXdpNic } from '../nic/open-xdp-nic.js';
+import { PcapNic } from '../nic/pcap-nic.js';
+import type { XdpNic } from '../nic/xdp-nic.js';
+import type { MtcpOptions } from './options.js';
+import { addressesOf, coresOf } from './options.js';
+
+/** A core's way to the network. */
+export interface Attachment {
+  readonly nic: Nic;
+  /** The queue behind it, when the Nic is ours: further queues of the interface share its XDP program. */
+  readonly queue: XdpNic | undefined;
+}
+
+/**
+ * Opens the Nic of a core.
+ * @param first the attachment of a core of the same interface that is open already
+ * @throws NicError with the reason and the remedy, or Node's error of the capture file; nothing stays open
+ */
+export function attach(options: MtcpOptions, cpu: number, first: Attachment | undefined): Attachment {
+  const queue = options.nic === undefined ? openQueue(options, cpu, first) : undefined;
+  const nic = queue ?? options.nic;
+  if (nic === undefined) throw new Error('neither an interface nor a Nic');
+  if (options.pcap === undefined) return { nic, queue };
+  try {
+    return { nic: new FileCapture(nic, capturePath(options, cpu)), queue };
+  } catch (error) {
+    queue?.close();
+    throw error;
+  }
+}
+
+function openQueue(options: MtcpOptions, cpu: number, first: Attachment | undefined): XdpNic {
+  const { iface = '', netns, mode, spinUs } = options;
+  const program = first?.queue?.program;
+  return openXdpNic({
+    iface,
+    queue: cpu,
+    addresses: addressesOf(options).map(({ address }) => address),
+    ...(netns === undefined ? {} : { netns }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(spinUs === undefined ? {} : { spinUs }),
+    ...(program === undefined ? {} : { program }),
+  });
+}
+
+function capturePath(options: MtcpOptions, cpu: number): string {
+  const path = options.pcap ?? '';
+  if (coresOf(options) === 1) return path;
+  const { dir, name, ext } = parse(path);
+  return `${dir === '' ? '' : `${dir}/`}${name}.${cpu}${ext}`;
+}
+
+/** A capture into a file that is closed with the Nic. */
+class FileCapture extends PcapNic {
+  readonly #fd: number;
+  #open = true;
+
+  constructor(inner: Nic, path: string) {
+    const fd = openSync(path, 'w');
+    super(inner, () => Math.floor((performance.timeOrigin + performance.now()) * 1000));
+    this.#fd = fd;
+    this.start((bytes, length) => void writeSync(fd, bytes, 0, length));
+  }
+
+  override close(): void {
+    super.close();
+    if (this.#open) closeSync(this.#fd);
+    this.#open = false;
+  }
+}

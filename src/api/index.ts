@@ -1,0 +1,14 @@
+// The whole C-like interface: calls, constants, addresses, errors.
+
+export * from '../stack/errors.js';
+export * from './constants.js';
+export type { Context, ContextOptions } from './context.js';
+export { makeContext } from './context.js';
+export type { EpollEventArgument } from './epoll.js';
+export { EpollData, EpollEvent } from './epoll.js';
+export { errno, errnoName, setErrno, strerror } from './errno.js';
+export { runOnEventLoop } from './loop.js';
+export * from './mtcp.js';
+export type { ChecksumPolicy, XdpMode } from './options.js';
+export type { SockAddrArgument, SockAddrLike, SockLen } from './sockaddr.js';
+export { SockAddr, sockaddr_in, sockaddr_in_bytes } from './sockaddr.js';

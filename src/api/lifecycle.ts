@@ -1,0 +1,147 @@
+// The beginning and the end: mtcp_init, mtcp_create_context, mtcp_destroy_context, mtcp_destroy. One configuration per thread,
+// one context per queue. The only file of the API that knows how a Nic comes into being.
+
+import { randomFillSync } from 'node:crypto';
+import { constants } from 'node:os';
+import { EBUSY, EINVAL, EPERM } from '../stack/errors.js';
+import type { StackOptions } from '../stack/stack.js';
+import { parseMac } from '../stack/wire/address.js';
+import { type Attachment, attach } from './attach.js';
+import { type Context, makeContext } from './context.js';
+import { fail, failBecause } from './errno.js';
+import type { Mctx, MctxArgument } from './guard.js';
+import { isUsable } from './guard.js';
+import type { MtcpOptions } from './options.js';
+import { addressesOf, checkOptions, coresOf } from './options.js';
+
+let configuration: MtcpOptions | undefined;
+const contexts = new Map<number, { context: Context; attachment: Attachment }>();
+
+/**
+ * Sets the configuration of this thread; the first call of all. Nothing is attached until a context is created.
+ * @param config the options; a path to a file in mTCP's format is not taken yet
+ * @returns 0, or -1 with errno EINVAL (an unknown option or a bad value: `mtcp_last_error` names it), EBUSY (already called,
+ *   and `mtcp_destroy` not).
+ * Source: mtcp_init(3), which exits where this returns.
+ */
+export function mtcp_init(config: MtcpOptions | string): 0 | -1 {
+  if (configuration !== undefined) {
+    return failBecause(EBUSY, 'mtcp_init has been called already; call mtcp_destroy first');
+  }
+  if (typeof config === 'string') {
+    return failBecause(
+      EINVAL,
+      'mtcp_init takes an object of options; files in the format of mtcp.conf are not read yet',
+    );
+  }
+  const checked = checkOptions(config);
+  if (typeof checked === 'string') return failBecause(EINVAL, checked);
+  configuration = checked;
+  return 0;
+}
+
+/**
+ * Creates the context of a core: opens its queue of the interface, and starts a stack on it.
+ * @param cpu number of the core, from 0, which is also the number of its queue
+ * @returns the context, or null with errno
+ *   EPERM (mtcp_init has not been called, or privileges are missing), EINVAL (`cpu` out of range), EBUSY (that core has a
+ *   context already, or the queue is taken by another program), ENODEV (no such interface), or what the kernel said;
+ *   `mtcp_last_error` tells the reason and the remedy.
+ * Source: mtcp_create_context(3).
+ */
+export function mtcp_create_context(cpu: number): Mctx | null {
+  const options = configuration;
+  if (options === undefined) return refuse(EPERM, 'call mtcp_init first');
+  const cores = coresOf(options);
+  if (!Number.isInteger(cpu) || cpu < 0 || cpu >= cores) {
+    return refuse(EINVAL, `there are ${cores} cores, numbered from 0; ${String(cpu)} is none of them`);
+  }
+  if (contexts.has(cpu)) return refuse(EBUSY, `core ${cpu} has a context already`);
+  let attachment: Attachment | undefined;
+  try {
+    attachment = attach(options, cpu, contexts.values().next().value?.attachment);
+    const { nic } = attachment;
+    const { maxConcurrency } = options;
+    const limits = maxConcurrency === undefined ? {} : { maxConcurrency };
+    const context = makeContext(nic, stackOptions(options), monotonicClock(), systemRandom(), cpu, limits);
+    contexts.set(cpu, { context, attachment });
+    return context;
+  } catch (error) {
+    if (attachment?.queue !== undefined) attachment.nic.close();
+    return refuse(errnoOf(error), error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** The number behind what setting up or closing a Nic threw: by its `code`, as Node's and the Nic's errors have it. */
+function errnoOf(error: unknown): number {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? ((constants.errno as Record<string, number>)[code] ?? EINVAL) : EINVAL;
+}
+
+function refuse(number: number, sentence: string): null {
+  failBecause(number, sentence);
+  return null;
+}
+
+function stackOptions(options: MtcpOptions): StackOptions {
+  const neighbours = Object.entries(options.neighbours ?? {});
+  return {
+    addresses: addressesOf(options),
+    ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
+    ...(options.mac === undefined ? {} : { mac: parseMac(options.mac)! }),
+    ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
+    ...(options.peerChecksum === undefined ? {} : { rxChecksum: options.peerChecksum }),
+    ...(options.sysctl === undefined ? {} : { sysctl: { ...options.sysctl } }),
+    ...(neighbours.length === 0
+      ? {}
+      : { neighbours: neighbours.map(([address, mac]) => ({ address, mac })) }),
+  };
+}
+
+/** A clock of whole microseconds from now. */
+export function monotonicClock(): () => number {
+  const origin = performance.now();
+  return () => Math.floor((performance.now() - origin) * 1000);
+}
+
+/** Uniform int32 values from the system's source, drawn 1,024 at a time. */
+export function systemRandom(): () => number {
+  const pool = new Int32Array(1024);
+  let at = pool.length;
+  return () => {
+    if (at === pool.length) {
+      randomFillSync(pool);
+      at = 0;
+    }
+    return pool[at++];
+  };
+}
+
+/**
+ * Ends a context: sends what was written, resets the connections that are still open, detaches from the queue.
+ * @returns 0, or -1 with errno EINVAL (no context), EPERM (destroyed already).
+ * Source: mtcp_destroy_context(3).
+ */
+export function mtcp_destroy_context(mctx: MctxArgument): 0 | -1 {
+  if (!isUsable(mctx)) return -1;
+  if (contexts.get(mctx.cpu)?.context === mctx) contexts.delete(mctx.cpu);
+  try {
+    mctx.destroy();
+    return 0;
+  } catch (error) {
+    return fail(errnoOf(error));
+  }
+}
+
+/**
+ * Ends all contexts of this thread and forgets the configuration; the last call of all.
+ * @returns 0
+ * Source: mtcp_destroy(3).
+ */
+export function mtcp_destroy(): 0 {
+  // The first one last: it holds the XDP program that the others share.
+  for (const { context } of [...contexts.values()].reverse()) mtcp_destroy_context(context);
+  contexts.clear();
+  configuration = undefined;
+  return 0;
+}

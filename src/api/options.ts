@@ -1,0 +1,148 @@
+// The options of mtcp_init: which there are, what they may be, and an error that names the key for everything else. Nothing
+// needs to be written that the interface can tell; what is given overrides it.
+
+import type { Nic } from '../nic/nic.js';
+import { StackConfig } from '../stack/config.js';
+import { parseMac, parseV4 } from '../stack/wire/address.js';
+
+/** How an AF_XDP socket is to sit on the interface; `auto` tries them in the order zero-copy, native, skb. */
+export type XdpMode = 'auto' | 'zerocopy' | 'native' | 'skb';
+
+/** What to do with the checksums of received segments: see the Nic's `rxPartialChecksum`. */
+export type ChecksumPolicy = 'auto' | 'trust' | 'verify';
+
+/** Options of `mtcp_init`. Either `iface` or `nic` is needed; with `iface` also an address of the stack's own. */
+export interface MtcpOptions {
+  /** The interface to attach to. */
+  iface?: string;
+  /** A Nic of your own instead of an interface; one context only. */
+  nic?: Nic;
+  /** Name of the network namespace in which the interface is. */
+  netns?: string;
+  /** The stack's own address as CIDR, such as `10.0.0.1/24`. */
+  address?: string;
+  /** Several of them. */
+  addresses?: readonly string[];
+  /** Address of the default gateway. Default: none, everything outside the prefix is unreachable. */
+  gateway?: string;
+  /** MAC address to use. Default: the interface's. */
+  mac?: string;
+  /** Largest IP packet to send. Default: the interface's. */
+  mtu?: number;
+  /** Contexts that can be created, one per queue. Default 1. */
+  cores?: number;
+  /** The same, under the name that a NIC gives it. */
+  queues?: number;
+  /** How to attach. Default `auto`. */
+  mode?: XdpMode;
+  /** Default `auto`. */
+  peerChecksum?: ChecksumPolicy;
+  /** Write all packets to this pcapng file; with several cores, `.CPU` is put before its extension. */
+  pcap?: string;
+  /** Stack options by sysctl name. */
+  sysctl?: Readonly<Record<string, number | string>>;
+  /** Static neighbours: IP address to MAC address. */
+  neighbours?: Readonly<Record<string, string>>;
+  /** Most sockets per context. Default 100,000. */
+  maxConcurrency?: number;
+  /** How long to spin for frames after the last event before sleeping, in µs. Default 50. */
+  spinUs?: number;
+}
+
+type Check = (value: unknown) => boolean;
+
+const isText: Check = (value) => typeof value === 'string' && value !== '';
+const isInteger =
+  (min: number, max: number): Check =>
+  (value) =>
+    Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
+const isOneOf =
+  (...words: string[]): Check =>
+  (value) =>
+    words.includes(value as string);
+const isAddress: Check = (value) => typeof value === 'string' && parseV4(value) !== undefined;
+const isMac: Check = (value) => typeof value === 'string' && parseMac(value) !== undefined;
+const isCidr: Check = (value) => typeof value === 'string' && parseCidr(value) !== undefined;
+const isRecord: Check = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+const CHECKS: Readonly<Record<keyof MtcpOptions, readonly [check: Check, what: string]>> = {
+  iface: [isText, 'the name of an interface'],
+  nic: [(value) => isRecord(value) && 'receive' in (value as object), 'a Nic'],
+  netns: [isText, 'the name of a network namespace'],
+  address: [isCidr, 'an IPv4 address with its prefix length, such as 10.0.0.1/24'],
+  addresses: [
+    (value) => Array.isArray(value) && value.length > 0 && value.every(isCidr),
+    'a list of IPv4 addresses with prefix lengths, such as 10.0.0.1/24',
+  ],
+  gateway: [isAddress, 'an IPv4 address'],
+  mac: [isMac, 'a MAC address, such as 02:00:00:00:00:01'],
+  mtu: [isInteger(68, 65_535), 'an integer from 68 to 65535'],
+  cores: [isInteger(1, 1024), 'an integer from 1 to 1024'],
+  queues: [isInteger(1, 1024), 'an integer from 1 to 1024'],
+  mode: [isOneOf('auto', 'zerocopy', 'native', 'skb'), 'auto, zerocopy, native or skb'],
+  peerChecksum: [isOneOf('auto', 'trust', 'verify'), 'auto, trust or verify'],
+  pcap: [isText, 'the path of a file'],
+  sysctl: [isRecord, 'an object of sysctl names and values'],
+  neighbours: [
+    (value) =>
+      isRecord(value) && Object.entries(value as object).every(([ip, mac]) => isAddress(ip) && isMac(mac)),
+    'an object of IPv4 addresses and MAC addresses',
+  ],
+  maxConcurrency: [isInteger(1, 1 << 24), 'an integer from 1 to 16777216'],
+  spinUs: [isInteger(0, 1_000_000), 'an integer from 0 to 1000000'],
+};
+
+/**
+ * Checks options from outside.
+ * @returns the options, or a sentence that names the key at fault
+ */
+export function checkOptions(options: unknown): MtcpOptions | string {
+  if (!isRecord(options)) return 'mtcp_init takes an object of options';
+  for (const [key, value] of Object.entries(options as object)) {
+    if (!Object.hasOwn(CHECKS, key))
+      return `unknown option '${key}'; there are: ${Object.keys(CHECKS).join(', ')}`;
+    const [check, what] = CHECKS[key as keyof MtcpOptions];
+    if (value !== undefined && !check(value)) return `option '${key}' must be ${what}, not ${show(value)}`;
+  }
+  const given = options as MtcpOptions;
+  if ((given.iface === undefined) === (given.nic === undefined))
+    return "one of the options 'iface' and 'nic' is needed";
+  if (given.address === undefined && given.addresses === undefined) {
+    return "option 'address' is needed: the stack has an address of its own, such as 10.0.0.1/24";
+  }
+  if (given.cores !== undefined && given.queues !== undefined && given.cores !== given.queues) {
+    return "options 'cores' and 'queues' mean the same and differ";
+  }
+  if (given.nic !== undefined && coresOf(given) !== 1)
+    return "option 'cores' must be 1 with a Nic of your own";
+  try {
+    new StackConfig(given.sysctl ?? {});
+  } catch (error) {
+    return `option 'sysctl': ${error instanceof Error ? error.message : String(error)}`;
+  }
+  return given;
+}
+
+/** How many contexts there can be. */
+export function coresOf(options: MtcpOptions): number {
+  return options.cores ?? options.queues ?? 1;
+}
+
+/** Parses `10.0.0.1/24`; undefined when it is none. */
+export function parseCidr(text: string): { address: string; prefix: number } | undefined {
+  const match = /^([0-9.]+)\/(\d{1,2})$/.exec(text);
+  if (match === null || parseV4(match[1]) === undefined || Number(match[2]) > 32) return undefined;
+  return { address: match[1], prefix: Number(match[2]) };
+}
+
+/** All own addresses. */
+export function addressesOf(
+  options: Pick<MtcpOptions, 'address' | 'addresses'>,
+): { address: string; prefix: number }[] {
+  const texts = [...(options.address === undefined ? [] : [options.address]), ...(options.addresses ?? [])];
+  return texts.map((text) => parseCidr(text)!);
+}
+
+function show(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : typeof value === 'object' ? 'an object' : String(value);
+}

@@ -1,0 +1,132 @@
+// The socket table of one context: small integers, lowest free first, to descriptors that are reused, so that a connection
+// costs no garbage here. Only src/api uses it.
+
+import type { Listener } from '../stack/tcp/listener.js';
+import type { Tcb } from '../stack/tcp/tcb.js';
+import { Endpoint } from '../stack/wire/address.js';
+import { MTCP_SOCK_UNUSED } from './constants.js';
+import type { EpollSet, Interest } from './epoll.js';
+
+/** Not connected, and no attempt under way. */
+export const UNCONNECTED = 0;
+/** `mtcp_connect` has been called and its outcome has not been told to the application yet. */
+export const CONNECTING = 1;
+/** Connected, now or once. */
+export const CONNECTED = 2;
+
+/** One descriptor: a stream, a listener or an epoll set. */
+export class Socket {
+  readonly id: number;
+  /** MTCP_SOCK_UNUSED, _STREAM, _LISTENER or _EPOLL. */
+  kind = MTCP_SOCK_UNUSED;
+  nonblocking = false;
+  /** UNCONNECTED, CONNECTING or CONNECTED; of streams. */
+  phase = UNCONNECTED;
+  /** True after `mtcp_bind`; `local` is what it was given. */
+  bound = false;
+  readonly local = new Endpoint();
+  /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
+  readShut = false;
+  tcb: Tcb | undefined = undefined;
+  listener: Listener | undefined = undefined;
+  epoll: EpollSet | undefined = undefined;
+  /** The first entry of this socket in an epoll set. */
+  firstInterest: Interest | undefined = undefined;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+}
+
+/** Descriptors by id. */
+export class SocketTable {
+  /** How many descriptors there can be. */
+  readonly limit: number;
+  /** How many there are. */
+  used = 0;
+  private readonly entries: Socket[] = [];
+  /** One bit per id, set when it is in use. */
+  private readonly taken: Int32Array;
+  /** How many sockets are bound to a port. */
+  private readonly boundTo = new Map<number, number>();
+  /** No id below 32 times this is free. */
+  private firstWord = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+    this.taken = new Int32Array((limit + 31) >>> 5);
+  }
+
+  /** Finds the descriptor of an id, of whatever type the caller was given; undefined when there is none. */
+  get(id: unknown): Socket | undefined {
+    if (typeof id !== 'number' || !(id >= 0 && id < this.entries.length)) return undefined;
+    const socket = this.entries[id];
+    return socket === undefined || socket.kind === MTCP_SOCK_UNUSED ? undefined : socket;
+  }
+
+  /** Takes the lowest free id. Returns undefined when all are in use. */
+  take(kind: number): Socket | undefined {
+    if (this.used >= this.limit) return undefined;
+    let word = this.firstWord;
+    while (this.taken[word] === -1) word++;
+    this.firstWord = word;
+    const free = ~this.taken[word];
+    const bit = 31 - Math.clz32(free & -free);
+    this.taken[word] |= 1 << bit;
+    const id = (word << 5) | bit;
+    if (id === this.entries.length) this.entries.push(new Socket(id));
+    const socket = this.entries[id];
+    socket.kind = kind;
+    this.used++;
+    return socket;
+  }
+
+  /** Gives an id back. The caller has let go of everything that the descriptor held. */
+  release(socket: Socket): void {
+    socket.kind = MTCP_SOCK_UNUSED;
+    socket.nonblocking = false;
+    socket.phase = UNCONNECTED;
+    this.unbind(socket);
+    socket.readShut = false;
+    socket.tcb = undefined;
+    socket.listener = undefined;
+    socket.epoll = undefined;
+    const word = socket.id >>> 5;
+    this.taken[word] &= ~(1 << (socket.id & 31));
+    if (word < this.firstWord) this.firstWord = word;
+    this.used--;
+  }
+
+  /** Records the address that a socket is bound to. */
+  bind(socket: Socket, local: Endpoint): void {
+    this.unbind(socket);
+    socket.local.copyEndpoint(local);
+    socket.bound = true;
+    this.boundTo.set(local.port, (this.boundTo.get(local.port) ?? 0) + 1);
+  }
+
+  private unbind(socket: Socket): void {
+    if (!socket.bound) return;
+    const left = (this.boundTo.get(socket.local.port) ?? 1) - 1;
+    if (left > 0) this.boundTo.set(socket.local.port, left);
+    else this.boundTo.delete(socket.local.port);
+    socket.bound = false;
+    socket.local.setV4(0).port = 0;
+  }
+
+  /** Finds a bound stream or listener whose address and port clash with `local`, other than `except`. */
+  findBound(local: Endpoint, except: Socket): Socket | undefined {
+    if (!this.boundTo.has(local.port)) return undefined;
+    for (const socket of this.entries) {
+      if (socket.bound && socket !== except && socket.local.port === local.port) {
+        if (local.isUnspecified || socket.local.isUnspecified || socket.local.equals(local)) return socket;
+      }
+    }
+    return undefined;
+  }
+
+  /** Calls `visit` for each descriptor in use. */
+  forEach(visit: (socket: Socket) => void): void {
+    for (const socket of this.entries) if (socket.kind !== MTCP_SOCK_UNUSED) visit(socket);
+  }
+}

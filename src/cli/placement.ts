@@ -1,0 +1,173 @@
+// The common options that place a stack on an interface, and the opening and closing of such a stack. Every command that
+// runs a stack in this process goes through here.
+
+import {
+  mtcp_create_context,
+  mtcp_destroy,
+  mtcp_init,
+  mtcp_last_error,
+} from '../api/index.js';
+import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
+import {
+  isLabName,
+  LAB_PEER_ADDRESS,
+  LAB_PREFIX,
+  LAB_STACK_ADDRESS,
+  LAB_STACK_INTERFACE,
+  labExists,
+  labStatus,
+  stackNamespace,
+} from '../nic/os/lab.js';
+import { parseV4 } from '../stack/wire/address.js';
+import { CliError, usageError } from './failure.js';
+import { DEFAULT_LAB, translate } from './lab.js';
+import type { Logger } from './log.js';
+import type { Args, OptionSpec } from './options.js';
+
+const MODES: readonly XdpMode[] = ['auto', 'zerocopy', 'native', 'skb'];
+const POLICIES: readonly ChecksumPolicy[] = ['auto', 'trust', 'verify'];
+
+/** The options of every command that runs a stack. */
+export const STACK_OPTIONS: readonly OptionSpec[] = [
+  { name: 'iface', value: 'NAME', help: 'the interface to attach to' },
+  { name: 'netns', value: 'NAME', help: 'the network namespace in which it is' },
+  { name: 'address', value: 'CIDR', help: "the stack's own address, such as 10.0.0.5/24" },
+  { name: 'gateway', value: 'IP', help: 'where to send what is not for that network' },
+  {
+    name: 'lab',
+    value: 'PREFIX',
+    optional: (word) => isLabName(word) && labExists(word),
+    help: `short for interface, namespace and address of a running lab (${DEFAULT_LAB})`,
+  },
+  { name: 'xdp-mode', value: 'MODE', help: 'auto (default), zerocopy, native or skb' },
+  { name: 'mtu', value: 'N', help: "largest IP packet in bytes (the interface's)" },
+  { name: 'peer-checksum', value: 'POLICY', help: 'checksums of what arrives: auto (default), trust or verify' },
+  { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
+  { name: 'cores', value: 'N', help: 'cores to use; 1 for now' },
+  { name: 'shared', help: "use the kernel's address (comes later)" },
+  { name: 'config', value: 'FILE', help: 'read an mtcp.conf (comes later)' },
+];
+
+/** Where a stack is to be. */
+export interface Placement {
+  readonly iface: string;
+  readonly netns: string | undefined;
+  /** CIDR. */
+  readonly address: string;
+  readonly options: MtcpOptions;
+}
+
+/** Reads the common options. Throws CliError that names the option at fault. */
+export function readPlacement(args: Args): Placement {
+  if (args.has('shared')) throw usageError('--shared comes later: give the stack an address of its own with --address');
+  if (args.has('config')) throw usageError('--config comes later: use the options of the command line instead');
+  const cores = args.integer('cores', 1, 1024) ?? 1;
+  if (cores !== 1) throw usageError(`--cores ${cores} comes later: one core is all there is for now`);
+  const mode = args.choice('xdp-mode', MODES);
+  const peerChecksum = args.choice('peer-checksum', POLICIES);
+  const mtu = args.integer('mtu', 68, 65_535);
+  const gateway = args.text('gateway');
+  if (gateway !== undefined && parseV4(gateway) === undefined) {
+    throw usageError(`--gateway is an IPv4 address, not "${gateway}"`);
+  }
+  const place = args.has('lab') ? labPlace(args) : freePlace(args);
+  const pcap = args.text('pcap');
+  return {
+    iface: place.iface,
+    netns: place.netns,
+    address: place.address,
+    options: {
+      iface: place.iface,
+      address: place.address,
+      ...(place.netns === undefined ? {} : { netns: place.netns }),
+      ...optional('gateway', gateway ?? place.gateway),
+      ...optional('mode', mode),
+      ...optional('peerChecksum', peerChecksum),
+      ...optional('mtu', mtu),
+      ...optional('pcap', pcap),
+    },
+  };
+}
+
+interface Place {
+  iface: string;
+  netns: string | undefined;
+  address: string;
+  gateway: string | undefined;
+}
+
+function freePlace(args: Args): Place {
+  const iface = args.text('iface');
+  const address = readAddress(args);
+  if (iface === undefined) {
+    throw usageError('--iface is missing: name an interface, or use --lab after mtcp lab up');
+  }
+  if (address === undefined) {
+    throw usageError('--address is missing: the stack needs an address of its own, such as 10.0.0.5/24');
+  }
+  return { iface, netns: args.text('netns'), address, gateway: undefined };
+}
+
+function labPlace(args: Args): Place {
+  const name = args.text('lab') || DEFAULT_LAB;
+  for (const option of ['iface', 'netns']) {
+    if (args.has(option)) throw usageError(`--${option} and --lab say the same: give one of them`);
+  }
+  const { state } = translate(() => labStatus(name));
+  if (state !== 'up') {
+    const option = name === DEFAULT_LAB ? '' : ` --name ${name}`;
+    const first = state === 'incomplete' ? `mtcp lab down${option} && ` : '';
+    throw new CliError(`the lab "${name}" is ${state}: make it with ${first}mtcp lab up${option}`);
+  }
+  return {
+    iface: LAB_STACK_INTERFACE,
+    netns: stackNamespace(name),
+    address: readAddress(args) ?? `${LAB_STACK_ADDRESS}/${LAB_PREFIX}`,
+    gateway: LAB_PEER_ADDRESS,
+  };
+}
+
+function readAddress(args: Args): string | undefined {
+  const text = args.text('address');
+  if (text === undefined) return undefined;
+  const match = /^(.*)\/(\d{1,2})$/.exec(text);
+  if (match === null || parseV4(match[1]) === undefined || Number(match[2]) > 32) {
+    throw usageError(`--address is an IPv4 address with its prefix length, such as 10.0.0.5/24, not "${text}"`);
+  }
+  return text;
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return (value === undefined ? {} : { [key]: value }) as { [P in K]?: V };
+}
+
+/** A stack that runs in this process. */
+export interface OpenStack {
+  readonly mctx: Mctx;
+  /** What the socket got: `xdp-zerocopy`, `xdp-native` or `xdp-skb`. */
+  readonly mode: string;
+  /** Detaches. Idempotent. */
+  close(): void;
+}
+
+/** Attaches a stack. Throws CliError with the reason and the remedy; nothing is attached then. */
+export function openStack(placement: Placement, log: Logger): OpenStack {
+  if (mtcp_init(placement.options) < 0) throw new CliError(mtcp_last_error());
+  const mctx = mtcp_create_context(0);
+  if (mctx === null) {
+    const sentence = mtcp_last_error();
+    mtcp_destroy();
+    throw new CliError(sentence);
+  }
+  const { mode } = mctx.nic.capabilities;
+  const { iface, netns, address } = placement;
+  log.info({ iface, netns, address, mode }, 'attached');
+  return {
+    mctx,
+    mode,
+    close() {
+      mtcp_destroy();
+      log.info({ iface }, 'detached');
+    },
+  };
+}

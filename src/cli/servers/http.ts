@@ -1,0 +1,296 @@
+// An HTTP/1.0 and 1.1 server (RFC 9110, RFC 9112) of files: GET and HEAD, kept connections, pipelining, bodies of any size
+// read piece by piece. One answer at a time per connection; while it does not fit into the send buffer, nothing is read.
+
+import {
+  errno,
+  MTCP_EPOLLIN,
+  MTCP_EPOLLOUT,
+  mtcp_read,
+  mtcp_shutdown,
+  mtcp_write,
+  SHUT_WR,
+} from '../../api/index.js';
+import type { Mctx } from '../../api/index.js';
+import { EAGAIN } from '../../stack/errors.js';
+import { statusContent } from './http-content.js';
+import type { Body, Content, Site } from './http-content.js';
+import { findHeadEnd, MAX_HEAD, parseRequest } from './http-request.js';
+import type { Request } from './http-request.js';
+import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
+import type { Service, Session, Totals } from './session.js';
+
+const REASONS: Readonly<Record<number, string>> = {
+  200: 'OK',
+  301: 'Moved Permanently',
+  400: 'Bad Request',
+  404: 'Not Found',
+  405: 'Method Not Allowed',
+  413: 'Content Too Large',
+  414: 'URI Too Long',
+  431: 'Request Header Fields Too Large',
+  501: 'Not Implemented',
+  505: 'HTTP Version Not Supported',
+};
+
+/** Methods of RFC 9110 and RFC 5789 that files do not have; any other is not implemented. */
+const REFUSED_METHODS = ['POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
+
+/** A request body that nobody wants is read and thrown away up to this length, in bytes. */
+const MAX_SKIP = 1 << 20;
+/** Room that a head of an answer needs at most: a redirect repeats its target. */
+const HEAD_ROOM = 3 * MAX_HEAD;
+/** Sweeps (seconds) that a peer has to take an answer and go away before the connection is reset. */
+const LINGER_SWEEPS = 5;
+
+/** What `receive` says when there is something new to look at; no verdict. */
+const GOT_SOME = -1;
+
+/** Makes http sessions on a site; they share the buffers. */
+export class HttpService implements Service {
+  readonly site: Site;
+  readonly input: Buffer = Buffer.alloc(CHUNK);
+  readonly output: Buffer = Buffer.alloc(HEAD_ROOM + CHUNK);
+  private date = '';
+  private dateMs = Number.NEGATIVE_INFINITY;
+  private readonly now: () => number;
+
+  /** @param now the time for the Date field, in ms since 1970 */
+  constructor(site: Site, now: () => number = Date.now) {
+    this.site = site;
+    this.now = now;
+  }
+
+  open(mctx: Mctx, sockid: number, totals: Totals): Session {
+    return new HttpSession(this, mctx, sockid, totals);
+  }
+
+  /** The Date field's value (RFC 9110 6.6.1), made once a second. */
+  currentDate(): string {
+    const ms = this.now();
+    if (ms - this.dateMs >= 1000) {
+      this.dateMs = ms - (ms % 1000);
+      this.date = new Date(ms).toUTCString();
+    }
+    return this.date;
+  }
+}
+
+class HttpSession implements Session {
+  want: number = MTCP_EPOLLIN;
+  private readonly service: HttpService;
+  private readonly mctx: Mctx;
+  private readonly sockid: number;
+  private readonly totals: Totals;
+  /** Bytes received and not used yet are `input[start, end)`. During an event it may be the service's buffer. */
+  private input: Buffer;
+  private start = 0;
+  private end = 0;
+  /** Bytes of a request's body still to be thrown away. */
+  private skip = 0;
+  /** The body being sent, and how many of its bytes are still to be read. */
+  private body: Body | undefined = undefined;
+  private bodyLeft = 0;
+  /** Bytes made and not accepted by the stack yet. */
+  private rest: Buffer | undefined = undefined;
+  /** No request is read any more; the connection ends after what is being sent. */
+  private last = false;
+  /** The peer may be sending still: take and drop that, so that a reset does not overtake the answer. */
+  private unread = false;
+  /** Sweeps since the answer was sent and the peer is waited for, 0 before that. */
+  private lingering = 0;
+  /** The peer has closed its side. */
+  private ended = false;
+
+  constructor(service: HttpService, mctx: Mctx, sockid: number, totals: Totals) {
+    this.service = service;
+    this.mctx = mctx;
+    this.sockid = sockid;
+    this.totals = totals;
+    this.input = service.input;
+  }
+
+  onEvents(): number {
+    if (this.lingering > 0) return this.drop();
+    for (let turn = 0; turn < TURNS; turn++) {
+      if (this.rest === undefined) {
+        const length = this.fill();
+        if (length < 0) return ABORT;
+        if (length === 0) {
+          if (this.last || this.ended) return this.finish();
+          const verdict = this.receive();
+          if (verdict !== GOT_SOME) return verdict;
+          continue;
+        }
+        this.rest = this.service.output.subarray(0, length);
+      }
+      const sent = mtcp_write(this.mctx, this.sockid, this.rest, this.rest.length);
+      if (sent < 0 && errno !== EAGAIN) return ABORT;
+      if (sent > 0) this.totals.bytesOut += sent;
+      if (sent !== this.rest.length) return this.waitForRoom(Math.max(sent, 0));
+      this.rest = undefined;
+    }
+    // Busy still: OUT, which is ready, brings it back after the others.
+    this.keepInput();
+    this.want = MTCP_EPOLLIN | MTCP_EPOLLOUT;
+    return KEEP;
+  }
+
+  sweep(): number {
+    if (this.lingering === 0) return KEEP;
+    return ++this.lingering > LINGER_SWEEPS ? ABORT : KEEP;
+  }
+
+  release(): void {
+    this.body?.close();
+    this.body = undefined;
+  }
+
+  /** Keeps what was not sent; the shared buffers are for others until this connection can send again. */
+  private waitForRoom(sent: number): number {
+    const rest = this.rest!;
+    const shared = rest.buffer === this.service.output.buffer;
+    this.rest = shared ? Buffer.from(rest.subarray(sent)) : rest.subarray(sent);
+    this.keepInput();
+    this.want = MTCP_EPOLLOUT;
+    return KEEP;
+  }
+
+  private keepInput(): void {
+    if (this.input !== this.service.input || this.start === this.end) return;
+    this.input = Buffer.from(this.input.subarray(this.start, this.end));
+    this.end -= this.start;
+    this.start = 0;
+  }
+
+  /** Reads what there is behind what is left of the input. */
+  private receive(): number {
+    this.keepInput();
+    const fresh = this.service.input;
+    const received = mtcp_read(this.mctx, this.sockid, fresh, CHUNK);
+    if (received < 0) {
+      this.want = MTCP_EPOLLIN;
+      // A client that resets between two requests just has had enough.
+      return errno === EAGAIN ? KEEP : this.start === this.end ? CLOSE : ABORT;
+    }
+    if (received === 0) {
+      this.ended = true;
+      return GOT_SOME;
+    }
+    this.totals.bytesIn += received;
+    const left = this.end - this.start;
+    if (left === 0) {
+      this.input = fresh;
+    } else {
+      this.input = Buffer.concat([this.input.subarray(this.start, this.end), fresh.subarray(0, received)]);
+    }
+    this.start = 0;
+    this.end = left + received;
+    return GOT_SOME;
+  }
+
+  /**
+   * Makes as much output as there is input for, at most about CHUNK bytes: the rest of an answer, then answers to further
+   * requests that are there already. Returns its length, or -1 when a body has turned out shorter than promised.
+   */
+  private fill(): number {
+    const { output } = this.service;
+    let length = 0;
+    while (length < CHUNK) {
+      if (this.body !== undefined) {
+        const part = this.body.read(output, length, Math.min(this.bodyLeft, output.length - length));
+        length += part;
+        this.bodyLeft -= part;
+        if (part === 0 && this.bodyLeft > 0) return -1;
+        if (this.bodyLeft === 0) this.release();
+      } else {
+        const head = this.last ? undefined : this.nextAnswer();
+        if (head === undefined) break;
+        length += output.write(head, length, 'latin1');
+        this.totals.requests++;
+      }
+    }
+    return length;
+  }
+
+  /** Takes the next request from the input and gives the head of its answer; undefined when there is none yet. */
+  private nextAnswer(): string | undefined {
+    const skipped = Math.min(this.skip, this.end - this.start);
+    this.skip -= skipped;
+    this.start += skipped;
+    // RFC 9112 2.2: an empty line before a request is not one.
+    while (this.start < this.end && (this.input[this.start] === 13 || this.input[this.start] === 10)) this.start++;
+    if (this.start === this.end) return undefined;
+    const headEnd = findHeadEnd(this.input, this.start, this.end);
+    if ((headEnd < 0 ? this.end : headEnd) - this.start > MAX_HEAD) return this.refuse(431);
+    if (headEnd < 0) return undefined;
+    const request = parseRequest(this.input.toString('latin1', this.start, headEnd));
+    this.start = headEnd;
+    return 'status' in request ? this.refuse(request.status) : this.answer(request);
+  }
+
+  private answer(request: Request): string {
+    const { method, target, bodyLength } = request;
+    this.last = !request.keepAlive;
+    if (bodyLength < 0 || bodyLength > MAX_SKIP) {
+      this.last = true;
+      this.unread = true;
+    } else {
+      this.skip = bodyLength;
+    }
+    let content: Content;
+    let fields = '';
+    if (method === 'GET' || method === 'HEAD') {
+      content = this.service.site.find(target);
+      if (content.location !== undefined) fields = `Location: ${content.location}\r\n`;
+    } else if (REFUSED_METHODS.includes(method)) {
+      content = statusContent(405, REASONS[405]);
+      fields = 'Allow: GET, HEAD\r\n';
+    } else {
+      content = statusContent(501, REASONS[501]);
+    }
+    if (this.last) fields += 'Connection: close\r\n';
+    else if (request.minor === 0) fields += 'Connection: keep-alive\r\n';
+    return this.begin(content, fields, method !== 'HEAD');
+  }
+
+  /** Answers what is no request; what follows it cannot be understood. */
+  private refuse(status: number): string {
+    this.last = true;
+    this.unread = true;
+    return this.begin(statusContent(status, REASONS[status]), 'Connection: close\r\n', true);
+  }
+
+  private begin(content: Content, fields: string, withBody: boolean): string {
+    const { status, type, length, body } = content;
+    if (withBody && length > 0) {
+      this.body = body;
+      this.bodyLeft = length;
+    } else {
+      body?.close();
+    }
+    return (
+      `HTTP/1.1 ${status} ${REASONS[status]}\r\nServer: mtcp\r\nDate: ${this.service.currentDate()}\r\n` +
+      `Content-Type: ${type}\r\nContent-Length: ${length}\r\n${fields}\r\n`
+    );
+  }
+
+  /** Everything is sent: ends the connection, in two steps when the peer may be sending still. */
+  private finish(): number {
+    const idle = this.start === this.end && this.skip === 0 && !this.unread;
+    if (this.ended || idle) return CLOSE;
+    if (mtcp_shutdown(this.mctx, this.sockid, SHUT_WR) < 0) return ABORT;
+    this.lingering = 1;
+    this.want = MTCP_EPOLLIN;
+    return this.drop();
+  }
+
+  private drop(): number {
+    for (let turn = 0; turn < TURNS; turn++) {
+      const received = mtcp_read(this.mctx, this.sockid, this.service.input, CHUNK);
+      if (received < 0) return errno === EAGAIN ? KEEP : CLOSE;
+      if (received === 0) return CLOSE;
+      this.totals.bytesIn += received;
+    }
+    return KEEP;
+  }
+}

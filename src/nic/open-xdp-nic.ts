@@ -1,0 +1,207 @@
+// Opens an interface: reads what it is, divides the frame memory, attaches the XDP program, binds the socket and gives the Nic.
+// Whatever fails on the way is undone and thrown as one NicError. Called by the API and the command line.
+
+import type { NicCapabilities } from './nic.js';
+import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
+import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
+import { ipBytes } from './os/ip-bytes.js';
+import { XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
+import { inNetns } from './os/netns.js';
+import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
+import { XdpProgram } from './xdp-program.js';
+import { XdpSocket } from './xdp-socket.js';
+
+/** Which path of the kernel to use. `auto` takes the best that the driver has: zero-copy, native, skb. */
+export type XdpMode = 'auto' | 'zerocopy' | 'native' | 'skb';
+
+/** Sizes of the rings in entries, powers of two. */
+export interface RingSizes {
+  readonly fill?: number;
+  readonly comp?: number;
+  readonly rx?: number;
+  readonly tx?: number;
+}
+
+/** How to open an interface. */
+export interface XdpNicOptions {
+  readonly iface: string;
+  /** The network namespace of the interface, a name of `ip netns` or a path; the thread's own when left out. */
+  readonly netns?: string;
+  /** RX queue, 0 unless given. */
+  readonly queue?: number;
+  readonly mode?: XdpMode;
+  /** IP addresses that the stack owns: what comes for them goes to it, everything else to the kernel. */
+  readonly addresses: readonly string[];
+  /** Bytes per frame: 2048, or 4096 where the MTU needs it, unless given. */
+  readonly frameSize?: 2048 | 4096;
+  /** Number of frames, 8192 unless given. */
+  readonly frames?: number;
+  readonly ringSizes?: RingSizes;
+  /** Let the device fill in checksums: unless given, wherever that is known to work. */
+  readonly txChecksum?: boolean;
+  /** Let reads poll the device (SO_PREFER_BUSY_POLL), for so many microseconds; true is 20. */
+  readonly busyPoll?: boolean | number;
+  /** Microseconds for which `wait` looks at the ring before it sleeps, 50 unless given. */
+  readonly spinUs?: number;
+  /** The program of another queue of the interface, which this Nic then shares: it detaches with the last of them. */
+  readonly program?: XdpProgram;
+}
+
+const DEFAULT_FRAMES = 8192;
+const DEFAULT_RX_RING = 2048;
+const DEFAULT_SPIN_US = 50;
+const DEFAULT_BUSY_POLL_US = 20;
+const ETHERNET_HEADER = 14;
+
+/** Drivers whose other end is on this machine, so that a packet's checksum may never have been computed. */
+const LOCAL_DRIVERS = new Set(['veth', 'tun', 'tap']);
+
+/** Receives the longest frame that the interface takes without a VLAN tag (tagged frames pass to the kernel). */
+function frameSizeFor(mtu: number): number {
+  return mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096;
+}
+
+function powerOfTwo(value: number): number {
+  return 2 ** Math.ceil(Math.log2(value));
+}
+
+/** Divides the memory for an interface of this MTU. */
+function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number): ArenaLayout {
+  const frames = options.frames ?? DEFAULT_FRAMES;
+  const frameSize = options.frameSize ?? frameSizeFor(mtu);
+  if (!Number.isInteger(frames) || frames < 128 || frames > 1 << 18) {
+    throw new NicError('EINVAL', `${frames} frames are not possible`, 'choose from 128 to 262144');
+  }
+  if (frameSize !== 2048 && frameSize !== 4096) {
+    throw new NicError('EINVAL', `a frame size of ${frameSize} is not possible`, 'choose 2048 or 4096');
+  }
+  const length = mtu + ETHERNET_HEADER;
+  if (length <= frameSize - XDP_PACKET_HEADROOM) {
+    return { frameSize, frames, largeSize: 0, largeFrames: 0, fillTarget: Math.min(fillSize, frames >> 1) };
+  }
+  // A packet takes several small frames to arrive, and leaves from one large frame. The large ones get half the memory.
+  const chunks = Math.ceil((TX_HEADROOM + length) / frameSize);
+  if (chunks > XDP_MAX_DESCRIPTORS - 1) {
+    const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
+    throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
+  }
+  const small = frames >> 1;
+  const largeFrames = Math.floor((frames - small) / chunks);
+  const fillTarget = Math.min(fillSize, small >> 1);
+  return { frameSize, frames: small, largeSize: chunks * frameSize, largeFrames, fillTarget };
+}
+
+function checkOptions(options: XdpNicOptions): void {
+  for (const address of options.addresses) {
+    if (ipBytes(address) === undefined) {
+      throw new NicError(
+        'EINVAL',
+        `${JSON.stringify(address)} is not an IP address`,
+        'write it without its prefix',
+      );
+    }
+  }
+  const { queue = 0 } = options;
+  if (!Number.isInteger(queue) || queue < 0 || queue > 255) {
+    throw new NicError('EINVAL', `there is no queue ${queue}`, 'choose one from 0 to 255');
+  }
+  for (const [name, size] of Object.entries(options.ringSizes ?? {})) {
+    if (!Number.isInteger(size) || size < 64 || (size & (size - 1)) !== 0) {
+      throw new NicError(
+        'EINVAL',
+        `a ${name} ring of ${size} entries is not possible`,
+        'choose a power of two from 64',
+      );
+    }
+  }
+}
+
+function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
+  const { iface, queue = 0, mode = 'auto', ringSizes = {} } = options;
+  if (!info.up) {
+    throw new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`ip link set ${iface} up\``);
+  }
+  const rxSize = ringSizes.rx ?? DEFAULT_RX_RING;
+  const fillSize = ringSizes.fill ?? rxSize;
+  const arena = arenaFor(options, info.mtu, fillSize);
+  const total = arena.frames + arena.largeFrames * (arena.largeSize / arena.frameSize);
+  // Rings in which every frame fits cannot overflow.
+  const txSize = ringSizes.tx ?? powerOfTwo(total);
+  const compSize = ringSizes.comp ?? powerOfTwo(total);
+  const multiBuffer = arena.largeFrames > 0;
+  const attachMode = mode === 'zerocopy' ? 'native' : mode;
+
+  const program =
+    options.program?.share() ?? XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer });
+  let socket: XdpSocket | undefined;
+  try {
+    const busyPollUs = options.busyPoll === true ? DEFAULT_BUSY_POLL_US : Number(options.busyPoll ?? 0);
+    socket = new XdpSocket({
+      iface,
+      ifindex: info.index,
+      queue,
+      queues: info.queues,
+      length: total * arena.frameSize,
+      frameSize: arena.frameSize,
+      copyMode:
+        mode === 'zerocopy' ? 'zerocopy' : mode === 'auto' && program.mode === 'native' ? 'auto' : 'copy',
+      txMetadata: options.txChecksum !== false,
+      multiBuffer,
+      fillSize,
+      compSize,
+      rxSize,
+      txSize,
+      busyPollUs,
+    });
+    // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked for by name.
+    const txChecksum = socket.txMetadata && (!socket.zeroCopy || options.txChecksum === true);
+    const capabilities: NicCapabilities = {
+      linkType: 'ethernet',
+      mtu: info.mtu,
+      mac: info.mac,
+      txChecksum,
+      rxPartialChecksum: LOCAL_DRIVERS.has(info.driver) || LOCAL_DRIVERS.has(info.kind),
+      mode: socket.zeroCopy ? 'xdp-zerocopy' : `xdp-${program.mode}`,
+    };
+    const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
+    const busyPoll = busyPollUs > 0;
+    const nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll });
+    try {
+      // The gate opens last: every frame that comes through it finds a place.
+      program.setSocket(queue, socket.fd);
+      for (const address of options.addresses) program.addAddress(address);
+    } catch (error) {
+      nic.close();
+      throw error;
+    }
+    closeAtExit(nic);
+    return nic;
+  } catch (error) {
+    socket?.close();
+    program.close();
+    throw explainProgram(error, iface);
+  }
+}
+
+/**
+ * Opens one queue of an interface for the stack.
+ *
+ * @throws NicError, one sentence with the remedy: EPERM, ENODEV, ENETDOWN, EBUSY, EOPNOTSUPP, EINVAL, …; nothing stays attached
+ */
+export function openXdpNic(options: XdpNicOptions): XdpNic {
+  checkOptions(options);
+  const { iface, netns } = options;
+  try {
+    return inNetns(netns, () => {
+      let info: InterfaceInfo;
+      try {
+        info = interfaceInfo(iface);
+      } catch (error) {
+        throw explainInterface(error, iface, netns);
+      }
+      return openHere(options, info);
+    });
+  } catch (error) {
+    throw explainNamespace(error, netns ?? 'of this thread');
+  }
+}

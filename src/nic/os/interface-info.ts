@@ -1,0 +1,110 @@
+// All that the kernel knows of one interface and that the stack would otherwise have to be told: index, MAC, MTU, addresses,
+// gateway, driver, queues. Call it inside the interface's network namespace (netns.ts). For set-up only.
+
+import { readFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { channels, driverName } from './ethtool.js';
+import { Netlink } from './netlink.js';
+import { SystemError } from './syscalls.js';
+
+/** An address of an interface. */
+export interface InterfaceAddress {
+  readonly address: string;
+  readonly prefix: number;
+  readonly family: 4 | 6;
+}
+
+/** One interface. */
+export interface InterfaceInfo {
+  readonly name: string;
+  readonly index: number;
+  /** 6 bytes; all zero where the link has no such address. */
+  readonly mac: Uint8Array;
+  readonly mtu: number;
+  readonly up: boolean;
+  /** `veth`, `tun`, …; empty for a physical device. */
+  readonly kind: string;
+  /** As ethtool names it; the kind where ethtool does not tell. */
+  readonly driver: string;
+  /** RX queues in use. */
+  readonly queues: number;
+  /** RX queues that it may have. */
+  readonly maxQueues: number;
+  readonly addresses: readonly InterfaceAddress[];
+  /** The IPv4 default gateway through this interface. */
+  readonly gateway: string | undefined;
+  /** How an XDP program sits on it now: `none`, `native`, `skb`, `offload`, `multi`. */
+  readonly xdp: string;
+}
+
+/**
+ * Reads what there is to know about an interface.
+ *
+ * @throws SystemError ENODEV when the calling thread's network namespace has no interface of that name
+ */
+export function interfaceInfo(name: string): InterfaceInfo {
+  const netlink = new Netlink();
+  try {
+    const link = netlink.link(name);
+    if (link === undefined) throw new SystemError('netlink', constants.errno.ENODEV, name);
+    const counts = channels(name);
+    const addresses: InterfaceAddress[] = [];
+    for (const { index, address, prefix } of netlink.addresses()) {
+      if (index === link.index) addresses.push({ address, prefix, family: 4 });
+    }
+    addresses.push(...ipv6Addresses(name));
+    return {
+      name,
+      index: link.index,
+      mac: macBytes(link.mac),
+      mtu: link.mtu,
+      up: link.up,
+      kind: link.kind,
+      driver: driverName(name) ?? link.kind,
+      queues: counts === undefined ? link.rxQueues : Math.max(1, counts.rx + counts.combined),
+      maxQueues: counts === undefined ? link.rxQueues : Math.max(1, counts.maxRx, counts.maxCombined),
+      addresses,
+      gateway: ipv4Gateway(name),
+      xdp: link.xdp,
+    };
+  } finally {
+    netlink.close();
+  }
+}
+
+function macBytes(text: string): Uint8Array {
+  const bytes = new Uint8Array(6);
+  const parts = text.split(':');
+  if (parts.length === 6) bytes.set(parts.map((part) => Number.parseInt(part, 16)));
+  return bytes;
+}
+
+/** Reads a file of the calling thread's network namespace; empty when the kernel lacks it. */
+function procNet(file: string): string[][] {
+  try {
+    const text = readFileSync(`/proc/thread-self/net/${file}`, 'latin1');
+    return text.split('\n').map((line) => line.trim().split(/\s+/));
+  } catch {
+    return [];
+  }
+}
+
+function ipv6Addresses(name: string): InterfaceAddress[] {
+  const found: InterfaceAddress[] = [];
+  for (const [hex, , prefix, , , device] of procNet('if_inet6')) {
+    if (device !== name || hex === undefined || prefix === undefined) continue;
+    const address = (hex.match(/.{4}/g) ?? []).map((group) => group.replace(/^0{1,3}/, '')).join(':');
+    found.push({ address, prefix: Number.parseInt(prefix, 16), family: 6 });
+  }
+  return found;
+}
+
+function ipv4Gateway(name: string): string | undefined {
+  for (const [device, destination, gateway] of procNet('route')) {
+    if (device !== name || destination !== '00000000' || gateway === undefined || gateway === '00000000')
+      continue;
+    const word = Number.parseInt(gateway, 16);
+    return `${word & 255}.${(word >>> 8) & 255}.${(word >>> 16) & 255}.${word >>> 24}`;
+  }
+  return undefined;
+}

@@ -1,0 +1,195 @@
+// The stack's options. Each has the name of the Linux sysctl that does the same (ip-sysctl.rst) and can be set by it at run
+// time; the data path reads plain fields in bytes and microseconds. Options that Linux has as constants bear a name in its
+// style. An unknown name or a bad value is a RangeError that names it.
+
+import { NeighbourConfig } from './link/neighbours.js';
+
+type Kind = 'flag' | 'integer' | 'triple' | 'pair' | 'congestion';
+
+interface Option {
+  /** A field of StackConfig, or `neighbours.` and one of NeighbourConfig. */
+  readonly field: string;
+  readonly kind: Kind;
+  /** What one unit of the sysctl is in the field's unit (1,000 for a sysctl in ms kept in µs). */
+  readonly scale: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Options of one stack, with Linux's defaults where Linux has the option. */
+export class StackConfig {
+  /** Timestamps option (RFC 7323 3). */
+  timestamps = 1;
+  /** Window scale option (RFC 7323 2). */
+  windowScaling = 1;
+  /** SACK-permitted option and SACK blocks (RFC 2018). */
+  sack = 1;
+  /** SYN retransmissions of an active open. */
+  synRetries = 6;
+  /** SYN-ACK retransmissions of a passive open. */
+  synackRetries = 5;
+  /** Retransmissions before the neighbour is suspected (R1, RFC 9293 3.8.3). */
+  retries1 = 3;
+  /** Retransmissions before the connection is given up (R2, RFC 9293 3.8.3). */
+  retries2 = 15;
+  /** Retransmissions of a connection that no program owns any more; 0 stands for 8. */
+  orphanRetries = 0;
+  /** Longest stay of an orphan in FIN-WAIT-2, in µs. */
+  finTimeoutUs = 60_000_000;
+  /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). */
+  timeWaitUs = 60_000_000;
+  /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). */
+  rfc1337 = 1;
+  /** Half-open connections per listener. */
+  maxSynBacklog = 4096;
+  /** Upper bound of a listener's backlog. */
+  somaxconn = 4096;
+  /** Answers an overflowing accept queue with RST instead of silence when 1. */
+  abortOnOverflow = 0;
+  /** Receive buffer: least, initial and largest, in bytes of memory; the window is half of it (tcp_adv_win_scale 1). */
+  rmem: readonly number[] = [4096, 131_072, 6_291_456];
+  /** Send buffer: least, initial and largest, in bytes. */
+  wmem: readonly number[] = [4096, 65_536, 4_194_304];
+  /** Least retransmission timeout, in µs. */
+  rtoMinUs = 200_000;
+  /** Largest retransmission timeout, in µs. */
+  rtoMaxUs = 120_000_000;
+  /** Retransmission timeout before the first sample, in µs (RFC 6298 2.1). */
+  rtoInitialUs = 1_000_000;
+  /** Longest delay of an ACK, in µs (RFC 9293 3.8.6.3 allows 500 ms). */
+  delackUs = 40_000;
+  /** Initial window in segments (RFC 6928). */
+  initialCwnd = 10;
+  /** Falls back to the initial window after an idle RTO when 1 (RFC 5681 4.1). */
+  slowStartAfterIdle = 1;
+  /** Smallest MSS that a peer can make us use. */
+  minSndMss = 48;
+  /** Least time between two ACKs of invalid segments of one connection, in µs (RFC 5961 10). */
+  invalidRatelimitUs = 500_000;
+  /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
+  challengeAckLimit = 1000;
+  /** Largest number of connections, half-open and TIME-WAIT ones included. */
+  maxConnections = 1_048_576;
+  /** Name of the congestion control of new connections. */
+  congestionControl = 'reno';
+  /** First and last local port that connect chooses. */
+  localPortRange: readonly number[] = [32_768, 60_999];
+  /** TTL of outgoing packets. */
+  defaultTtl = 64;
+  /** Announces the stack's addresses by ARP when it starts. */
+  arpNotify = 0;
+  /** Ignores ICMP echo requests when 1. */
+  echoIgnoreAll = 0;
+  /** Least time between two ICMP errors, in µs; 0 means no limit (RFC 1812 4.3.2.8). */
+  icmpRatelimitUs = 1_000;
+  /** Times and bounds of the neighbour cache (net.ipv4.neigh.default.*). */
+  readonly neighbours: NeighbourConfig = new NeighbourConfig();
+
+  constructor(values: Readonly<Record<string, number | string>> = {}) {
+    for (const name of Object.keys(values)) this.set(name, values[name]);
+  }
+
+  /** Names of all options, as `set` takes them. */
+  static names(): string[] {
+    return [...OPTIONS.keys()];
+  }
+
+  /**
+   * Sets an option by its sysctl name, with or without the `net.ipv4.` in front.
+   * @throws RangeError naming the option when it is unknown or the value is out of its range.
+   */
+  set(name: string, value: number | string): void {
+    const option = find(name);
+    const [owner, field] = this.#locate(option);
+    owner[field] = parse(name, option, value);
+  }
+
+  /** Reads an option by its sysctl name, in the sysctl's own unit. @throws RangeError naming an unknown option. */
+  get(name: string): number | string {
+    const option = find(name);
+    const [owner, field] = this.#locate(option);
+    const value = owner[field] as number | string | readonly number[];
+    if (typeof value === 'number') return value / option.scale;
+    return typeof value === 'string' ? value : value.join(' ');
+  }
+
+  #locate(option: Option): [Record<string, unknown>, string] {
+    const [first, second] = option.field.split('.');
+    const owner: object = second === undefined ? this : this.neighbours;
+    return [owner as Record<string, unknown>, second ?? first];
+  }
+}
+
+const INT_MAX = 0x7fffffff;
+const OPTIONS: ReadonlyMap<string, Option> = new Map(
+  (
+    [
+      ['net.ipv4.tcp_timestamps', 'timestamps', 'integer', 1, 0, 2],
+      ['net.ipv4.tcp_window_scaling', 'windowScaling', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_sack', 'sack', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_syn_retries', 'synRetries', 'integer', 1, 1, 127],
+      ['net.ipv4.tcp_synack_retries', 'synackRetries', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_retries1', 'retries1', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_retries2', 'retries2', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_orphan_retries', 'orphanRetries', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_fin_timeout', 'finTimeoutUs', 'integer', 1_000_000, 0, 3600],
+      ['net.ipv4.tcp_timewait_ms', 'timeWaitUs', 'integer', 1_000, 0, 3_600_000],
+      ['net.ipv4.tcp_rfc1337', 'rfc1337', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_max_syn_backlog', 'maxSynBacklog', 'integer', 1, 1, INT_MAX],
+      ['net.core.somaxconn', 'somaxconn', 'integer', 1, 1, INT_MAX],
+      ['net.ipv4.tcp_abort_on_overflow', 'abortOnOverflow', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_rmem', 'rmem', 'triple', 1, 1024, 1 << 30],
+      ['net.ipv4.tcp_wmem', 'wmem', 'triple', 1, 1024, 1 << 30],
+      ['net.ipv4.tcp_rto_min_us', 'rtoMinUs', 'integer', 1, 1, 60_000_000],
+      ['net.ipv4.tcp_rto_max_ms', 'rtoMaxUs', 'integer', 1_000, 1_000, 120_000],
+      ['net.ipv4.tcp_rto_initial_ms', 'rtoInitialUs', 'integer', 1_000, 1, 60_000],
+      ['net.ipv4.tcp_delack_ms', 'delackUs', 'integer', 1_000, 0, 500],
+      ['net.ipv4.tcp_initial_cwnd', 'initialCwnd', 'integer', 1, 1, 1024],
+      ['net.ipv4.tcp_slow_start_after_idle', 'slowStartAfterIdle', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_min_snd_mss', 'minSndMss', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_invalid_ratelimit', 'invalidRatelimitUs', 'integer', 1_000, 0, INT_MAX],
+      ['net.ipv4.tcp_challenge_ack_limit', 'challengeAckLimit', 'integer', 1, 0, INT_MAX],
+      ['net.ipv4.tcp_max_connections', 'maxConnections', 'integer', 1, 1, 1 << 24],
+      ['net.ipv4.tcp_congestion_control', 'congestionControl', 'congestion', 1, 0, 0],
+      ['net.ipv4.ip_local_port_range', 'localPortRange', 'pair', 1, 1, 65_535],
+      ['net.ipv4.ip_default_ttl', 'defaultTtl', 'integer', 1, 1, 255],
+      ['net.ipv4.conf.all.arp_notify', 'arpNotify', 'flag', 1, 0, 1],
+      ['net.ipv4.icmp_echo_ignore_all', 'echoIgnoreAll', 'flag', 1, 0, 1],
+      ['net.ipv4.icmp_ratelimit', 'icmpRatelimitUs', 'integer', 1_000, 0, 60_000],
+      ['net.ipv4.neigh.default.base_reachable_time_ms', 'neighbours.reachableUs', 'integer', 1_000, 1, INT_MAX],
+      ['net.ipv4.neigh.default.retrans_time_ms', 'neighbours.retransUs', 'integer', 1_000, 1, 60_000],
+      ['net.ipv4.neigh.default.mcast_solicit', 'neighbours.maxProbes', 'integer', 1, 1, 255],
+      ['net.ipv4.neigh.default.ucast_solicit', 'neighbours.maxUnicastProbes', 'integer', 1, 0, 255],
+      ['net.ipv4.neigh.default.delay_first_probe_time', 'neighbours.delayFirstProbeUs', 'integer', 1_000_000, 0, 3600],
+      ['net.ipv4.neigh.default.unres_qlen', 'neighbours.queueLength', 'integer', 1, 1, 4096],
+      ['net.ipv4.neigh.default.gc_thresh3', 'neighbours.maxEntries', 'integer', 1, 1, 65_536],
+    ] as const
+  ).map(([name, field, kind, scale, min, max]) => [name, { field, kind, scale, min, max } satisfies Option]),
+);
+
+/** Congestion controls that a stack offers; filled by tcp/congestion.ts users through `set`. */
+const CONGESTION_CONTROLS = ['reno'];
+
+function find(name: string): Option {
+  const option = OPTIONS.get(name) ?? OPTIONS.get(`net.ipv4.${name}`) ?? OPTIONS.get(`net.core.${name}`);
+  if (option === undefined) throw new RangeError(`unknown stack option '${name}'`);
+  return option;
+}
+
+function parse(name: string, option: Option, value: number | string): number | string | readonly number[] {
+  if (option.kind === 'congestion') {
+    if (CONGESTION_CONTROLS.includes(String(value))) return String(value);
+    throw new RangeError(`${name}: no congestion control '${value}' (there is: ${CONGESTION_CONTROLS.join(', ')})`);
+  }
+  const numbers = String(value)
+    .trim()
+    .split(/\s+/)
+    .map((word) => (/^\d+$/.test(word) ? Number(word) : Number.NaN));
+  const count = option.kind === 'triple' ? 3 : option.kind === 'pair' ? 2 : 1;
+  const rising = numbers.every((number, i) => i === 0 || number >= numbers[i - 1]);
+  if (numbers.length !== count || !rising || !numbers.every((n) => n >= option.min && n <= option.max)) {
+    const what = count === 1 ? 'an integer' : `${count} rising integers`;
+    throw new RangeError(`${name}: '${value}' is not ${what} from ${option.min} to ${option.max}`);
+  }
+  return count === 1 ? numbers[0] * option.scale : numbers;
+}

@@ -1,0 +1,163 @@
+// The user calls of RFC 9293 3.10.1 to 3.10.6 on a connection: SEND, RECEIVE, CLOSE, ABORT, and what `poll` would say. Results
+// are byte counts or negated errno values.
+
+import { EAGAIN, ENOTCONN, EPIPE } from '../errors.js';
+import { SpanCache } from '../wire/span.js';
+import type { TcpCore } from './core.js';
+import { sendReset } from './output.js';
+import {
+  CLOSE_WAIT,
+  CLOSED,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  isSynchronized,
+  LAST_ACK,
+  maySend,
+  SYN_RCVD,
+  SYN_SENT,
+  TIME_WAIT,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { worthUpdating } from './window.js';
+
+export const EPOLLIN = 0x001;
+export const EPOLLOUT = 0x004;
+export const EPOLLERR = 0x008;
+export const EPOLLHUP = 0x010;
+export const EPOLLRDHUP = 0x2000;
+
+const sendSpans = new SpanCache();
+const receiveSpans = new SpanCache();
+
+/** Takes the pending error of a connection: a negated errno, or 0. */
+export function takeError(tcb: Tcb): number {
+  const error = tcb.error;
+  tcb.error = 0;
+  return -error;
+}
+
+/**
+ * SEND (3.10.2): queues up to `length` bytes; returns how many were taken. -EAGAIN: no room, or not connected yet. -EPIPE: the
+ * sending side is closed. -ENOTCONN: never connected. A pending error comes first, once.
+ */
+export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+  if (tcb.error !== 0) return takeError(tcb);
+  if (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
+    tcb.sendBlocked = true;
+    return -EAGAIN;
+  }
+  if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
+  if (length === 0) return 0;
+  const taken = tcb.sendBuffer.append(sendSpans.of(bytes), offset, length, core.buffers);
+  if (taken < length) tcb.sendBlocked = true;
+  if (taken === 0) return -EAGAIN;
+  core.output.push(tcb);
+  return taken;
+}
+
+/**
+ * RECEIVE (3.10.3): copies up to `length` bytes out; 0 is the end of the stream. -EAGAIN: nothing yet. -ENOTCONN: never
+ * connected. A pending error is told once what had arrived before it has been read.
+ */
+export function receive(
+  core: TcpCore,
+  tcb: Tcb,
+  bytes: Uint8Array,
+  offset: number,
+  length: number,
+  peek: boolean,
+): number {
+  const { recvBuffer } = tcb;
+  if (recvBuffer.length === 0) {
+    if (tcb.error !== 0) return takeError(tcb);
+    if (tcb.readShut) return 0;
+    return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
+  }
+  const count = recvBuffer.read(receiveSpans.of(bytes), offset, length, peek, core.buffers);
+  if (!peek && !tcb.readShut && worthUpdating(tcb)) {
+    tcb.ackNow = true;
+    core.output.push(tcb);
+  }
+  return count;
+}
+
+/** Closes the sending side (3.10.4): what is queued is sent, then a FIN. Returns 0, or -ENOTCONN. */
+export function shutdownWrite(core: TcpCore, tcb: Tcb): number {
+  switch (tcb.state) {
+    case SYN_RCVD:
+      // "Queue for processing after entering ESTABLISHED state."
+      tcb.finQueued = true;
+      return 0;
+    case ESTABLISHED:
+      core.enter(tcb, FIN_WAIT_1);
+      break;
+    case CLOSE_WAIT:
+      core.enter(tcb, LAST_ACK);
+      break;
+    case CLOSED:
+    case SYN_SENT:
+      return -ENOTCONN;
+    default:
+      return 0;
+  }
+  tcb.finQueued = true;
+  core.output.push(tcb);
+  core.notify(tcb);
+  return 0;
+}
+
+/** CLOSE (3.10.4) by an application that will not come back: FIN, or RST when it leaves data unread (RFC 2525 2.17). */
+export function close(core: TcpCore, tcb: Tcb): void {
+  tcb.attached = false;
+  tcb.owner = -1;
+  if (tcb.state === CLOSED) {
+    core.free(tcb);
+    return;
+  }
+  if (tcb.state === SYN_SENT) {
+    core.destroy(tcb, 0);
+    return;
+  }
+  if (tcb.recvBuffer.length > 0 && tcb.state !== TIME_WAIT) {
+    core.counters.TcpExtTCPAbortOnClose++;
+    sendReset(core, tcb);
+    core.destroy(tcb, 0);
+    return;
+  }
+  tcb.recvBuffer.clear(core.buffers);
+  shutdownWrite(core, tcb);
+  if (tcb.state === FIN_WAIT_2) {
+    tcb.lifeAt = core.clock.now + core.config.finTimeoutUs;
+    core.arm(tcb);
+  }
+}
+
+/** ABORT (3.10.5): the peer gets a RST in every state that has one to get. */
+export function abort(core: TcpCore, tcb: Tcb): void {
+  tcb.attached = false;
+  tcb.owner = -1;
+  if (tcb.state === CLOSED) {
+    core.free(tcb);
+    return;
+  }
+  if (tcb.state === SYN_RCVD || (isSynchronized(tcb.state) && tcb.state !== TIME_WAIT)) sendReset(core, tcb);
+  core.destroy(tcb, 0);
+}
+
+/** What poll(2) would report, computed as Linux's tcp_poll does. */
+export function readiness(tcb: Tcb): number {
+  const { state } = tcb;
+  let events = 0;
+  const isDead = state === CLOSED;
+  if (isDead || (tcb.readShut && tcb.finQueued)) events |= EPOLLHUP;
+  if (tcb.readShut) events |= EPOLLIN | EPOLLRDHUP;
+  if (state !== SYN_SENT && state !== SYN_RCVD) {
+    if (tcb.recvBuffer.length > 0) events |= EPOLLIN;
+    if (isDead || tcb.finQueued) events |= EPOLLOUT;
+    else if (tcb.sendBuffer.free * 3 >= tcb.sendBuffer.limit) events |= EPOLLOUT;
+    else tcb.sendBlocked = true;
+  }
+  if (tcb.error !== 0) events |= EPOLLERR;
+  return events;
+}

@@ -1,0 +1,132 @@
+// What every part of TCP shares: time, options, counters, tables, queues and the way out. The files beside this one are
+// functions over it, one RFC section each; `tcp.ts` is the face that the rest of the stack sees.
+
+import type { Clock } from '../clock.js';
+import { NEVER } from '../clock.js';
+import type { StackConfig } from '../config.js';
+import type { Counters } from '../counters.js';
+import type { IpOutput } from '../link/ip-output.js';
+import type { LocalAddresses } from '../link/local-addresses.js';
+import { Segment } from '../wire/tcp-header.js';
+import { BufferPool } from './buffer-pool.js';
+import { Demux } from './demux.js';
+import { EphemeralPorts } from './ephemeral.js';
+import { IsnGenerator } from './isn.js';
+import { ListenerTable } from './listener.js';
+import { OutputQueue, ReadyQueue } from './queues.js';
+import { Reassembly } from './reassembly.js';
+import * as State from './state.js';
+import type { Tcb } from './tcb.js';
+import { Throttle } from './throttle.js';
+import { TimerWheel } from './timer-wheel.js';
+
+export class TcpCore {
+  readonly clock: Clock;
+  readonly config: StackConfig;
+  readonly counters: Counters;
+  readonly ip: IpOutput;
+  readonly addresses: LocalAddresses;
+  readonly demux: Demux;
+  readonly listeners: ListenerTable = new ListenerTable();
+  readonly wheel: TimerWheel = new TimerWheel();
+  readonly buffers: BufferPool = new BufferPool();
+  readonly isn: IsnGenerator;
+  readonly ports: EphemeralPorts;
+  readonly throttle: Throttle;
+  readonly ready: ReadyQueue = new ReadyQueue();
+  readonly output: OutputQueue = new OutputQueue();
+  /** The segment that is being processed. */
+  readonly seg: Segment = new Segment();
+  readonly #reassemblies: Reassembly[] = [];
+
+  constructor(
+    clock: Clock,
+    config: StackConfig,
+    counters: Counters,
+    ip: IpOutput,
+    addresses: LocalAddresses,
+    random: () => number,
+  ) {
+    this.clock = clock;
+    this.config = config;
+    this.counters = counters;
+    this.ip = ip;
+    this.addresses = addresses;
+    this.demux = new Demux(random);
+    this.isn = new IsnGenerator(random);
+    this.ports = new EphemeralPorts(random);
+    this.throttle = new Throttle(clock, config, random);
+  }
+
+  /** Tells the application that the connection's readiness may have changed. */
+  notify(tcb: Tcb): void {
+    if (tcb.owner >= 0) this.ready.push(tcb);
+  }
+
+  /** Takes or gives back the memory of out-of-order ranges. */
+  reassemblyOf(tcb: Tcb): Reassembly {
+    tcb.reassembly ??= this.#reassemblies.pop() ?? new Reassembly();
+    return tcb.reassembly;
+  }
+
+  dropReassembly(tcb: Tcb): void {
+    if (tcb.reassembly === null) return;
+    tcb.reassembly.clear();
+    this.#reassemblies.push(tcb.reassembly);
+    tcb.reassembly = null;
+  }
+
+  /** Sets the wheel to the earliest of the connection's deadlines. To be called after changing one. */
+  arm(tcb: Tcb): void {
+    let deadline = tcb.rtxAt;
+    if (tcb.delackAt < deadline) deadline = tcb.delackAt;
+    if (tcb.lifeAt < deadline) deadline = tcb.lifeAt;
+    if (deadline === NEVER) this.wheel.clear(tcb.index);
+    else if (deadline !== this.wheel.deadlineOf(tcb.index)) this.wheel.set(tcb.index, deadline);
+  }
+
+  /** Keeps the gauge of RFC 4022's tcpCurrEstab while a connection changes state. */
+  enter(tcb: Tcb, state: number): void {
+    const before = tcb.state === State.ESTABLISHED || tcb.state === State.CLOSE_WAIT;
+    State.enter(tcb, state);
+    const after = state === State.ESTABLISHED || state === State.CLOSE_WAIT;
+    if (before !== after) this.counters.TcpCurrEstab += after ? 1 : -1;
+  }
+
+  /**
+   * Ends a connection: out of every table and queue of the stack, timers off, memory back. With an error the application is
+   * told; the block itself goes back to the pool once the application has let go of it.
+   */
+  destroy(tcb: Tcb, error: number): void {
+    if (tcb.state === State.CLOSED) return;
+    const wasHalfOpen = tcb.state === State.SYN_RCVD;
+    this.enter(tcb, State.CLOSED);
+    this.demux.remove(tcb);
+    this.wheel.clear(tcb.index);
+    tcb.rtxAt = NEVER;
+    tcb.delackAt = NEVER;
+    tcb.lifeAt = NEVER;
+    tcb.ackNow = false;
+    tcb.synPending = false;
+    tcb.readShut = true;
+    if (error !== 0) tcb.error = error;
+    tcb.sendBuffer.clear(this.buffers);
+    this.dropReassembly(tcb);
+    const listener = tcb.listener;
+    if (listener !== null) {
+      tcb.listener = null;
+      if (wasHalfOpen) listener.halfOpen--;
+      else listener.acceptQueue.remove(tcb);
+      tcb.attached = false;
+    }
+    this.notify(tcb);
+    if (!tcb.attached) this.free(tcb);
+  }
+
+  /** Gives the block of a dead connection back that no program holds any more. */
+  free(tcb: Tcb): void {
+    tcb.recvBuffer.clear(this.buffers);
+    tcb.owner = -1;
+    this.demux.free(tcb);
+  }
+}

@@ -1,0 +1,76 @@
+// ICMP errors about a connection (RFC 5461, RFC 5927, RFC 9293 3.9.2.2): those that quote a segment in flight end a connection
+// that is being opened, and are only remembered by an established one.
+
+import { ECONNREFUSED, EHOSTUNREACH, EMSGSIZE, ENETUNREACH } from '../errors.js';
+import type { Endpoint } from '../wire/address.js';
+import {
+  ICMP_FRAGMENTATION_NEEDED,
+  ICMP_HOST_ISOLATED,
+  ICMP_NET_PROHIBITED,
+  ICMP_NET_TOS,
+  ICMP_NET_UNKNOWN,
+  ICMP_NET_UNREACHABLE,
+  ICMP_PORT_UNREACHABLE,
+  ICMP_PROTOCOL_UNREACHABLE,
+  ICMP_UNREACHABLE,
+} from '../wire/icmp.js';
+import type { TcpCore } from './core.js';
+import { geq, leq } from './seq.js';
+import { SYN_SENT } from './state.js';
+
+export function icmpErrorArrives(
+  core: TcpCore,
+  local: Endpoint,
+  remote: Endpoint,
+  seq: number,
+  type: number,
+  code: number,
+): void {
+  const tcb = core.demux.find(local, remote);
+  // RFC 5927 4.1: an error about something that is not in flight was not caused by us.
+  if (tcb === undefined || !geq(seq, tcb.snd.una) || !leq(seq, tcb.snd.nxt)) {
+    core.counters.IcmpInStale++;
+    return;
+  }
+  const error = errnoOf(type, code);
+  if (error === EMSGSIZE) return;
+  if (tcb.state === SYN_SENT) {
+    core.counters.TcpAttemptFails++;
+    core.destroy(tcb, error);
+  } else {
+    tcb.softError = error;
+  }
+}
+
+/** A next hop does not answer: connections that are being opened over it fail, others remember. */
+export function nextHopFailed(core: TcpCore, nextHop: number): void {
+  core.demux.forEach((tcb) => {
+    if (tcb.nextHop !== nextHop) return;
+    if (tcb.state === SYN_SENT) {
+      core.counters.TcpAttemptFails++;
+      core.destroy(tcb, EHOSTUNREACH);
+    } else {
+      tcb.softError = EHOSTUNREACH;
+    }
+  });
+}
+
+function errnoOf(type: number, code: number): number {
+  if (type !== ICMP_UNREACHABLE) return EHOSTUNREACH;
+  switch (code) {
+    case ICMP_NET_UNREACHABLE:
+    case ICMP_NET_UNKNOWN:
+    case ICMP_NET_PROHIBITED:
+    case ICMP_NET_TOS:
+      return ENETUNREACH;
+    case ICMP_PORT_UNREACHABLE:
+    case ICMP_PROTOCOL_UNREACHABLE:
+      return ECONNREFUSED;
+    case ICMP_FRAGMENTATION_NEEDED:
+      return EMSGSIZE;
+    case ICMP_HOST_ISOLATED:
+      return EHOSTUNREACH;
+    default:
+      return EHOSTUNREACH;
+  }
+}

@@ -1,0 +1,55 @@
+// SEGMENT ARRIVES in SYN-SENT (RFC 9293 3.10.7.3), simultaneous open included.
+
+import { ECONNREFUSED } from '../errors.js';
+import { ACK, RST, type Segment, SYN } from '../wire/tcp-header.js';
+import { acceptAck } from './ack.js';
+import type { TcpCore } from './core.js';
+import { acceptSyn, beginData } from './handshake.js';
+import { finArrives, textArrives } from './input-text.js';
+import { replyReset } from './output.js';
+import { gt, leq } from './seq.js';
+import { ESTABLISHED, SYN_RCVD } from './state.js';
+import type { Tcb } from './tcb.js';
+
+export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  const { snd } = tcb;
+  const hasAck = (seg.flags & ACK) !== 0;
+  // First, check the ACK bit: SND.UNA < SEG.ACK =< SND.NXT.
+  const ackable = hasAck && gt(seg.ack, snd.iss) && leq(seg.ack, snd.nxt);
+  if (hasAck && !ackable) {
+    core.counters.TcpExtTCPAckInvalid++;
+    replyReset(core, seg);
+    return;
+  }
+  // Second, check the RST bit: only with a good ACK is it an answer to our SYN.
+  if ((seg.flags & RST) !== 0) {
+    if (!ackable) return;
+    core.counters.TcpAttemptFails++;
+    core.destroy(tcb, ECONNREFUSED);
+    return;
+  }
+  // Fourth, check the SYN bit.
+  if ((seg.flags & SYN) === 0) {
+    core.counters.TcpExtTCPBadFlags++;
+    return;
+  }
+  acceptSyn(core, tcb, seg);
+  if (!ackable) {
+    // Simultaneous open: both SYNs crossed. The same ISS is sent again with an ACK.
+    core.enter(tcb, SYN_RCVD);
+    tcb.timing = false;
+    tcb.synPending = true;
+    core.output.push(tcb);
+    return;
+  }
+  beginData(core, tcb);
+  acceptAck(core, tcb, seg);
+  core.enter(tcb, ESTABLISHED);
+  tcb.ackNow = true;
+  core.output.push(tcb);
+  core.notify(tcb);
+  // "If there are other controls or text in the segment, then continue processing at the sixth step."
+  seg.seq = tcb.rcv.nxt;
+  if (seg.dataLength > 0) textArrives(core, tcb, seg);
+  finArrives(core, tcb, seg);
+}

@@ -1,0 +1,289 @@
+// SEGMENT ARRIVES in SYN-RECEIVED and every synchronized state (RFC 9293 3.10.7.4), check by check in the RFC's order, with
+// PAWS in front (RFC 7323 5.3) and the stricter rules for RST, SYN and ACK of RFC 5961.
+
+import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
+import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
+import { acceptAck, finAcked, isInvalidAck } from './ack.js';
+import type { TcpCore } from './core.js';
+import { beginData } from './handshake.js';
+import { finArrives, restartTimeWait, textArrives, timeWait } from './input-text.js';
+import { replyReset, sendAck, timestampNow } from './output.js';
+import { add, diff, geq, gt, inWindow, leq, lt } from './seq.js';
+import {
+  CLOSE_WAIT,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  LAST_ACK,
+  SYN_RCVD,
+  TIME_WAIT,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+import { offered } from './window.js';
+
+/** TS.Recent of a connection idle for longer is not to be trusted (RFC 7323 5.5): 24 days. */
+const TS_RECENT_LIFE_US = 24 * 86_400 * 1_000_000;
+
+/** Processes a segment. Returns true when a SYN has taken over a TIME-WAIT tuple and is to be looked at again. */
+export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if (tcb.state === SYN_RCVD && isRepeatedSyn(tcb, seg)) {
+    // The SYN-ACK was lost, or is late: it is sent again, and no second connection is made.
+    tcb.synPending = true;
+    core.output.push(tcb);
+    return false;
+  }
+  if (tcb.state === TIME_WAIT && reusesTimeWait(tcb, seg)) {
+    core.counters.TcpExtTWRecycled++;
+    core.destroy(tcb, 0);
+    return true;
+  }
+  if (!checkTimestamps(core, tcb, seg)) return false;
+  if (!checkSequence(core, tcb, seg)) return false;
+  if (!checkReset(core, tcb, seg)) return false;
+  if (!checkSyn(core, tcb, seg)) return false;
+  if (!checkAck(core, tcb, seg)) return false;
+  // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
+  if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;
+  finArrives(core, tcb, seg);
+  return false;
+}
+
+/** The same SYN again, from a peer that has not heard our SYN-ACK. */
+function isRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
+  return (seg.flags & (SYN | ACK | RST)) === SYN && seg.seq === tcb.rcv.irs;
+}
+
+/** RFC 6191 2, RFC 9293 MAY-2: a SYN that is certainly newer than anything of the old connection. */
+function reusesTimeWait(tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & (SYN | ACK | RST | FIN)) !== SYN) return false;
+  if (gt(seg.seq, tcb.rcv.nxt)) return true;
+  return tcb.timestamps && seg.options.timestamps && diff(seg.options.tsVal, tcb.tsRecent) > 0;
+}
+
+/** RFC 7323 5.3 R1 (PAWS) and 4.3 (TS.Recent). A segment without the option is tolerated, as Linux does. */
+function checkTimestamps(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if (!tcb.timestamps || !seg.options.timestamps) return true;
+  const age = diff(seg.options.tsVal, tcb.tsRecent);
+  const isStale = core.clock.now - tcb.tsRecentAt > TS_RECENT_LIFE_US;
+  if (age < 0 && !isStale && (seg.flags & RST) === 0) {
+    core.counters.TcpExtPAWSEstabRejected++;
+    acknowledgeInvalid(core, tcb, seg);
+    return false;
+  }
+  // RFC 7323 4.3: only what covers Last.ACK.sent moves TS.Recent, so that delayed ACKs echo the earliest segment.
+  if ((age >= 0 || isStale) && leq(seg.seq, tcb.rcv.lastAck) && geq(seg.seq, add(tcb.rcv.lastAck, -65_535))) {
+    tcb.tsRecent = seg.options.tsVal;
+    tcb.tsRecentAt = core.clock.now;
+  }
+  return true;
+}
+
+/** First, check the sequence number. What lies outside of the window is cut off. */
+function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  const { rcv } = tcb;
+  const window = offered(tcb);
+  const length = segLen(seg);
+  const last = add(seg.seq, Math.max(0, length - 1));
+  const acceptable =
+    window === 0
+      ? seg.seq === rcv.nxt
+      : inWindow(seg.seq, rcv.nxt, window) || (length > 0 && inWindow(last, rcv.nxt, window));
+  if (!acceptable) {
+    onUnacceptable(core, tcb, seg, length);
+    return false;
+  }
+  const before = diff(rcv.nxt, seg.seq);
+  if (before > 0) trimFront(core, tcb, seg, before);
+  const beyond = diff(add(seg.seq, seg.dataLength), add(rcv.nxt, window));
+  if (beyond > 0 && seg.dataLength > 0) {
+    // Beyond the right edge: cut, and with it the FIN. With a closed window the ACK bit still counts (MUST-66).
+    core.counters.TcpExtTCPOutOfWindow++;
+    seg.dataLength = Math.max(0, seg.dataLength - beyond);
+    seg.flags &= ~FIN;
+    tcb.ackNow = true;
+    core.output.push(tcb);
+  }
+  return true;
+}
+
+/** "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is set)." */
+function onUnacceptable(core: TcpCore, tcb: Tcb, seg: Segment, length: number): void {
+  if ((seg.flags & RST) !== 0) return;
+  if (tcb.state === TIME_WAIT && (seg.flags & FIN) !== 0) {
+    // RFC 9293 3.10.7.4, eighth check, TIME-WAIT: the peer has not heard our last ACK.
+    restartTimeWait(core, tcb);
+  }
+  if (length > 0 && lt(seg.seq, tcb.rcv.nxt)) core.counters.TcpExtTCPDuplicateSegs++;
+  else if (length > 0) core.counters.TcpExtTCPOutOfWindow++;
+  acknowledgeInvalid(core, tcb, seg);
+}
+
+/** Answers what is not acceptable by an ACK; without data only now and then, so that no two stacks do it forever. */
+function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  const isPure = seg.dataLength === 0 && (seg.flags & FIN) === 0;
+  if ((isPure || (seg.flags & SYN) !== 0) && !core.throttle.allowInvalid(tcb)) {
+    core.counters.TcpExtTCPACKSkipped++;
+    return;
+  }
+  sendAck(core, tcb);
+}
+
+/** Cuts what has been received before off the front; a SYN there is the old one. */
+function trimFront(core: TcpCore, tcb: Tcb, seg: Segment, before: number): void {
+  let cut = before;
+  if ((seg.flags & SYN) !== 0) {
+    seg.flags &= ~SYN;
+    seg.seq = add(seg.seq, 1);
+    cut--;
+  }
+  cut = Math.min(cut, seg.dataLength);
+  if (cut === 0) return;
+  core.counters.TcpExtTCPDuplicateSegs++;
+  seg.seq = add(seg.seq, cut);
+  seg.dataOffset += cut;
+  seg.dataLength -= cut;
+  tcb.ackNow = true;
+  core.output.push(tcb);
+}
+
+/** Second, check the RST bit (RFC 5961 3.2). */
+function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & RST) === 0) return true;
+  if (tcb.state === TIME_WAIT && core.config.rfc1337 !== 0) return false;
+  if (seg.seq !== tcb.rcv.nxt) {
+    core.counters.TcpExtTCPRstChallenged++;
+    challenge(core, tcb);
+    return false;
+  }
+  switch (tcb.state) {
+    case SYN_RCVD:
+      core.counters.TcpAttemptFails++;
+      core.destroy(tcb, ECONNREFUSED);
+      break;
+    case ESTABLISHED:
+    case FIN_WAIT_1:
+    case FIN_WAIT_2:
+      core.counters.TcpEstabResets++;
+      core.destroy(tcb, ECONNRESET);
+      break;
+    case CLOSE_WAIT:
+      core.counters.TcpEstabResets++;
+      core.destroy(tcb, EPIPE);
+      break;
+    default:
+      core.destroy(tcb, 0);
+  }
+  return false;
+}
+
+/** Fourth, check the SYN bit (RFC 5961 4.2): in every state but the first, an ACK that tells where we are. */
+function checkSyn(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & SYN) === 0) return true;
+  // Simultaneous open: the SYN-ACK of a peer whose SYN was taken before; its ACK is what matters.
+  if (tcb.state === SYN_RCVD && (seg.flags & ACK) !== 0 && seg.seq === tcb.rcv.irs) return true;
+  challenge(core, tcb);
+  return false;
+}
+
+function challenge(core: TcpCore, tcb: Tcb): void {
+  if (!core.throttle.allowChallenge(tcb)) {
+    core.counters.TcpExtTCPACKSkipped++;
+    return;
+  }
+  core.counters.TcpExtTCPChallengeACK++;
+  sendAck(core, tcb);
+}
+
+/** Fifth, check the ACK bit. */
+function checkAck(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if ((seg.flags & ACK) === 0) {
+    core.counters.TcpExtTCPNoAck++;
+    return false;
+  }
+  if (tcb.state === SYN_RCVD) {
+    if (!establish(core, tcb, seg)) return false;
+  } else if (isInvalidAck(tcb, seg)) {
+    core.counters.TcpExtTCPAckInvalid++;
+    challenge(core, tcb);
+    return false;
+  } else {
+    acceptAck(core, tcb, seg);
+  }
+  switch (tcb.state) {
+    case FIN_WAIT_1:
+      if (finAcked(tcb)) finWait2(core, tcb);
+      break;
+    case CLOSING:
+      if (finAcked(tcb)) timeWait(core, tcb);
+      break;
+    case LAST_ACK:
+      if (finAcked(tcb)) {
+        core.destroy(tcb, 0);
+        return false;
+      }
+      break;
+    case TIME_WAIT:
+      // "The only thing that can arrive in this state is a retransmission of the remote FIN."
+      if ((seg.flags & FIN) !== 0) restartTimeWait(core, tcb);
+      break;
+    default:
+      break;
+  }
+  return true;
+}
+
+/** SYN-RECEIVED: the handshake is complete when SND.UNA < SEG.ACK =< SND.NXT. */
+function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if (!gt(seg.ack, tcb.snd.una) || !leq(seg.ack, tcb.snd.nxt)) {
+    core.counters.TcpExtTCPAckInvalid++;
+    replyReset(core, seg);
+    return false;
+  }
+  if (tcb.timestamps && seg.options.timestamps && diff(seg.options.tsEcr, timestampNow(core, tcb)) > 0) {
+    // An echo of a time that has not come yet: not an answer to our SYN-ACK.
+    core.counters.TcpExtTCPAckInvalid++;
+    return false;
+  }
+  const listener = tcb.listener;
+  if (listener?.isFull) {
+    // The final ACK is as if lost: the SYN-ACK comes again, and by then there may be room.
+    core.counters.TcpExtListenOverflows++;
+    if (core.config.abortOnOverflow !== 0) {
+      replyReset(core, seg);
+      core.destroy(tcb, 0);
+    }
+    return false;
+  }
+  beginData(core, tcb);
+  acceptAck(core, tcb, seg);
+  // The window of this ACK is the first scaled one.
+  tcb.snd.wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << tcb.snd.wscale;
+  tcb.snd.wndMax = Math.max(tcb.snd.wndMax, tcb.snd.wnd);
+  core.enter(tcb, ESTABLISHED);
+  if (listener !== null) {
+    listener.halfOpen--;
+    listener.acceptQueue.push(tcb);
+    core.ready.push(listener);
+  }
+  if (tcb.finQueued) core.enter(tcb, FIN_WAIT_1);
+  tcb.synPending = false;
+  // The SYN-ACK of a simultaneous open carries the peer's sequence number before its data.
+  if ((seg.flags & SYN) !== 0) {
+    seg.flags &= ~SYN;
+    seg.seq = add(seg.seq, 1);
+    tcb.ackNow = true;
+  }
+  core.output.push(tcb);
+  core.notify(tcb);
+  return true;
+}
+
+function finWait2(core: TcpCore, tcb: Tcb): void {
+  core.enter(tcb, FIN_WAIT_2);
+  // RFC 9293 3.6.1 sets no limit; without one an orphan would wait for a silent peer forever.
+  if (!tcb.attached) {
+    tcb.lifeAt = core.clock.now + core.config.finTimeoutUs;
+    core.arm(tcb);
+  }
+}

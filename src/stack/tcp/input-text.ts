@@ -1,0 +1,139 @@
+// Segment text and FIN (RFC 9293 3.10.7.4, seventh and eighth check): in-order data to the receive buffer, the rest to
+// reassembly, and ACKs at once, with the next data, or delayed (RFC 9293 3.8.6.3, RFC 5681 4.2).
+
+import { NEVER } from '../clock.js';
+import { FIN, type Segment } from '../wire/tcp-header.js';
+import { finAcked } from './ack.js';
+import type { TcpCore } from './core.js';
+import { sendAck, sendReset } from './output.js';
+import { add, diff, geq, gt } from './seq.js';
+import {
+  CLOSE_WAIT,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  mayReceive,
+  SYN_RCVD,
+  TIME_WAIT,
+} from './state.js';
+import type { Tcb } from './tcb.js';
+
+/** Takes the text of a segment that was trimmed to the window. Returns false when it ended the connection. */
+export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  // After the peer's FIN there can be no text; what claims to be is ignored.
+  if (!mayReceive(tcb.state) || tcb.readShut) return true;
+  const { rcv } = tcb;
+  const end = add(seg.seq, seg.dataLength);
+  if (!tcb.attached && gt(end, rcv.nxt)) {
+    // RFC 9293 3.6.1, RFC 2525 2.16: nobody will ever read it, and the peer must know.
+    core.counters.TcpExtTCPAbortOnData++;
+    sendReset(core, tcb);
+    core.destroy(tcb, 0);
+    return false;
+  }
+  if (seg.dataLength > rcv.mss) rcv.mss = Math.min(seg.dataLength, tcb.localMss);
+  const ahead = diff(seg.seq, rcv.nxt);
+  if (ahead > 0) {
+    outOfOrder(core, tcb, seg, end, ahead);
+    return true;
+  }
+  tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
+  tcb.recvBuffer.advance(seg.dataLength);
+  rcv.nxt = end;
+  if (tcb.reassembly === null) acknowledge(core, tcb);
+  else fillHole(core, tcb);
+  core.notify(tcb);
+  return true;
+}
+
+/** A segment beyond a hole: kept, and acknowledged at once so that the sender hears of the hole (RFC 5681 4.2). */
+function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: number): void {
+  const reassembly = core.reassemblyOf(tcb);
+  if (reassembly.covers(seg.seq, end)) {
+    core.counters.TcpExtTCPDuplicateSegs++;
+  } else if (reassembly.insert(seg.seq, end)) {
+    core.counters.TcpExtTCPOFOQueue++;
+    tcb.recvBuffer.place(ahead, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
+  } else {
+    core.counters.TcpExtTCPOFODrop++;
+  }
+  sendAck(core, tcb);
+}
+
+/** RCV.NXT has moved up to what waited beyond a hole. */
+function fillHole(core: TcpCore, tcb: Tcb): void {
+  const reassembly = core.reassemblyOf(tcb);
+  const next = reassembly.advance(tcb.rcv.nxt);
+  tcb.recvBuffer.advance(diff(next, tcb.rcv.nxt));
+  tcb.rcv.nxt = next;
+  if (reassembly.count === 0) core.dropReassembly(tcb);
+  // RFC 5681 4.2: a segment that fills a hole is acknowledged at once.
+  acknowledgeNow(core, tcb);
+}
+
+/** RFC 9293 3.8.6.3: at least every second full-sized segment is acknowledged, and none later than the delay. */
+function acknowledge(core: TcpCore, tcb: Tcb): void {
+  const { rcv } = tcb;
+  if (tcb.quickAcks > 0 || diff(rcv.nxt, rcv.lastAck) > rcv.mss || core.config.delackUs === 0) {
+    if (tcb.quickAcks > 0) tcb.quickAcks--;
+    acknowledgeNow(core, tcb);
+  } else if (tcb.delackAt === NEVER) {
+    tcb.delackAt = core.clock.now + core.config.delackUs;
+    core.arm(tcb);
+  }
+}
+
+/** The ACK leaves at the end of this turn, on the application's answer if there is one. */
+function acknowledgeNow(core: TcpCore, tcb: Tcb): void {
+  tcb.ackNow = true;
+  core.output.push(tcb);
+}
+
+/** Eighth, check the FIN bit: of this segment, or one that came before the text in front of it. */
+export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  const { rcv } = tcb;
+  if (tcb.readShut) return;
+  if ((seg.flags & FIN) !== 0 && !rcv.finSeen) {
+    rcv.finSeen = true;
+    rcv.finSeq = add(seg.seq, seg.dataLength);
+    if (gt(rcv.finSeq, rcv.nxt) && seg.dataLength === 0) sendAck(core, tcb);
+  }
+  if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;
+  rcv.nxt = add(rcv.finSeq, 1);
+  tcb.readShut = true;
+  acknowledgeNow(core, tcb);
+  switch (tcb.state) {
+    case SYN_RCVD:
+    case ESTABLISHED:
+      core.enter(tcb, CLOSE_WAIT);
+      break;
+    case FIN_WAIT_1:
+      // Our FIN is not acknowledged yet, or the fifth check would have moved on to FIN-WAIT-2.
+      if (finAcked(tcb)) timeWait(core, tcb);
+      else core.enter(tcb, CLOSING);
+      break;
+    case FIN_WAIT_2:
+      timeWait(core, tcb);
+      break;
+    default:
+      break;
+  }
+  core.notify(tcb);
+}
+
+/** Enters TIME-WAIT: all timers off but the one of 2 MSL (RFC 9293 3.10.7.4). */
+export function timeWait(core: TcpCore, tcb: Tcb): void {
+  core.enter(tcb, TIME_WAIT);
+  core.counters.TcpExtTW++;
+  tcb.rtxAt = NEVER;
+  tcb.sendBuffer.clear(core.buffers);
+  core.dropReassembly(tcb);
+  restartTimeWait(core, tcb);
+}
+
+/** Starts the 2 MSL of TIME-WAIT (anew). */
+export function restartTimeWait(core: TcpCore, tcb: Tcb): void {
+  tcb.lifeAt = core.clock.now + core.config.timeWaitUs;
+  core.arm(tcb);
+}

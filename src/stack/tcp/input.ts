@@ -1,0 +1,79 @@
+// SEGMENT ARRIVES (RFC 9293 3.10.7): finds the connection of a segment, and handles those that have none: CLOSED (3.10.7.1)
+// and LISTEN (3.10.7.2). The other states are in `input-syn-sent.ts` and `input-synchronized.ts`.
+
+import { ACK, FIN, RST, type Segment, SYN } from '../wire/tcp-header.js';
+import type { TcpCore } from './core.js';
+import { acceptSyn, prepare } from './handshake.js';
+import { synSentArrives } from './input-syn-sent.js';
+import { synchronizedArrives } from './input-synchronized.js';
+import type { Listener } from './listener.js';
+import { replyReset } from './output.js';
+import { SYN_RCVD, SYN_SENT } from './state.js';
+
+/** Processes the segment in `core.seg`, whose checksum is known to be right. */
+export function segmentArrives(core: TcpCore): void {
+  const seg = core.seg;
+  const tcb = core.demux.find(seg.dst, seg.src);
+  if (tcb === undefined) {
+    noConnection(core, seg);
+  } else if (tcb.state === SYN_SENT) {
+    synSentArrives(core, tcb, seg);
+  } else if (synchronizedArrives(core, tcb, seg)) {
+    // RFC 6191: a new SYN may take over a tuple in TIME-WAIT; the old connection is gone by now.
+    noConnection(core, seg);
+  }
+}
+
+function noConnection(core: TcpCore, seg: Segment): void {
+  const listener = core.listeners.find(seg.dst.port, seg.dst);
+  if (listener !== undefined) {
+    listenArrives(core, listener, seg);
+    return;
+  }
+  // RFC 9293 3.10.7.1: everything but a RST is answered with one.
+  core.counters.TcpExtTCPNoPort++;
+  replyReset(core, seg);
+}
+
+/** RFC 9293 3.10.7.2 */
+function listenArrives(core: TcpCore, listener: Listener, seg: Segment): void {
+  // First, check for a RST: ignored.
+  if ((seg.flags & RST) !== 0) {
+    core.counters.TcpExtTCPNoPort++;
+    return;
+  }
+  // Second, check for an ACK: there is nothing to acknowledge yet.
+  if ((seg.flags & ACK) !== 0) {
+    core.counters.TcpExtTCPNoPort++;
+    replyReset(core, seg);
+    return;
+  }
+  // Third, check for a SYN. One with FIN is no honest request; Linux drops it, so do we. Anything else is dropped too.
+  if ((seg.flags & (SYN | FIN)) !== SYN) {
+    core.counters.TcpExtTCPBadFlags++;
+    return;
+  }
+  const room = Math.min(core.config.maxSynBacklog, Math.max(8, listener.backlog));
+  if (listener.isFull || listener.halfOpen >= room || core.demux.size >= core.config.maxConnections) {
+    core.counters.TcpExtListenDrops++;
+    return;
+  }
+  if (core.ip.route(seg.src) < 0) {
+    core.counters.TcpExtListenDrops++;
+    return;
+  }
+  const tcb = core.demux.allocate(core.config);
+  prepare(core, tcb, seg.dst, seg.src, core.ip.nextHop);
+  acceptSyn(core, tcb, seg);
+  tcb.passive = true;
+  tcb.listener = listener;
+  listener.halfOpen++;
+  core.enter(tcb, SYN_RCVD);
+  core.demux.insert(tcb);
+  core.counters.TcpPassiveOpens++;
+  tcb.timing = true;
+  tcb.timedSeq = tcb.snd.nxt;
+  tcb.timedAt = core.clock.now;
+  tcb.synPending = true;
+  core.output.push(tcb);
+}

@@ -1,0 +1,203 @@
+// Segments on their way out: data, ACK, SYN and RST with their headers and options (RFC 9293 3.1, RFC 7323, RFC 2018). When to
+// send what is decided in `transmit.ts`; nothing here changes a connection's state.
+
+import { NEVER } from '../clock.js';
+import { PROTOCOL_TCP } from '../wire/ipv4.js';
+import { pseudoHeaderSum } from '../wire/checksum.js';
+import {
+  ACK,
+
+  RST,
+  type Segment,
+  SYN,
+  segLen,
+  TCP_CHECKSUM_OFFSET,
+  TCP_HEADER,
+  writeTcpHeader,
+} from '../wire/tcp-header.js';
+import {
+  MAX_SACK_BLOCKS,
+  sackBlocksLength,
+  TIMESTAMPS_LENGTH,
+  writeSackBlocks,
+  writeSynOptions,
+  writeTimestamps,
+} from '../wire/tcp-options.js';
+import type { TcpCore } from './core.js';
+import { add, diff } from './seq.js';
+import { SYN_RCVD } from './state.js';
+import type { Tcb } from './tcb.js';
+import { advertise, initialWindow } from './window.js';
+
+const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
+const sackRight = new Int32Array(MAX_SACK_BLOCKS);
+
+/** TSval of a segment that leaves now (RFC 7323 5.4). */
+export function timestampNow(core: TcpCore, tcb: Tcb): number {
+  return (core.clock.ms + tcb.tsOffset) | 0;
+}
+
+/**
+ * Sends one segment of an established connection: `length` bytes of the send buffer from `seq` on, and an ACK. Returns 0, a
+ * negative errno when the next hop is dead, or 1 when no frame was free and nothing was sent.
+ */
+export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags: number): number {
+  const ip = core.ip;
+  const frame = ip.reserve();
+  if (frame < 0) return 1;
+  const view = ip.nic.view;
+  const at = frame + ip.headroom;
+  let end = at + TCP_HEADER;
+  if (tcb.timestamps) end += writeTimestamps(view, end, timestampNow(core, tcb), tcb.tsRecent);
+  const reassembly = tcb.reassembly;
+  if (tcb.sack && reassembly !== null) {
+    const limit = tcb.timestamps ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS;
+    const count = reassembly.sackBlocks(sackLeft, sackRight, limit);
+    // Beside a full segment there is no room; the next ACK tells it again.
+    if (length + sackBlocksLength(count) <= tcb.snd.mss)
+      end += writeSackBlocks(view, end, sackLeft, sackRight, count);
+  }
+  const headerLength = end - at;
+  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
+  const wnd = advertise(core, tcb);
+  writeTcpHeader(
+    view,
+    at,
+    tcb.local.port,
+    tcb.remote.port,
+    seq,
+    tcb.rcv.nxt,
+    headerLength,
+    flags | ACK,
+    wnd,
+    0,
+  );
+  tcb.rcv.lastAck = tcb.rcv.nxt;
+  tcb.ackNow = false;
+  if (tcb.delackAt !== NEVER) {
+    tcb.delackAt = NEVER;
+    core.arm(tcb);
+  }
+  core.counters.TcpOutSegs++;
+  return finish(core, tcb, frame, headerLength + length);
+}
+
+/** Sends an ACK without data. Returns as `emit`. */
+export function sendAck(core: TcpCore, tcb: Tcb): number {
+  const result = emit(core, tcb, tcb.snd.nxt, 0, 0);
+  // Without a frame the ACK is still owed.
+  if (result > 0) {
+    tcb.ackNow = true;
+    core.output.push(tcb);
+  }
+  return result;
+}
+
+/** Sends the SYN, or SYN-ACK, of a connection in SYN-SENT or SYN-RECEIVED. Returns as `emit`. */
+export function sendSyn(core: TcpCore, tcb: Tcb): number {
+  const ip = core.ip;
+  const frame = ip.reserve();
+  if (frame < 0) return 1;
+  const view = ip.nic.view;
+  const at = frame + ip.headroom;
+  const wscale = tcb.scaling ? tcb.rcv.wscale : -1;
+  const options = writeSynOptions(
+    view,
+    at + TCP_HEADER,
+    tcb.localMss,
+    wscale,
+    tcb.sack,
+    tcb.timestamps,
+    timestampNow(core, tcb),
+    tcb.tsRecent,
+  );
+  const isReply = tcb.state === SYN_RCVD;
+  const wnd = initialWindow(tcb);
+  const flags = isReply ? SYN | ACK : SYN;
+  const ack = isReply ? tcb.rcv.nxt : 0;
+  const headerLength = TCP_HEADER + options;
+  writeTcpHeader(view, at, tcb.local.port, tcb.remote.port, tcb.snd.iss, ack, headerLength, flags, wnd, 0);
+  if (isReply) {
+    tcb.rcv.edge = add(tcb.rcv.nxt, wnd);
+    tcb.rcv.lastAck = tcb.rcv.nxt;
+  }
+  core.counters.TcpOutSegs++;
+  return finish(core, tcb, frame, headerLength);
+}
+
+/** Resets a connection: <SEQ=SND.NXT><CTL=RST,ACK> (RFC 9293 3.10.5). */
+export function sendReset(core: TcpCore, tcb: Tcb): void {
+  const ip = core.ip;
+  const frame = ip.reserve();
+  if (frame < 0) return;
+  const at = frame + ip.headroom;
+  let end = at + TCP_HEADER;
+  if (tcb.timestamps) end += writeTimestamps(ip.nic.view, end, timestampNow(core, tcb), tcb.tsRecent);
+  writeTcpHeader(
+    ip.nic.view,
+    at,
+    tcb.local.port,
+    tcb.remote.port,
+    tcb.snd.nxt,
+    tcb.rcv.nxt,
+    end - at,
+    RST | ACK,
+    0,
+    0,
+  );
+  core.counters.TcpOutSegs++;
+  core.counters.TcpOutRsts++;
+  finish(core, tcb, frame, end - at);
+}
+
+/**
+ * Answers a segment that belongs to no connection, or acknowledges what was never sent, with a reset (RFC 9293 3.5.2 group 1
+ * and 3.10.7.1). A RST is never answered.
+ */
+export function replyReset(core: TcpCore, seg: Segment): void {
+  if ((seg.flags & RST) !== 0) return;
+  const ip = core.ip;
+  if (ip.route(seg.src) < 0) return;
+  const frame = ip.reserve();
+  if (frame < 0) return;
+  const at = frame + ip.headroom;
+  if ((seg.flags & ACK) !== 0) {
+    writeTcpHeader(ip.nic.view, at, seg.dst.port, seg.src.port, seg.ack, 0, TCP_HEADER, RST, 0, 0);
+  } else {
+    const ack = add(seg.seq, segLen(seg));
+    writeTcpHeader(ip.nic.view, at, seg.dst.port, seg.src.port, 0, ack, TCP_HEADER, RST | ACK, 0, 0);
+  }
+  core.counters.TcpOutSegs++;
+  core.counters.TcpOutRsts++;
+  const partial = pseudoHeaderSum(seg.dst, seg.src, PROTOCOL_TCP, TCP_HEADER);
+  ip.send(
+    frame,
+    ip.nextHop,
+    seg.dst.w3,
+    seg.src.w3,
+    PROTOCOL_TCP,
+    TCP_HEADER,
+    TCP_CHECKSUM_OFFSET,
+    partial,
+  );
+}
+
+function finish(core: TcpCore, tcb: Tcb, frame: number, length: number): number {
+  const partial = pseudoHeaderSum(tcb.local, tcb.remote, PROTOCOL_TCP, length);
+  return core.ip.send(
+    frame,
+    tcb.nextHop,
+    tcb.local.w3,
+    tcb.remote.w3,
+    PROTOCOL_TCP,
+    length,
+    TCP_CHECKSUM_OFFSET,
+    partial,
+  );
+}
+
+/** Header bytes that every segment of the connection carries beyond the fixed 20. */
+export function optionBytes(tcb: Tcb): number {
+  return tcb.timestamps ? TIMESTAMPS_LENGTH : 0;
+}
+

@@ -1,0 +1,33 @@
+// The congestion control of RFC 5681: slow start and congestion avoidance by bytes acknowledged (RFC 3465, L = 2).
+
+import type { CongestionControl } from './congestion.js';
+import type { Tcb } from './tcb.js';
+
+export const reno: CongestionControl = {
+  name: 'reno',
+
+  init(_tcb: Tcb): void {
+    // The initial window and an unlimited ssthresh are all that Reno begins with.
+  },
+
+  onAck(tcb: Tcb, acked: number): void {
+    const cc = tcb.cc;
+    const mss = tcb.snd.mss;
+    if (cc.cwnd < cc.ssthresh) {
+      // RFC 5681 3.1, equation (2): at most two segments for each ACK, so that a stretched ACK makes no burst.
+      cc.cwnd += Math.min(acked, 2 * mss);
+      return;
+    }
+    // RFC 5681 3.1: one segment for each window of data acknowledged.
+    cc.credit += acked;
+    if (cc.credit >= cc.cwnd) {
+      cc.credit -= cc.cwnd;
+      cc.cwnd += mss;
+    }
+  },
+
+  ssthresh(tcb: Tcb, flight: number): number {
+    // RFC 5681 3.1, equation (4).
+    return Math.max(flight >> 1, 2 * tcb.snd.mss);
+  },
+};

@@ -1,0 +1,60 @@
+// A ring of bytes that borrows its memory from the pool, grows by doubling and gives the memory back when it is empty. The
+// send and receive buffers are built on it; both address bytes by their distance from the first one.
+
+import { copy, Span } from '../wire/span.js';
+import type { BufferPool } from './buffer-pool.js';
+
+/** Stands for "no memory held" so that the field has one type. */
+const NONE = new Span(new Uint8Array(0));
+
+export class RingBytes {
+  #span: Span = NONE;
+  #mask = 0;
+  #head = 0;
+
+  /** Bytes of memory held now. */
+  get capacity(): number {
+    return this.#span.bytes.length;
+  }
+
+  /** Makes room for `size` bytes from the first one, keeping the first `keep`. */
+  reserve(size: number, keep: number, pool: BufferPool): void {
+    if (size <= this.#span.bytes.length) return;
+    const grown = pool.acquire(size);
+    if (keep > 0) this.copyOut(0, grown, 0, keep);
+    this.#replace(grown, pool);
+  }
+
+  /** Copies into the ring, `at` bytes after the first one. Room must have been reserved. */
+  copyIn(at: number, src: Span, srcOffset: number, length: number): void {
+    const start = (this.#head + at) & this.#mask;
+    const first = Math.min(length, this.#mask + 1 - start);
+    copy(this.#span, start, src, srcOffset, first);
+    if (first < length) copy(this.#span, 0, src, srcOffset + first, length - first);
+  }
+
+  /** Copies out of the ring from `at` bytes after the first one. */
+  copyOut(at: number, dst: Span, dstOffset: number, length: number): void {
+    const start = (this.#head + at) & this.#mask;
+    const first = Math.min(length, this.#mask + 1 - start);
+    copy(dst, dstOffset, this.#span, start, first);
+    if (first < length) copy(dst, dstOffset + first, this.#span, 0, length - first);
+  }
+
+  /** Forgets the first `length` bytes. */
+  drop(length: number): void {
+    this.#head = (this.#head + length) & this.#mask;
+  }
+
+  /** Gives the memory back; the ring is empty afterwards. */
+  free(pool: BufferPool): void {
+    this.#replace(NONE, pool);
+  }
+
+  #replace(span: Span, pool: BufferPool): void {
+    if (this.#span !== NONE) pool.release(this.#span);
+    this.#span = span;
+    this.#mask = Math.max(0, span.bytes.length - 1);
+    this.#head = 0;
+  }
+}

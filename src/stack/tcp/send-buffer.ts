@@ -1,0 +1,45 @@
+// What the application has written and the peer has not yet acknowledged (RFC 9293 3.10.2 and its retransmission queue in
+// one): bytes are appended at the end, read anywhere for (re)transmission and dropped from the front by ACKs.
+
+import type { Span } from '../wire/span.js';
+import type { BufferPool } from './buffer-pool.js';
+import { RingBytes } from './ring-bytes.js';
+
+export class SendBuffer {
+  readonly #ring = new RingBytes();
+  /** Bytes held. */
+  length = 0;
+  /** Bytes that may be held at most. */
+  limit = 0;
+
+  get free(): number {
+    return Math.max(0, this.limit - this.length);
+  }
+
+  /** Takes as many bytes as fit; returns how many. */
+  append(src: Span, srcOffset: number, length: number, pool: BufferPool): number {
+    const taken = Math.min(length, this.free);
+    if (taken === 0) return 0;
+    this.#ring.reserve(this.length + taken, this.length, pool);
+    this.#ring.copyIn(this.length, src, srcOffset, taken);
+    this.length += taken;
+    return taken;
+  }
+
+  /** Copies `length` bytes, `at` bytes after the oldest unacknowledged one. */
+  copyOut(at: number, dst: Span, dstOffset: number, length: number): void {
+    this.#ring.copyOut(at, dst, dstOffset, length);
+  }
+
+  /** Drops `length` acknowledged bytes from the front. */
+  acknowledge(length: number, pool: BufferPool): void {
+    this.length -= length;
+    if (this.length === 0) this.#ring.free(pool);
+    else this.#ring.drop(length);
+  }
+
+  clear(pool: BufferPool): void {
+    this.length = 0;
+    this.#ring.free(pool);
+  }
+}

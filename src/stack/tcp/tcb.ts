@@ -1,0 +1,255 @@
+// The transmission control block (RFC 9293 3.3.1): all that is known of one connection. SND and RCV are records of their own
+// so that `tcb.snd.una` reads as the RFC's SND.UNA. Blocks are pooled by `demux.ts`; `reset` makes one new.
+
+import type { StackConfig } from '../config.js';
+import { NEVER, type Micros } from '../clock.js';
+import { Endpoint } from '../wire/address.js';
+import type { CongestionControl } from './congestion.js';
+import type { Listener } from './listener.js';
+import type { Reassembly } from './reassembly.js';
+import { RecvBuffer } from './recv-buffer.js';
+import { RttEstimator } from './rtt.js';
+import { SendBuffer } from './send-buffer.js';
+import { CLOSED } from './state.js';
+
+/** Send sequence variables (RFC 9293 3.3.1, figure 3). Sequence numbers are signed int32. */
+export class SendSequence {
+  /** Oldest unacknowledged sequence number. */
+  una = 0;
+  /** Next sequence number to send; nothing beyond it has ever been sent. */
+  nxt = 0;
+  /** Window of the peer in bytes, scaled. */
+  wnd = 0;
+  /** SEG.SEQ and SEG.ACK of the segment that last updated the window. */
+  wl1 = 0;
+  wl2 = 0;
+  /** Initial send sequence number. */
+  iss = 0;
+  /** Shift that the peer applies to the windows it sends (RFC 7323 2.3). */
+  wscale = 0;
+  /** Largest window that the peer ever offered (RFC 9293 3.8.6.2.1, MAX.SND.WND). */
+  wndMax = 0;
+  /** Most payload that one segment may carry, options already taken off (RFC 9293 3.7.1, Eff.snd.MSS). */
+  mss = 0;
+  /** Sequence number of the first byte in the send buffer. */
+  base = 0;
+  /** End of the last segment sent that was smaller than the MSS (Minshall's variant of Nagle's algorithm). */
+  small = 0;
+}
+
+/** Receive sequence variables (RFC 9293 3.3.1, figure 4). */
+export class ReceiveSequence {
+  /** Next sequence number expected. */
+  nxt = 0;
+  /** Right edge of the window that was last advertised: RCV.NXT + RCV.WND of that moment. */
+  edge = 0;
+  /** Initial receive sequence number. */
+  irs = 0;
+  /** Shift that we apply to the windows we send. */
+  wscale = 0;
+  /** RCV.NXT in the last segment sent (RFC 7323 4.3, Last.ACK.sent). */
+  lastAck = 0;
+  /** Largest payload seen in one segment, for the ACK and window rules. */
+  mss = 0;
+  /** Sequence number of a FIN that has arrived but is not yet reached; valid when `finSeen`. */
+  finSeq = 0;
+  finSeen = false;
+}
+
+/** Congestion and loss recovery state (RFC 5681, 6582), in bytes. */
+export class CongestionState {
+  cwnd = 0;
+  ssthresh = 0;
+  /** Bytes acknowledged and not yet turned into window growth in congestion avoidance. */
+  credit = 0;
+  /** Duplicate ACKs in a row. */
+  dupAcks = 0;
+  /** Fast recovery runs until SND.UNA reaches `recover` (RFC 6582 3.2). */
+  inRecovery = false;
+  recover = 0;
+  /** What is deemed lost and waits to be sent again: [rtxNext, rtxEnd). */
+  rtxNext = 0;
+  rtxEnd = 0;
+  /** When data was last sent (RFC 5681 4.1). */
+  lastSentAt: Micros = NEVER;
+}
+
+export class Tcb {
+  readonly kind = 'tcb';
+  /** Place in the table of connections, which is also the timer's id. */
+  readonly index: number;
+  /** Socket of the API that holds this connection; -1 for none. */
+  owner = -1;
+  state: number = CLOSED;
+  readonly local: Endpoint = new Endpoint();
+  readonly remote: Endpoint = new Endpoint();
+  readonly snd: SendSequence = new SendSequence();
+  readonly rcv: ReceiveSequence = new ReceiveSequence();
+  readonly cc: CongestionState = new CongestionState();
+  readonly rtt: RttEstimator = new RttEstimator();
+  readonly sendBuffer: SendBuffer = new SendBuffer();
+  readonly recvBuffer: RecvBuffer = new RecvBuffer();
+  /** Ranges beyond a hole; null while there is none. */
+  reassembly: Reassembly | null = null;
+  congestion: CongestionControl | null = null;
+
+  /** Next hop as an IPv4 word. */
+  nextHop = 0;
+  /** MSS that this end announces. */
+  localMss = 0;
+  /** Hash of the tuple, as the table of connections keeps it. */
+  hash = 0;
+
+  /** True while a program may come back to it: not yet closed by the application. */
+  attached = false;
+  /** Opened passively (RFC 9293 3.10.7.4 wants to know in SYN-RECEIVED). */
+  passive = false;
+  /** The listener that waits for it; null once accepted or opened actively. */
+  listener: Listener | null = null;
+  /** Pending error, an errno; 0 for none. */
+  error = 0;
+  /** Error of an ICMP message that does not end the connection (RFC 1122 4.2.3.9), told when it times out. */
+  softError = 0;
+  /** Waits in the queue of endpoints with news. */
+  queued = false;
+  /** Waits in the queue of connections with something to send. */
+  outputQueued = false;
+
+  /** Options in use on this connection; in SYN-SENT, those that our SYN offers. */
+  scaling = false;
+  timestamps = false;
+  sack = false;
+  /** Added to the clock to make TSval. */
+  tsOffset = 0;
+  /** TS.Recent (RFC 7323 4.3) and when it was set. */
+  tsRecent = 0;
+  tsRecentAt: Micros = NEVER;
+  /** Sends small segments at once (TCP_NODELAY). */
+  nodelay = false;
+
+  /** A SYN or SYN-ACK must go out. */
+  synPending = false;
+  /** The application has closed its side: a FIN follows the last byte. */
+  finQueued = false;
+  /** The FIN has been sent at least once; it occupies SND.NXT - 1. */
+  finSent = false;
+  /** No more data will come: FIN taken or connection dead. */
+  readShut = false;
+  /** An ACK must go out in this turn, alone if need be. */
+  ackNow = false;
+  /** Segments still to be acknowledged at once at the beginning of a connection. */
+  quickAcks = 0;
+  /** The application was refused room in the send buffer and waits to hear of it. */
+  sendBlocked = false;
+  /** Retransmission timeouts in a row without progress. */
+  retransmits = 0;
+  /** Zero-window probes sent without an answer. */
+  probes = 0;
+  /** When the data that is being retransmitted was first sent. */
+  retransmitSince: Micros = NEVER;
+
+  /** A segment whose round trip is being timed: its last sequence number and when it left. */
+  timing = false;
+  timedSeq = 0;
+  timedAt: Micros = NEVER;
+
+  /** Deadlines of the timers. The persist timer shares `rtxAt` (they never run together). */
+  rtxAt: Micros = NEVER;
+  persisting = false;
+  delackAt: Micros = NEVER;
+  /** TIME-WAIT, orphaned FIN-WAIT-2. */
+  lifeAt: Micros = NEVER;
+  /** When an ACK of something invalid was last sent (RFC 5961 10). */
+  invalidAckAt: Micros = -NEVER;
+  /** When the neighbour was last known to be alive. */
+  confirmedAt: Micros = -NEVER;
+
+  constructor(index: number) {
+    this.index = index;
+  }
+
+  /** Puts every field back to its first value, so that the block can serve another connection. Buffers must be empty. */
+  reset(config: StackConfig): void {
+    this.owner = -1;
+    this.nextHop = 0;
+    this.localMss = 0;
+    this.attached = true;
+    this.passive = false;
+    this.listener = null;
+    this.reassembly = null;
+    this.congestion = null;
+    this.error = 0;
+    this.softError = 0;
+    // `queued` and `outputQueued` stay: a block that is used again may still stand in a queue from its last life, and a
+    // queue holds each block once.
+    this.scaling = false;
+    this.timestamps = false;
+    this.sack = false;
+    this.tsOffset = 0;
+    this.tsRecent = 0;
+    this.tsRecentAt = NEVER;
+    this.nodelay = false;
+    this.synPending = false;
+    this.finQueued = false;
+    this.finSent = false;
+    this.readShut = false;
+    this.ackNow = false;
+    this.quickAcks = 0;
+    this.sendBlocked = false;
+    this.retransmits = 0;
+    this.probes = 0;
+    this.retransmitSince = NEVER;
+    this.timing = false;
+    this.timedSeq = 0;
+    this.timedAt = NEVER;
+    this.rtxAt = NEVER;
+    this.persisting = false;
+    this.delackAt = NEVER;
+    this.lifeAt = NEVER;
+    this.invalidAckAt = -NEVER;
+    this.confirmedAt = -NEVER;
+    this.rtt.reset(config);
+    resetSend(this.snd);
+    resetReceive(this.rcv);
+    resetCongestion(this.cc);
+    this.sendBuffer.limit = config.wmem[1];
+    this.recvBuffer.limit = config.rmem[1] >> 1;
+  }
+}
+
+function resetSend(snd: SendSequence): void {
+  snd.una = 0;
+  snd.nxt = 0;
+  snd.wnd = 0;
+  snd.wl1 = 0;
+  snd.wl2 = 0;
+  snd.iss = 0;
+  snd.wscale = 0;
+  snd.wndMax = 0;
+  snd.mss = 0;
+  snd.base = 0;
+  snd.small = 0;
+}
+
+function resetReceive(rcv: ReceiveSequence): void {
+  rcv.nxt = 0;
+  rcv.edge = 0;
+  rcv.irs = 0;
+  rcv.wscale = 0;
+  rcv.lastAck = 0;
+  rcv.mss = 0;
+  rcv.finSeq = 0;
+  rcv.finSeen = false;
+}
+
+function resetCongestion(cc: CongestionState): void {
+  cc.cwnd = 0;
+  cc.ssthresh = 0x7fffffff;
+  cc.credit = 0;
+  cc.dupAcks = 0;
+  cc.inRecovery = false;
+  cc.recover = 0;
+  cc.rtxNext = 0;
+  cc.rtxEnd = 0;
+  cc.lastSentAt = NEVER;
+}

@@ -1,0 +1,246 @@
+// The face of TCP: what the stack feeds (segments, time, ICMP errors) and what the API calls (listen, connect, send, receive,
+// close). Everything behind it is a function over `TcpCore`, in the files beside this one.
+
+import type { Clock } from '../clock.js';
+import { type Micros, NEVER } from '../clock.js';
+import type { StackConfig } from '../config.js';
+import type { Counters } from '../counters.js';
+import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENOMEM } from '../errors.js';
+import type { IpOutput } from '../link/ip-output.js';
+import { isMulticastWord, type LocalAddresses } from '../link/local-addresses.js';
+import { Endpoint } from '../wire/address.js';
+import * as calls from './calls.js';
+import { TcpCore } from './core.js';
+import { prepare } from './handshake.js';
+import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
+import { segmentArrives } from './input.js';
+import { Listener } from './listener.js';
+import { sendReset } from './output.js';
+import type { ReadyQueue } from './queues.js';
+import { add } from './seq.js';
+import { SYN_SENT, TIME_WAIT } from './state.js';
+import type { Tcb } from './tcb.js';
+import { runTimers } from './timers.js';
+import { transmit } from './transmit.js';
+
+export class Tcp {
+  readonly core: TcpCore;
+  /**
+   * Says whether this context may use a tuple for an active open: true while there is one queue. RSS tuple selection sets it.
+   */
+  ownsTuple: (local: Endpoint, remote: Endpoint) => boolean = () => true;
+  readonly #local = new Endpoint();
+
+  constructor(
+    clock: Clock,
+    config: StackConfig,
+    counters: Counters,
+    ip: IpOutput,
+    addresses: LocalAddresses,
+    random: () => number,
+  ) {
+    this.core = new TcpCore(clock, config, counters, ip, addresses, random);
+  }
+
+  /** Endpoints whose readiness may have changed since they were last taken out. */
+  get ready(): ReadyQueue {
+    return this.core.ready;
+  }
+
+  /** Processes the segment in `core.seg`. */
+  input(): void {
+    segmentArrives(this.core);
+  }
+
+  /** Handles an ICMP error that quotes a segment from `local` to `remote`. */
+  icmpError(local: Endpoint, remote: Endpoint, seq: number, type: number, code: number): void {
+    icmpErrorArrives(this.core, local, remote, seq, type, code);
+  }
+
+  /** Tells that the neighbour `nextHop`, an IPv4 word, does not answer. */
+  nextHopFailed(nextHop: number): void {
+    nextHopFailed(this.core, nextHop);
+  }
+
+  runTimers(): void {
+    runTimers(this.core);
+  }
+
+  /** Sends what is to be sent, until nothing is left or the Nic has no more frames. */
+  output(): void {
+    const { core } = this;
+    // Each connection once: one that could not finish waits for the next turn.
+    for (let count = core.output.length; count > 0; count--) {
+      const tcb = core.output.shift();
+      if (tcb === undefined) return;
+      if (!transmit(core, tcb)) {
+        core.output.push(tcb);
+        return;
+      }
+    }
+  }
+
+  /** True while connections wait for a frame to send in. */
+  get hasOutput(): boolean {
+    return this.core.output.length > 0;
+  }
+
+  nextDeadline(): Micros {
+    return this.core.output.length > 0 ? this.core.clock.now : this.core.wheel.nextDeadline();
+  }
+
+  /**
+   * OPEN, passive (RFC 9293 3.10.1). `local` may have the unspecified address for all of the stack's. Returns the listener, or
+   * -EADDRINUSE, -EADDRNOTAVAIL (not an address of the stack), -EINVAL (port 0).
+   */
+  listen(local: Endpoint, backlog: number, owner: number): Listener | number {
+    const { core } = this;
+    if (local.port === 0) return -EINVAL;
+    if (!local.isUnspecified && !core.addresses.has(local)) return -EADDRNOTAVAIL;
+    if (core.listeners.conflicts(local)) return -EADDRINUSE;
+    const listener = new Listener(local, Math.min(Math.max(1, backlog), core.config.somaxconn), owner);
+    core.listeners.add(listener);
+    return listener;
+  }
+
+  /** Stops listening; connections that nobody has accepted are reset. */
+  unlisten(listener: Listener): void {
+    const { core } = this;
+    listener.closed = true;
+    listener.owner = -1;
+    core.listeners.remove(listener);
+    core.demux.forEach((tcb) => {
+      if (tcb.listener !== listener) return;
+      sendReset(core, tcb);
+      core.destroy(tcb, 0);
+    });
+  }
+
+  /** Takes the next connection that waits on a listener; undefined when none does. */
+  accept(listener: Listener): Tcb | undefined {
+    const tcb = listener.acceptQueue.shift();
+    if (tcb !== undefined) tcb.listener = null;
+    return tcb;
+  }
+
+  /**
+   * OPEN, active (RFC 9293 3.10.1): the SYN leaves with the next output. A port or address of 0 in `local` is chosen. Returns the
+   * connection, or -ENETUNREACH, -EADDRNOTAVAIL (no address, or no port left), -EADDRINUSE (the tuple is taken), -EAFNOSUPPORT
+   * (no IPv6 yet), -EINVAL (port 0, a multicast or broadcast address, or a tuple of another core), -ENOMEM (too many).
+   */
+  connect(local: Endpoint, remote: Endpoint, owner: number): Tcb | number {
+    const { core } = this;
+    if (!remote.isV4) return -EAFNOSUPPORT;
+    const isGroup = isMulticastWord(remote.w3) || core.addresses.isBroadcast(remote.w3);
+    if (remote.port === 0 || remote.isUnspecified || isGroup) return -EINVAL;
+    if (!local.isUnspecified && !core.addresses.has(local)) return -EADDRNOTAVAIL;
+    const routed = core.ip.route(remote);
+    if (routed < 0) return routed;
+    if (core.demux.size >= core.config.maxConnections) return -ENOMEM;
+    const { nextHop } = core.ip;
+    const tuple = this.#local.copyEndpoint(local);
+    if (tuple.isUnspecified) tuple.setV4(core.ip.source);
+    if (tuple.port === 0) {
+      const [first, last] = core.config.localPortRange;
+      const isFree = (): boolean => this.#isFree(tuple, remote) && this.ownsTuple(tuple, remote);
+      if (core.ports.choose(tuple, remote, first, last, isFree) === 0) return -EADDRNOTAVAIL;
+    } else if (!this.#isFree(tuple, remote)) {
+      return -EADDRINUSE;
+    } else if (!this.ownsTuple(tuple, remote)) {
+      return -EINVAL;
+    }
+    return this.#open(tuple, remote, nextHop, owner);
+  }
+
+  #open(local: Endpoint, remote: Endpoint, nextHop: number, owner: number): Tcb {
+    const { core } = this;
+    const old = core.demux.find(local, remote);
+    const isn = old === undefined ? undefined : old.snd.nxt;
+    if (old !== undefined) core.destroy(old, 0);
+    const tcb = core.demux.allocate(core.config);
+    prepare(core, tcb, local, remote, nextHop);
+    if (isn !== undefined) startBeyond(tcb, isn);
+    tcb.owner = owner;
+    tcb.timing = true;
+    tcb.timedSeq = tcb.snd.nxt;
+    tcb.timedAt = core.clock.now;
+    core.enter(tcb, SYN_SENT);
+    core.demux.insert(tcb);
+    core.counters.TcpActiveOpens++;
+    tcb.synPending = true;
+    core.output.push(tcb);
+    return tcb;
+  }
+
+  /** A tuple is free when nothing holds it, or only a TIME-WAIT that timestamps make safe to follow (RFC 6191 4). */
+  #isFree(local: Endpoint, remote: Endpoint): boolean {
+    const { core } = this;
+    if (core.listeners.conflicts(local) && remote.equals(local)) return false;
+    const tcb = core.demux.find(local, remote);
+    if (tcb === undefined) return true;
+    return (
+      tcb.state === TIME_WAIT &&
+      !tcb.attached &&
+      tcb.timestamps &&
+      core.clock.now - tcb.tsRecentAt > 1_000_000 &&
+      core.wheel.deadlineOf(tcb.index) !== NEVER
+    );
+  }
+
+  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+    return calls.send(this.core, tcb, bytes, offset, length);
+  }
+
+  receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
+    return calls.receive(this.core, tcb, bytes, offset, length, peek);
+  }
+
+  /** Bytes that can be read without waiting (FIONREAD). */
+  available(tcb: Tcb): number {
+    return tcb.recvBuffer.length;
+  }
+
+  shutdownWrite(tcb: Tcb): number {
+    return calls.shutdownWrite(this.core, tcb);
+  }
+
+  close(tcb: Tcb): void {
+    calls.close(this.core, tcb);
+  }
+
+  abort(tcb: Tcb): void {
+    calls.abort(this.core, tcb);
+  }
+
+  /** Sends small segments at once (true), or lets Nagle's algorithm hold them (false). */
+  setNoDelay(tcb: Tcb, nodelay: boolean): void {
+    tcb.nodelay = nodelay;
+    if (nodelay) this.core.output.push(tcb);
+  }
+
+  /** Takes the pending error: an errno, 0 for none (SO_ERROR). */
+  takeError(tcb: Tcb): number {
+    return -calls.takeError(tcb);
+  }
+
+  readiness(tcb: Tcb): number {
+    return calls.readiness(tcb);
+  }
+
+  listenerReadiness(listener: Listener): number {
+    return listener.acceptQueue.length > 0 ? calls.EPOLLIN : 0;
+  }
+}
+
+/** Moves the ISN of a connection beyond everything that its predecessor on the same tuple has sent (RFC 6191 4). */
+function startBeyond(tcb: Tcb, previous: number): void {
+  const { snd, cc } = tcb;
+  snd.iss = add(previous, 65_536 + 2);
+  snd.una = snd.iss;
+  snd.nxt = add(snd.iss, 1);
+  snd.base = snd.nxt;
+  snd.small = snd.iss;
+  cc.recover = snd.iss;
+  cc.rtxNext = snd.iss;
+  cc.rtxEnd = snd.iss;
+}

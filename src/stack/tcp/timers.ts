@@ -1,0 +1,107 @@
+// What happens when a connection's deadline comes: retransmission of SYN, data and FIN (RFC 6298 5), zero-window probes
+// (RFC 9293 3.8.6.1), delayed ACKs, the end of TIME-WAIT and of an orphan's FIN-WAIT-2.
+
+import { NEVER } from '../clock.js';
+import { ETIMEDOUT } from '../errors.js';
+import type { TcpCore } from './core.js';
+import { sendAck } from './output.js';
+import { flightSize, onTimeout } from './recovery.js';
+import { isSynchronized, SYN_RCVD, SYN_SENT } from './state.js';
+import type { Tcb } from './tcb.js';
+import { sendWindowProbe, startPersistTimer } from './transmit.js';
+
+/** Runs every timer that is due. */
+export function runTimers(core: TcpCore): void {
+  const wheel = core.wheel;
+  wheel.advance(core.clock.now);
+  for (;;) {
+    const index = wheel.nextExpired();
+    if (index < 0) return;
+    expire(core, core.demux.at(index));
+  }
+}
+
+function expire(core: TcpCore, tcb: Tcb): void {
+  const now = core.clock.now;
+  if (tcb.lifeAt <= now) {
+    core.destroy(tcb, 0);
+    return;
+  }
+  if (tcb.delackAt <= now) {
+    tcb.delackAt = NEVER;
+    core.counters.TcpExtDelayedACKs++;
+    sendAck(core, tcb);
+  }
+  if (tcb.rtxAt <= now) {
+    tcb.rtxAt = NEVER;
+    if (!isSynchronized(tcb.state)) onSynTimeout(core, tcb);
+    else if (tcb.persisting) onPersistTimeout(core, tcb);
+    else onRetransmissionTimeout(core, tcb);
+  }
+  core.arm(tcb);
+}
+
+/** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds. */
+function onSynTimeout(core: TcpCore, tcb: Tcb): void {
+  const limit = tcb.state === SYN_SENT ? core.config.synRetries : core.config.synackRetries;
+  if (tcb.retransmits >= limit) {
+    core.counters.TcpAttemptFails++;
+    giveUp(core, tcb);
+    return;
+  }
+  tcb.retransmits++;
+  tcb.rtt.backoff++;
+  tcb.timing = false;
+  tcb.synPending = true;
+  if (tcb.state === SYN_RCVD) core.counters.TcpRetransSegs++;
+  core.output.push(tcb);
+}
+
+function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
+  if (flightSize(tcb) === 0) return;
+  const now = core.clock.now;
+  if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
+  else if (now - tcb.retransmitSince >= patienceUs(core, tcb)) {
+    giveUp(core, tcb);
+    return;
+  }
+  core.counters.TcpExtTCPTimeouts++;
+  onTimeout(tcb);
+  tcb.retransmits++;
+  // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.
+  tcb.rtt.backoff++;
+  core.output.push(tcb);
+}
+
+/** RFC 9293 3.8.6.1: probed for as long as the probes are answered. */
+function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
+  tcb.persisting = false;
+  if (tcb.probes >= retries(core, tcb)) {
+    giveUp(core, tcb);
+    return;
+  }
+  if (sendWindowProbe(core, tcb) <= 0) tcb.probes++;
+  startPersistTimer(core, tcb);
+}
+
+function giveUp(core: TcpCore, tcb: Tcb): void {
+  core.counters.TcpExtTCPAbortOnTimeout++;
+  core.destroy(tcb, tcb.softError !== 0 ? tcb.softError : ETIMEDOUT);
+}
+
+function retries(core: TcpCore, tcb: Tcb): number {
+  if (tcb.attached) return core.config.retries2;
+  return core.config.orphanRetries === 0 ? 8 : core.config.orphanRetries;
+}
+
+/**
+ * R2 of RFC 9293 3.8.3 as a time, as Linux has it: what `tcp_retries2` retransmissions with the least RTO would take. With the
+ * defaults that is 924.6 s.
+ */
+function patienceUs(core: TcpCore, tcb: Tcb): number {
+  const { rtoMinUs, rtoMaxUs } = core.config;
+  const count = retries(core, tcb);
+  const doublings = Math.floor(Math.log2(rtoMaxUs / rtoMinUs));
+  if (count <= doublings) return (2 ** (count + 1) - 1) * rtoMinUs;
+  return (2 ** (doublings + 1) - 1) * rtoMinUs + (count - doublings) * rtoMaxUs;
+}

@@ -1,0 +1,156 @@
+// When to send (RFC 9293 3.8 and 3.10.2): SYNs, what is to be sent again, new data within both windows, Nagle and silly-window
+// avoidance, the FIN behind the last byte, and ACKs that found no data to ride on.
+
+import { NEVER } from '../clock.js';
+import { ACK, FIN, PSH } from '../wire/tcp-header.js';
+import type { TcpCore } from './core.js';
+import { emit, sendAck, sendSyn } from './output.js';
+import { flightSize, hasLost, pipe } from './recovery.js';
+import { add, diff, gt, lt } from './seq.js';
+import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
+import type { Tcb } from './tcb.js';
+
+/** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
+export function transmit(core: TcpCore, tcb: Tcb): boolean {
+  if (tcb.state === CLOSED) return true;
+  if (tcb.synPending) {
+    const result = sendSyn(core, tcb);
+    if (result > 0) return false;
+    tcb.synPending = false;
+    if (tcb.retransmits > 0) core.counters.TcpExtTCPSynRetrans++;
+    startRetransmissionTimer(core, tcb);
+    if (result < 0) core.destroy(tcb, -result);
+    return true;
+  }
+  if (!isSynchronized(tcb.state)) return true;
+  if (tcb.state !== TIME_WAIT && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  return !tcb.ackNow || sendAck(core, tcb) <= 0;
+}
+
+/** Bytes in the send buffer that were never sent. */
+function unsentBytes(tcb: Tcb): number {
+  return tcb.sendBuffer.length - diff(tcb.snd.nxt, tcb.snd.base) + (tcb.finSent ? 1 : 0);
+}
+
+/** Sends again what is deemed lost, as far as the congestion window allows; the first segment always goes. */
+function sendLost(core: TcpCore, tcb: Tcb): boolean {
+  const { cc, snd } = tcb;
+  while (hasLost(tcb)) {
+    const dataEnd = add(snd.base, tcb.sendBuffer.length);
+    const length = Math.max(0, Math.min(snd.mss, diff(cc.rtxEnd, cc.rtxNext), diff(dataEnd, cc.rtxNext)));
+    if (cc.rtxNext !== snd.una && pipe(tcb) + length > cc.cwnd) return true;
+    const end = add(cc.rtxNext, length);
+    const fin = tcb.finSent && end === dataEnd && lt(end, cc.rtxEnd);
+    const result = emit(core, tcb, cc.rtxNext, length, (fin ? FIN : 0) | (end === dataEnd ? PSH : 0));
+    if (result > 0) return false;
+    core.counters.TcpRetransSegs++;
+    cc.rtxNext = fin ? add(end, 1) : end;
+    cc.lastSentAt = core.clock.now;
+    startRetransmissionTimer(core, tcb);
+    if (length === 0 && !fin) return true;
+  }
+  return true;
+}
+
+/** Sends data that was never sent, and the FIN. */
+function sendNew(core: TcpCore, tcb: Tcb): boolean {
+  const { cc, snd } = tcb;
+  if (hasLost(tcb)) return true;
+  for (;;) {
+    const unsent = unsentBytes(tcb);
+    const flight = flightSize(tcb);
+    if (unsent <= 0) {
+      if (!tcb.finQueued || tcb.finSent) break;
+      return sendData(core, tcb, 0, FIN);
+    }
+    if (flight === 0) restartAfterIdle(core, tcb);
+    const window = snd.wnd - flight;
+    let length = Math.min(unsent, snd.mss);
+    if (length > window) {
+      length = window;
+      // RFC 9293 3.8.6.2.1: a window smaller than the segment is used only if it is at least half the largest ever offered.
+      if (length <= 0 || (length < unsent && length < snd.wndMax >> 1)) {
+        if (flight === 0) startPersistTimer(core, tcb);
+        break;
+      }
+    }
+    if (pipe(tcb) + length > cc.cwnd + limitedTransmit(tcb)) break;
+    const last = length === unsent;
+    if (length < snd.mss && last && !mayBeSmall(tcb)) break;
+    const fin = last && tcb.finQueued;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
+    if (length < snd.mss) snd.small = snd.nxt;
+  }
+  return true;
+}
+
+/** Sends `length` new bytes from SND.NXT on and moves it. */
+function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boolean {
+  const snd = tcb.snd;
+  const result = emit(core, tcb, snd.nxt, length, flags);
+  if (result > 0) return false;
+  snd.nxt = add(snd.nxt, length);
+  if ((flags & FIN) !== 0) {
+    snd.nxt = add(snd.nxt, 1);
+    tcb.finSent = true;
+  }
+  const now = core.clock.now;
+  tcb.cc.lastSentAt = now;
+  if (!tcb.timing) {
+    tcb.timing = true;
+    tcb.timedSeq = snd.nxt;
+    tcb.timedAt = now;
+  }
+  if (tcb.rtxAt === NEVER || tcb.persisting) startRetransmissionTimer(core, tcb);
+  return true;
+}
+
+/** Starts the retransmission timer anew (RFC 6298 5.1). */
+export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
+  tcb.persisting = false;
+  tcb.rtxAt = core.clock.now + tcb.rtt.timeoutUs(core.config);
+  core.arm(tcb);
+}
+
+/** RFC 9293 3.8.6.1: a window too small to use is probed after an RTO, then ever more rarely. */
+export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
+  if (tcb.rtxAt !== NEVER) return;
+  tcb.persisting = true;
+  const backoff = 2 ** Math.min(tcb.probes, 30);
+  tcb.rtxAt = core.clock.now + Math.min(tcb.rtt.rtoUs * backoff, core.config.rtoMaxUs);
+  core.arm(tcb);
+}
+
+/** A zero-window probe: an old sequence number, which makes the peer tell its window. */
+export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
+  core.counters.TcpExtTCPWinProbe++;
+  return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
+}
+
+/** RFC 3042: the first two duplicate ACKs each let one segment beyond the window out. */
+function limitedTransmit(tcb: Tcb): number {
+  const { dupAcks, inRecovery } = tcb.cc;
+  return inRecovery ? 0 : Math.min(dupAcks, 2) * tcb.snd.mss;
+}
+
+/**
+ * RFC 9293 3.7.4 (Nagle) in Minshall's variant, which Linux uses: a small segment waits only while another small one is
+ * unacknowledged. The end of the stream is never held back.
+ */
+function mayBeSmall(tcb: Tcb): boolean {
+  return tcb.nodelay || tcb.finQueued || !gt(tcb.snd.small, tcb.snd.una);
+}
+
+/** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */
+function restartAfterIdle(core: TcpCore, tcb: Tcb): void {
+  const cc = tcb.cc;
+  if (core.config.slowStartAfterIdle === 0 || cc.lastSentAt === NEVER) return;
+  if (core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
+    cc.cwnd = Math.min(cc.cwnd, initialCwnd(core, tcb));
+  }
+}
+
+/** The initial window in bytes (RFC 6928; RFC 5681 3.1: one segment when the SYN was lost). */
+export function initialCwnd(core: TcpCore, tcb: Tcb): number {
+  return core.config.initialCwnd * tcb.snd.mss;
+}
