@@ -59,6 +59,12 @@ function failures(block) {
   return shown;
 }
 
+let ended = false;
+process.on('SIGTERM', () => {
+  ended = true;
+  lines.close();
+});
+
 let diagnosticsOf = 'none';
 for await (const line of lines) {
   const point = /^(not )?ok \d+ - (.*?)(?: # (time=\S+|.*))?$/.exec(line);
@@ -98,6 +104,10 @@ for await (const line of lines) {
   }
 }
 
+if (ended) {
+  console.log('\nThe tests took too long and were ended.');
+  failedFiles++;
+}
 if (skips.size > 0) {
   console.log('\nSkipped:');
   for (const [reason, number] of skips) console.log(`  ${number} × ${reason}`);

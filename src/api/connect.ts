@@ -7,6 +7,7 @@ import {
   ECONNABORTED,
   EFAULT,
   EINPROGRESS,
+  EINTR,
   EISCONN,
 } from '../stack/errors.js';
 import { CLOSED, ESTABLISHED, SYN_RCVD, SYN_SENT } from '../stack/tcp/state.js';
@@ -15,7 +16,7 @@ import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findStream } from './guard.js';
-import { block } from './loop.js';
+import { block, turn } from './loop.js';
 import type { SockAddrArgument, SockLen } from './sockaddr.js';
 import { readSockAddr } from './sockaddr.js';
 import type { Socket } from './sockets.js';
@@ -36,7 +37,7 @@ import { CONNECTED, CONNECTING, UNCONNECTED } from './sockets.js';
  *   another core),
  *   ENETUNREACH (no route), EADDRNOTAVAIL (no local port left), EADDRINUSE (the tuple is in use), ENOMEM (no memory or too
  *   many connections), EINPROGRESS (non-blocking), and what the network says:
- *   ETIMEDOUT (no answer to any SYN), ECONNREFUSED (RST), EHOSTUNREACH and ENETUNREACH (ARP or ICMP).
+ *   EINTR (the context was destroyed meanwhile), ETIMEDOUT (no answer to any SYN), ECONNREFUSED (RST), EHOSTUNREACH and ENETUNREACH (ARP or ICMP).
  */
 export function mtcp_connect(
   mctx: MctxArgument,
@@ -57,10 +58,16 @@ export function mtcp_connect(
   if (typeof tcb === 'number') return fail(-tcb);
   socket.tcb = tcb;
   socket.phase = CONNECTING;
+  if (socket.nodelay) core.stack.tcp.setNoDelay(tcb, true);
   if (socket.nonblocking) return fail(EINPROGRESS);
 
-  while (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) block(core, Number.POSITIVE_INFINITY);
-  return progress(socket, tcb) === CONNECTED ? 0 : fail(detach(core, socket, tcb));
+  while (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
+    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
+  }
+  if (progress(socket, tcb) !== CONNECTED) return fail(detach(core, socket, tcb));
+  // The last ACK of the handshake leaves now: nobody may come back soon to turn the loop.
+  turn(core);
+  return 0;
 }
 
 /**

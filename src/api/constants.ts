@@ -47,6 +47,11 @@ export const SO_PROTOCOL = 38;
 /** Address family (read only). */
 export const SO_DOMAIN = 39;
 
+/** Option level of TCP. */
+export const SOL_TCP = 6;
+/** Send small segments at once instead of holding them until the last is acknowledged (RFC 9293 3.7.4). */
+export const TCP_NODELAY = 1;
+
 /** `mtcp_epoll_create1`: accepted without effect, for there is no exec to close on. */
 export const O_CLOEXEC = 0o2000000;
 /** The same as `O_CLOEXEC`, under the name that epoll gives it. */

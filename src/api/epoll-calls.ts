@@ -1,7 +1,7 @@
 // mtcp_epoll_create, _create1, _ctl and _wait over the sets of src/api/epoll.ts. Semantics are epoll(7)'s, with mTCP's numbers
 // and errnos: one entry per socket with all its bits, level and edge triggering, ONESHOT, several sets per context.
 
-import { EBADF, EEXIST, EINVAL, ENFILE, ENOENT } from '../stack/errors.js';
+import { EBADF, EEXIST, EINTR, EINVAL, ENFILE, ENOENT } from '../stack/errors.js';
 import {
   EPOLL_CLOEXEC,
   MTCP_EPOLL_CTL_ADD,
@@ -26,7 +26,7 @@ import { idle, turn } from './loop.js';
  */
 export function mtcp_epoll_create(mctx: MctxArgument, size: number): number {
   if (!isUsable(mctx)) return -1;
-  if (!(size >= 1)) return fail(EINVAL);
+  if (!isAtLeastOne(size)) return fail(EINVAL);
   return create(mctx);
 }
 
@@ -100,7 +100,8 @@ export function mtcp_epoll_ctl(
  * @param maxevents most entries to report, at least 1
  * @param timeout in milliseconds: -1 waits without limit, 0 only looks
  * @returns how many entries were filled, 0 when time ran out, or -1 with errno EINVAL (no context; `epid` is no epoll set;
- *   `events` is no array; maxevents below 1; timeout is no number), EPERM (context destroyed), EBADF (no such `epid`).
+ *   `events` is no array; maxevents below 1; timeout is no number), EPERM (context destroyed), EBADF (no such `epid`),
+ *   EINTR (the context was destroyed meanwhile).
  * Source: mTCP's mtcp_epoll.h, epoll_wait(2).
  */
 export function mtcp_epoll_wait(
@@ -113,7 +114,7 @@ export function mtcp_epoll_wait(
   const owner = findSocket(mctx, epid);
   if (owner === undefined) return -1;
   const set = owner.epoll;
-  if (set === undefined || !Array.isArray(events) || !(maxevents >= 1) || Number.isNaN(Number(timeout))) {
+  if (set === undefined || !Array.isArray(events) || !isAtLeastOne(maxevents) || !isTime(timeout)) {
     return fail(EINVAL);
   }
   const core = mctx as Context;
@@ -124,11 +125,16 @@ export function mtcp_epoll_wait(
   const untilUs = timeout < 0 ? Number.POSITIVE_INFINITY : stack.now + timeout * 1000;
   while (count === 0 && stack.now < untilUs) {
     if (!busy) idle(core, untilUs);
+    if (core.destroyed) return fail(EINTR);
     busy = turn(core);
     count = interests.collect(set, events, maxevents);
   }
   return count;
 }
+
+// Comparing a symbol throws, so the type comes first.
+const isAtLeastOne = (value: unknown): boolean => typeof value === 'number' && value >= 1;
+const isTime = (value: unknown): boolean => typeof value === 'number' && !Number.isNaN(value);
 
 /** Makes an array of `count` entries for `mtcp_epoll_wait` to fill again and again. */
 export function mtcp_epoll_events(count: number): EpollEvent[] {

@@ -39,9 +39,13 @@ export function idle(core: Context, untilUs: number): void {
   if (deadline > now) core.nic.wait(deadline - now);
 }
 
-/** Turns the loop and, if nothing happened, waits: the body of every call that blocks. */
-export function block(core: Context, untilUs: number): void {
+/**
+ * Turns the loop and, if nothing happened, waits: the body of every call that blocks. Returns false when the context has been
+ * destroyed meanwhile (by a program on another virtual host, or a Nic's callback): the call then ends with EINTR.
+ */
+export function block(core: Context, untilUs: number): boolean {
   if (!turn(core)) idle(core, untilUs);
+  return !core.destroyed;
 }
 
 /**

@@ -14,6 +14,8 @@ import {
   SO_TYPE,
   SOCK_STREAM,
   SOL_SOCKET,
+  SOL_TCP,
+  TCP_NODELAY,
 } from './constants.js';
 import type { Context } from './context.js';
 import { fail, failBecause } from './errno.js';
@@ -84,8 +86,8 @@ export function mtcp_getpeername(
 }
 
 /**
- * Reads a socket option: SOL_SOCKET with SO_ERROR (the pending error, which is taken by reading it), SO_TYPE, SO_ACCEPTCONN,
- * SO_DOMAIN or SO_PROTOCOL.
+ * Reads a socket option: of SOL_SOCKET SO_ERROR (the pending error, which is taken by reading it), SO_TYPE, SO_ACCEPTCONN,
+ * SO_DOMAIN and SO_PROTOCOL, of SOL_TCP TCP_NODELAY.
  * @param optval receives the value
  * @param optlen C's length of the value; 4 is stored in it when it is given
  * @returns 0, or -1 with errno EINVAL (no context, or a length below 4), EPERM (context destroyed), EBADF (no such socket),
@@ -103,52 +105,88 @@ export function mtcp_getsockopt(
   const socket = findSocket(mctx, sockid);
   if (socket === undefined) return -1;
   if (socket.kind === MTCP_SOCK_EPOLL) return fail(ENOTSOCK);
-  if (level !== SOL_SOCKET || !READABLE.includes(optname)) return fail(ENOPROTOOPT);
+  const option = findOption(level, optname);
+  if (option === undefined) return fail(ENOPROTOOPT);
   if (typeof optval !== 'object' || optval === null) return fail(EFAULT);
   if (optval instanceof Int32Array && optval.length === 0) return fail(EFAULT);
   const hasLength = typeof optlen === 'object' && optlen !== null;
-  if (hasLength && !(optlen.value >= 4)) return fail(EINVAL);
-  const value = readOption(mctx as Context, socket, optname);
+  if (hasLength && !isLength(optlen.value)) return fail(EINVAL);
+  const value = option.get(mctx as Context, socket);
   if (optval instanceof Int32Array) optval[0] = value;
   else optval.value = value;
   if (hasLength) optlen.value = 4;
   return 0;
 }
 
-const READABLE: readonly number[] = [SO_ERROR, SO_TYPE, SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL];
-
-function readOption(core: Context, socket: Socket, optname: number): number {
-  switch (optname) {
-    case SO_ERROR:
-      return socket.tcb === undefined ? 0 : core.stack.tcp.takeError(socket.tcb);
-    case SO_TYPE:
-      return SOCK_STREAM;
-    case SO_ACCEPTCONN:
-      return socket.listener === undefined ? 0 : 1;
-    case SO_DOMAIN:
-      return AF_INET;
-    default:
-      return IPPROTO_TCP;
-  }
-}
-
 /**
- * Sets a socket option. There is none yet that can be set: every one is refused, none is ignored.
- * @returns -1 with errno EINVAL (no context), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (an epoll set),
- *   ENOPROTOOPT (no such option).
- * Source: mtcp_setsockopt(3), setsockopt(3p). Unlike mTCP's it does not take every option in silence.
+ * Sets a socket option. There is TCP_NODELAY of SOL_TCP; set on a listener, it is passed on to accepted sockets.
+ * @param optval the value
+ * @returns 0, or -1 with errno EINVAL (no context, or a length below 4), EPERM (context destroyed), EBADF (no such socket),
+ *   ENOTSOCK (an epoll set), ENOPROTOOPT (no such option, or one that cannot be set), EFAULT (`optval` holds no number).
+ * Source: mtcp_setsockopt(3), setsockopt(3p). Unlike mTCP's it does not take unknown options in silence.
  */
 export function mtcp_setsockopt(
   mctx: MctxArgument,
   sockid: number,
-  _level: number,
-  _optname: number,
-  _optval: OptionValue | number,
-  _optlen?: number,
+  level: number,
+  optname: number,
+  optval: OptionValue | number,
+  optlen?: number,
 ): 0 | -1 {
   const socket = findSocket(mctx, sockid);
   if (socket === undefined) return -1;
-  return fail(socket.kind === MTCP_SOCK_EPOLL ? ENOTSOCK : ENOPROTOOPT);
+  if (socket.kind === MTCP_SOCK_EPOLL) return fail(ENOTSOCK);
+  const option = findOption(level, optname);
+  if (option?.set === undefined) return fail(ENOPROTOOPT);
+  if (optlen !== undefined && !isLength(optlen)) return fail(EINVAL);
+  const value = typeof optval === 'object' && optval !== null ? optionNumber(optval) : optval;
+  if (typeof value !== 'number') return fail(EFAULT);
+  option.set(mctx as Context, socket, value);
+  return 0;
+}
+
+/** Whether a length has room for an int. Comparing a symbol would throw, so the type comes first. */
+function isLength(optlen: unknown): boolean {
+  return typeof optlen === 'number' && optlen >= 4;
+}
+
+function optionNumber(optval: OptionValue): unknown {
+  return optval instanceof Int32Array ? optval[0] : optval.value;
+}
+
+interface SocketOption {
+  readonly level: number;
+  readonly name: number;
+  get(core: Context, socket: Socket): number;
+  set?(core: Context, socket: Socket, value: number): void;
+}
+
+const OPTIONS: readonly SocketOption[] = [
+  {
+    level: SOL_SOCKET,
+    name: SO_ERROR,
+    get: (core, { tcb }) => (tcb === undefined ? 0 : core.stack.tcp.takeError(tcb)),
+  },
+  { level: SOL_SOCKET, name: SO_TYPE, get: () => SOCK_STREAM },
+  { level: SOL_SOCKET, name: SO_ACCEPTCONN, get: (_, { listener }) => (listener === undefined ? 0 : 1) },
+  { level: SOL_SOCKET, name: SO_DOMAIN, get: () => AF_INET },
+  { level: SOL_SOCKET, name: SO_PROTOCOL, get: () => IPPROTO_TCP },
+  {
+    level: SOL_TCP,
+    name: TCP_NODELAY,
+    get: (_, { nodelay }) => (nodelay ? 1 : 0),
+    set: (core, socket, value) => setNoDelay(core, socket, value !== 0),
+  },
+];
+
+function findOption(level: number, name: number): SocketOption | undefined {
+  return OPTIONS.find((option) => option.level === level && option.name === name);
+}
+
+/** Turns Nagle's algorithm off or on for a socket, and for its connection if it has one. */
+export function setNoDelay(core: Context, socket: Socket, nodelay: boolean): void {
+  socket.nodelay = nodelay;
+  if (socket.tcb !== undefined) core.stack.tcp.setNoDelay(socket.tcb, nodelay);
 }
 
 /**

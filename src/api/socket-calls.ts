@@ -6,6 +6,7 @@ import {
   EADDRNOTAVAIL,
   EAFNOSUPPORT,
   EAGAIN,
+  EINTR,
   EINVAL,
   ENFILE,
   ENOTCONN,
@@ -28,6 +29,7 @@ import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findSocket, findStream, isUsable } from './guard.js';
 import { block, turn, wouldBlock } from './loop.js';
+import { setNoDelay } from './option-calls.js';
 import type { SockAddrArgument, SockLen } from './sockaddr.js';
 import { checkSockAddrOut, readSockAddr, writeSockAddr } from './sockaddr.js';
 import type { Socket } from './sockets.js';
@@ -126,7 +128,7 @@ function choosePort(core: Context, socket: Socket): number {
  * @returns the id of the new socket, or -1 with errno
  *   EINVAL (no context, not a listener, or a bad `addrlen`), EPERM (context destroyed), EBADF (no such socket),
  *   EFAULT (`addr` is neither null nor an address), EAGAIN (non-blocking, and none is there), ENFILE (all socket ids in use;
- *   the connection stays in the queue).
+ *   the connection stays in the queue), EINTR (the context was destroyed meanwhile).
  * Source: mtcp_accept(3), accept(3p).
  */
 export function mtcp_accept(
@@ -151,7 +153,7 @@ export function mtcp_accept(
       wouldBlock(core);
       return fail(EAGAIN);
     }
-    block(core, Number.POSITIVE_INFINITY);
+    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
     tcb = stack.tcp.accept(listener);
   }
   const accepted = sockets.take(MTCP_SOCK_STREAM);
@@ -162,6 +164,7 @@ export function mtcp_accept(
   tcb.owner = accepted.id;
   accepted.tcb = tcb;
   accepted.phase = CONNECTED;
+  if (socket.nodelay) setNoDelay(core, accepted, true);
   if (addr !== null && addr !== undefined) writeSockAddr(addr, addrlen, tcb.remote);
   return accepted.id;
 }

@@ -25,6 +25,8 @@ export class Socket {
   /** True after `mtcp_bind`; `local` is what it was given. */
   bound = false;
   readonly local = new Endpoint();
+  /** TCP_NODELAY; for connections to come, too. */
+  nodelay = false;
   /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
   readShut = false;
   tcb: Tcb | undefined = undefined;
@@ -87,6 +89,7 @@ export class SocketTable {
     socket.nonblocking = false;
     socket.phase = UNCONNECTED;
     this.unbind(socket);
+    socket.nodelay = false;
     socket.readShut = false;
     socket.tcb = undefined;
     socket.listener = undefined;

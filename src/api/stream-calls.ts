@@ -1,7 +1,7 @@
 // Reading and writing: mtcp_read, mtcp_recv, mtcp_write. A blocking socket turns the loop until there is something to return;
 // a wrong buffer is an errno, never an exception.
 
-import { EAGAIN, EFAULT, EINVAL, ENOTCONN } from '../stack/errors.js';
+import { EAGAIN, EFAULT, EINTR, EINVAL, ENOTCONN } from '../stack/errors.js';
 import { MSG_PEEK } from './constants.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
@@ -31,7 +31,7 @@ export function mtcp_read(
  *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a
  *   stream), EFAULT (`buf` is not bytes, or shorter than `len`), ENOTCONN (never connected),
  *   EAGAIN (non-blocking, and nothing is there yet), ECONNRESET (the peer has reset the connection), ETIMEDOUT (the peer does not
- *   answer any more), EHOSTUNREACH (nor does its neighbour).
+ *   answer any more), EHOSTUNREACH (nor does its neighbour), EINTR (the context was destroyed meanwhile).
  * Source: mtcp_recv(3), recv(3p). Unlike mTCP's, a reset is an error and not an end of stream.
  */
 export function mtcp_recv(
@@ -61,7 +61,7 @@ export function mtcp_recv(
       wouldBlock(core);
       return fail(EAGAIN);
     }
-    block(core, Number.POSITIVE_INFINITY);
+    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
   }
 }
 
@@ -73,7 +73,7 @@ export function mtcp_recv(
  *   EINVAL (no context, a bad `len`), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream),
  *   EFAULT (`buf` is not bytes, or shorter than `len`), ENOTCONN (never connected), EAGAIN (non-blocking, and no room, or not
  *   connected yet), ENOMEM (no memory), EPIPE (this side is closed, or the connection is gone; there is no SIGPIPE),
- *   ECONNRESET (the peer has reset the connection), ETIMEDOUT, EHOSTUNREACH (as `mtcp_recv`). An error after some bytes were
+ *   ECONNRESET (the peer has reset the connection), ETIMEDOUT, EHOSTUNREACH, EINTR (as `mtcp_recv`). An error after some bytes were
  *   taken is told by the next call.
  * Source: mtcp_write(3), write(3p).
  */
@@ -109,7 +109,7 @@ export function mtcp_write(
       turn(core);
       return taken;
     }
-    block(core, Number.POSITIVE_INFINITY);
+    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
   }
 }
 

@@ -1,9 +1,9 @@
 // What a subcommand is: a name, help, options and something to run. main.ts loads one of these and calls it; the tests do
 // the same with an Output of their own.
 
-import { GENERAL_OPTIONS, describeOptions, parseOptions } from './options.js';
-import type { Args, OptionSpec } from './options.js';
 import type { Logger } from './log.js';
+import type { Args, OptionSpec } from './options.js';
+import { describeOptions, GENERAL_OPTIONS, parseOptions } from './options.js';
 import type { Output } from './output.js';
 
 /** What a command may use of the world around it. */
@@ -37,7 +37,9 @@ export function parseCommand(command: Command, words: readonly string[]): Args {
 
 /** Writes a command's help text. */
 export function describeCommand(command: Command): string {
-  const forms = command.usage.map((form, i) => `${i === 0 ? 'Usage:' : '      '} mtcp ${command.name} ${form}`.trimEnd());
+  const forms = command.usage.map((form, i) =>
+    `${i === 0 ? 'Usage:' : '      '} mtcp ${command.name} ${form}`.trimEnd(),
+  );
   const lines = [...forms, '', `${command.summary[0].toUpperCase()}${command.summary.slice(1)}.`];
   if (command.details !== undefined) lines.push('', ...command.details);
   lines.push('', 'Options:', ...describeOptions([...command.options, ...GENERAL_OPTIONS]));

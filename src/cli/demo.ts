@@ -4,11 +4,11 @@
 import { accessSync, constants } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import type { Command, Environment } from './command.js';
 import { labDemo, SetupError } from './demo/lab-demo.js';
 import { memoryDemo } from './demo/memory-demo.js';
-import { printReport, say as sayLine } from './demo/report.js';
 import type { DemoReport } from './demo/report.js';
-import type { Command, Environment } from './command.js';
+import { printReport, say as sayLine } from './demo/report.js';
 import { missingPrivileges } from './doctor.js';
 import { CliError, messageOf } from './failure.js';
 import type { Args } from './options.js';
@@ -63,7 +63,8 @@ export const demo: Command = {
       return 0;
     } catch (error) {
       if (signals.signal !== undefined) return exitCodeOf(signals.signal);
-      if (error instanceof SetupError) return inMemory(`no lab is possible here: ${error.message}`, pcap, environment);
+      if (error instanceof SetupError)
+        return inMemory(`no lab is possible here: ${error.message}`, pcap, environment);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -80,7 +81,8 @@ function inMemory(reason: string, pcap: string, { out, json }: Environment): num
     report = memoryDemo({ reason, pcap, say });
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== undefined) throw new CliError(`the capture ${pcap} cannot be written (${code}): name another with --pcap`);
+    if (code !== undefined)
+      throw new CliError(`the capture ${pcap} cannot be written (${code}): name another with --pcap`);
     throw error instanceof CliError ? error : new CliError(messageOf(error));
   }
   printReport(report, out, json);

@@ -86,7 +86,8 @@ function checkPlatform(): Check {
 
 /** BPF links for XDP came with Linux 5.9, TX checksums through metadata with 6.8. */
 function checkKernel(version: string): Check {
-  if (!atLeast(version, '5.9')) return fail('kernel', version, 'XDP links need Linux 5.9: boot a newer kernel');
+  if (!atLeast(version, '5.9'))
+    return fail('kernel', version, 'XDP links need Linux 5.9: boot a newer kernel');
   if (atLeast(version, '6.8')) return ok('kernel', version);
   return warn('kernel', version, 'it works; with Linux 6.8 or later checksums can be left to the device');
 }
@@ -97,7 +98,11 @@ async function checkLibrary(): Promise<Check> {
     if (addressOf(new Uint8Array(8)) > 0) return ok('ffi', 'the C library can be called');
     return fail('ffi', 'calls return nothing', 'reinstall the package: npm ci');
   } catch (error) {
-    return fail('ffi', messageOf(error).split('\n')[0], 'install the package again, with optional dependencies: npm ci');
+    return fail(
+      'ffi',
+      messageOf(error).split('\n')[0],
+      'install the package again, with optional dependencies: npm ci',
+    );
   }
 }
 
@@ -125,7 +130,8 @@ export function missingPrivileges(): string[] {
 }
 
 function checkCapabilities(have: ReadonlySet<Capability>): Check[] {
-  const remedy = 'run as root, or grant it to the process (setpriv, systemd AmbientCapabilities, docker --cap-add)';
+  const remedy =
+    'run as root, or grant it to the process (setpriv, systemd AmbientCapabilities, docker --cap-add)';
   const need = (name: Capability, why: string, instead?: Capability): Check => {
     if (have.has(name)) return ok(name, 'yes');
     if (instead !== undefined && have.has(instead)) return ok(name, `no, but ${instead}`);
@@ -150,7 +156,11 @@ function checkMemlock(have: ReadonlySet<Capability>): Check {
   const found = limit === 'unlimited' || limit === 'unknown' ? limit : `${Number(limit) / 1048576} MiB`;
   if (have.has('CAP_IPC_LOCK')) return ok(name, `${found}, without effect because of CAP_IPC_LOCK`);
   if (limit === 'unlimited' || Number(limit) >= FRAME_MEMORY) return ok(name, found);
-  return warn(name, found, `one queue locks ${FRAME_MEMORY / 1048576} MiB: raise it with ulimit -l, or grant CAP_IPC_LOCK`);
+  return warn(
+    name,
+    found,
+    `one queue locks ${FRAME_MEMORY / 1048576} MiB: raise it with ulimit -l, or grant CAP_IPC_LOCK`,
+  );
 }
 
 function checkJit(): Check {
@@ -176,7 +186,8 @@ async function checkSocket(): Promise<Check> {
     return ok('af-xdp', 'a socket can be made');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EAFNOSUPPORT') return fail('af-xdp', 'not in this kernel', 'boot a kernel with CONFIG_XDP_SOCKETS=y');
+    if (code === 'EAFNOSUPPORT')
+      return fail('af-xdp', 'not in this kernel', 'boot a kernel with CONFIG_XDP_SOCKETS=y');
     if (code === 'EPERM') return fail('af-xdp', 'not permitted', 'run as root, or grant CAP_NET_RAW');
     return fail('af-xdp', messageOf(error), 'try as root');
   }
@@ -192,8 +203,10 @@ async function checkProgram(): Promise<Check> {
     return ok('bpf', 'an XDP program can be loaded');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EPERM') return fail('bpf', 'not permitted', 'run as root, or grant CAP_BPF and CAP_NET_ADMIN');
-    if (code === 'ENOSYS') return fail('bpf', 'not in this kernel', 'boot a kernel with CONFIG_BPF_SYSCALL=y');
+    if (code === 'EPERM')
+      return fail('bpf', 'not permitted', 'run as root, or grant CAP_BPF and CAP_NET_ADMIN');
+    if (code === 'ENOSYS')
+      return fail('bpf', 'not in this kernel', 'boot a kernel with CONFIG_BPF_SYSCALL=y');
     return fail('bpf', messageOf(error), 'try as root');
   }
 }
@@ -210,9 +223,11 @@ async function checkInterface(iface: string, netns: string | undefined): Promise
     info = inNetns(netns, () => interfaceInfo(iface));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENODEV') return [fail(name, 'not there', 'see the names with ip link, and name its namespace by --netns')];
+    if (code === 'ENODEV')
+      return [fail(name, 'not there', 'see the names with ip link, and name its namespace by --netns')];
     if (code === 'ENOENT') return [fail(name, `no namespace ${netns}`, 'see the names with ip netns list')];
-    if (code === 'EPERM') return [fail(name, `namespace ${netns} cannot be entered`, 'run as root, or grant CAP_SYS_ADMIN')];
+    if (code === 'EPERM')
+      return [fail(name, `namespace ${netns} cannot be entered`, 'run as root, or grant CAP_SYS_ADMIN')];
     return [fail(name, messageOf(error), 'check the name')];
   }
   return judgeInterface(info);
@@ -230,15 +245,30 @@ export function judgeInterface(info: InterfaceInfo): Check[] {
       : ok(label('driver'), info.driver),
     mtu <= SINGLE_BUFFER_MTU
       ? ok(label('mtu'), String(mtu))
-      : warn(label('mtu'), String(mtu), `frames take several buffers; ${SINGLE_BUFFER_MTU} or less is faster`),
+      : warn(
+          label('mtu'),
+          String(mtu),
+          `frames take several buffers; ${SINGLE_BUFFER_MTU} or less is faster`,
+        ),
     ok(label('queues'), queues === maxQueues ? String(queues) : `${queues} of ${maxQueues}`),
     queues > 1
-      ? warn(label('rss'), `traffic is spread over ${queues} queues`, `for one core: ethtool -L ${name} combined 1`)
+      ? warn(
+          label('rss'),
+          `traffic is spread over ${queues} queues`,
+          `for one core: ethtool -L ${name} combined 1`,
+        )
       : ok(label('rss'), 'all traffic is on one queue'),
     xdp === 'none'
       ? ok(label('xdp'), 'free')
-      : fail(label('xdp'), `a program is attached (${xdp})`, `end its owner, or detach it: ip link set ${name} xdp off`),
-    ok(label('address'), addresses.map(({ address, prefix }) => `${address}/${prefix}`).join(' ') || 'none of IPv4'),
+      : fail(
+          label('xdp'),
+          `a program is attached (${xdp})`,
+          `end its owner, or detach it: ip link set ${name} xdp off`,
+        ),
+    ok(
+      label('address'),
+      addresses.map(({ address, prefix }) => `${address}/${prefix}`).join(' ') || 'none of IPv4',
+    ),
   ];
 }
 
@@ -250,5 +280,7 @@ function print(checks: readonly Check[], healthy: boolean, { out }: Environment)
     const line = `${marks[status]}  ${name.padEnd(width)}  ${found}`;
     out.line(remedy === '' ? line : `${line}\n      ${' '.repeat(width)}  -> ${remedy}`);
   }
-  out.line(healthy ? paint.good('The stack can run here.') : paint.bad('The stack cannot run here as things are.'));
+  out.line(
+    healthy ? paint.good('The stack can run here.') : paint.bad('The stack cannot run here as things are.'),
+  );
 }

@@ -2,17 +2,17 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
+import type { Mctx } from '../api/index.js';
 import { resolveHost } from './clients/address.js';
-import { ResponseError, ResponseReader } from './clients/http-response.js';
 import type { ResponseHead } from './clients/http-response.js';
-import { Stream } from './clients/stream.js';
+import { ResponseError, ResponseReader } from './clients/http-response.js';
 import type { Patience } from './clients/stream.js';
+import { Stream } from './clients/stream.js';
 import type { Command, Environment } from './command.js';
 import { CliError, usageError } from './failure.js';
 import type { Args } from './options.js';
 import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
 import { exitCodeOf, SignalWatch } from './runner.js';
-import type { Mctx } from '../api/index.js';
 
 const DEFAULT_TIMEOUT_S = 30;
 const READ_BYTES = 65_536;
@@ -31,7 +31,11 @@ export const get: Command = {
     { name: 'output', short: 'o', value: 'FILE', help: 'write the body there' },
     { name: 'include', short: 'i', help: 'show the head of the response before the body' },
     { name: 'head', short: 'I', help: 'ask for the head only, and show it' },
-    { name: 'timeout', value: 'S', help: `give up after so many seconds without progress (${DEFAULT_TIMEOUT_S})` },
+    {
+      name: 'timeout',
+      value: 'S',
+      help: `give up after so many seconds without progress (${DEFAULT_TIMEOUT_S})`,
+    },
     ...STACK_OPTIONS,
   ],
   async run(args: Args, environment: Environment): Promise<number> {
@@ -58,7 +62,8 @@ function parseUrl(text: string): URL {
   const whole = text.includes('://') ? text : `http://${text}`;
   if (!URL.canParse(whole)) throw usageError(`"${text}" is not a URL`);
   const url = new URL(whole);
-  if (url.protocol !== 'http:') throw usageError(`${url.protocol}// is not spoken here: the URL begins with http://`);
+  if (url.protocol !== 'http:')
+    throw usageError(`${url.protocol}// is not spoken here: the URL begins with http://`);
   return url;
 }
 
@@ -122,7 +127,11 @@ function requestHead(method: string, url: URL): string {
   );
 }
 
-async function receive(stream: Stream, reader: ResponseReader, onHead: (head: ResponseHead) => void): Promise<void> {
+async function receive(
+  stream: Stream,
+  reader: ResponseReader,
+  onHead: (head: ResponseHead) => void,
+): Promise<void> {
   const buffer = Buffer.alloc(READ_BYTES);
   let shown = false;
   try {

@@ -1,7 +1,7 @@
 // `mtcp lab up|down|status`: two namespaces and a veth pair to try the stack in. The work is done by src/nic/os/lab.ts.
 
-import { labDown, labExists, LabError, labStatus, labUp, LAB_STACK_INTERFACE } from '../nic/os/lab.js';
 import type { LabSide, LabStatus } from '../nic/os/lab.js';
+import { LAB_STACK_INTERFACE, LabError, labDown, labExists, labStatus, labUp } from '../nic/os/lab.js';
 import type { Command, Environment } from './command.js';
 import { CliError, usageError } from './failure.js';
 import type { Args } from './options.js';

@@ -2,10 +2,17 @@
 // line, everything else gets pino's JSON. Never called per packet.
 
 import { writeSync } from 'node:fs';
-import { pino } from 'pino';
 import type { Logger } from 'pino';
+import { pino } from 'pino';
 
-const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 40: 'warn', 50: 'error', 60: 'fatal' };
+const LEVELS: Record<number, string> = {
+  10: 'trace',
+  20: 'debug',
+  30: 'info',
+  40: 'warn',
+  50: 'error',
+  60: 'fatal',
+};
 
 /**
  * Makes the logger of a command.
@@ -13,7 +20,11 @@ const LEVELS: Record<number, string> = { 10: 'trace', 20: 'debug', 30: 'info', 4
  * @param human true for one short line per entry instead of JSON
  * @param write where a finished line goes; stderr by default
  */
-export function createLog(verbosity: number, human: boolean, write: (line: string) => void = toStderr): Logger {
+export function createLog(
+  verbosity: number,
+  human: boolean,
+  write: (line: string) => void = toStderr,
+): Logger {
   const level = ['silent', 'info', 'debug'][Math.min(verbosity, 2)];
   const sink = { write: human ? (line: string) => write(humanLine(line)) : write };
   return pino({ level, base: null }, sink);

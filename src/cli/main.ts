@@ -3,12 +3,12 @@
 
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { describeCommand, parseCommand } from './command.js';
 import type { Command } from './command.js';
+import { describeCommand, parseCommand } from './command.js';
 import { CliError, EXIT_FAILURE, EXIT_USAGE, usageError } from './failure.js';
 import { createLog } from './log.js';
-import { columns, openStdout } from './output.js';
 import type { Output } from './output.js';
+import { columns, openStdout } from './output.js';
 
 /** The subcommands, in the order of the help text. Each is loaded only when it is used. */
 const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<Command> }>> = {
@@ -25,7 +25,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'connect stdin and stdout to a TCP connection of the stack',
     load: async () => (await import('./nc.js')).nc,
   },
-  ping: { summary: 'send ICMP echo requests from the stack', load: async () => (await import('./ping.js')).ping },
+  ping: {
+    summary: 'send ICMP echo requests from the stack',
+    load: async () => (await import('./ping.js')).ping,
+  },
   lab: {
     summary: 'make, remove or show two namespaces joined by a veth pair',
     load: async () => (await import('./lab.js')).lab,
@@ -65,7 +68,8 @@ export async function run(
     return await runCommand(name, words.slice(1), out);
   } catch (error) {
     if (error instanceof CliError) {
-      const hint = error.exitCode === EXIT_USAGE ? ` (see mtcp ${name in COMMANDS ? `${name} ` : ''}--help)` : '';
+      const hint =
+        error.exitCode === EXIT_USAGE ? ` (see mtcp ${name in COMMANDS ? `${name} ` : ''}--help)` : '';
       complain(`mtcp${name in COMMANDS ? ` ${name}` : ''}: ${error.message}${hint}`);
       return error.exitCode;
     }

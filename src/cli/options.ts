@@ -1,8 +1,8 @@
 // The options of every subcommand: one table per command, from which the parser and the --help text are both made, and
 // the common options that place a stack on an interface. Values are checked here; commands get them typed.
 
-import { parseArgs } from 'node:util';
 import type { ParseArgsConfig } from 'node:util';
+import { parseArgs } from 'node:util';
 import { usageError } from './failure.js';
 import { columns } from './output.js';
 
@@ -67,7 +67,8 @@ export class Args {
     if (text === undefined) return undefined;
     const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
     if (!(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-      const limit = max === Number.MAX_SAFE_INTEGER || max === Number.MAX_VALUE ? `at least ${min}` : `${min} to ${max}`;
+      const limit =
+        max === Number.MAX_SAFE_INTEGER || max === Number.MAX_VALUE ? `at least ${min}` : `${min} to ${max}`;
       throw usageError(`--${name} is a ${whole ? 'whole ' : ''}number (${limit}), not "${text}"`);
     }
     return value;
@@ -100,7 +101,12 @@ export function parseOptions(
   }
   let parsed: { values: Record<string, unknown>; positionals: string[] };
   try {
-    parsed = parseArgs({ args: giveOptionalValues(words, specs), options, allowPositionals: true, strict: true });
+    parsed = parseArgs({
+      args: giveOptionalValues(words, specs),
+      options,
+      allowPositionals: true,
+      strict: true,
+    });
   } catch (error) {
     throw usageError(parseMessage(error as Error));
   }
@@ -145,7 +151,8 @@ function longName(message: string): string {
 /** Writes the option part of a help text. */
 export function describeOptions(specs: readonly OptionSpec[]): string[] {
   const rows = specs.map((spec) => {
-    const value = spec.value === undefined ? '' : spec.optional === undefined ? ` ${spec.value}` : `[=${spec.value}]`;
+    const value =
+      spec.value === undefined ? '' : spec.optional === undefined ? ` ${spec.value}` : `[=${spec.value}]`;
     return [`${spec.short === undefined ? '   ' : `-${spec.short},`} --${spec.name}${value}`, spec.help];
   });
   return columns(rows, '  ');

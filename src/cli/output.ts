@@ -112,7 +112,9 @@ export function paintFor(out: Output): Paint {
 /** Lays rows out in columns that are as wide as their widest cell, two spaces apart. */
 export function columns(rows: readonly (readonly string[])[], indent: string = ''): string[] {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+  for (const row of rows) {
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, cell.length);
+  }
   return rows.map((row) => (indent + row.map((cell, i) => cell.padEnd(widths[i])).join('  ')).trimEnd());
 }
 

@@ -1,9 +1,8 @@
 // `mtcp ping`: ICMP echo requests from the stack, reported as ping(8) does.
 
-import { mtcp_close, mtcp_epoll_create, mtcp_epoll_wait } from '../api/index.js';
 import type { Mctx } from '../api/index.js';
+import { mtcp_close, mtcp_epoll_create, mtcp_epoll_wait, strerror } from '../api/index.js';
 import { parseAddress } from '../stack/wire/address.js';
-import { strerror } from '../api/index.js';
 import { resolveHost } from './clients/address.js';
 import type { Command, Environment } from './command.js';
 import type { Args } from './options.js';
@@ -89,7 +88,8 @@ class Pinger {
       if (id === this.id) this.onReply(from.toString(), sequence, length, ttl);
     };
     icmp.onEchoError = (from, id, sequence) => {
-      if (id === this.id) this.onError(`From ${from.toString()} icmp_seq=${sequence} Destination Unreachable`, sequence);
+      if (id === this.id)
+        this.onError(`From ${from.toString()} icmp_seq=${sequence} Destination Unreachable`, sequence);
     };
     const epoll = mtcp_epoll_create(this.mctx, 1);
     const yielder = new Yielder();
@@ -105,7 +105,13 @@ class Pinger {
       }
       if (nowMs >= endMs || (this.sent === plan.count && this.sentMs.size === 0)) break;
       const untilMs = this.sent < plan.count ? nextMs : endMs;
-      mtcp_epoll_wait(this.mctx, epoll, [], 1, Math.max(0, Math.min(MAX_WAIT_MS, untilMs - performance.now())));
+      mtcp_epoll_wait(
+        this.mctx,
+        epoll,
+        [],
+        1,
+        Math.max(0, Math.min(MAX_WAIT_MS, untilMs - performance.now())),
+      );
       await yielder.yield(true);
     }
     this.endMs = performance.now();
@@ -134,7 +140,8 @@ class Pinger {
     this.sentMs.delete(sequence);
     this.received++;
     this.timesMs.push(timeMs);
-    if (!json) out.line(`${bytes} bytes from ${from}: icmp_seq=${sequence} ttl=${ttl} time=${timeMs.toFixed(3)} ms`);
+    if (!json)
+      out.line(`${bytes} bytes from ${from}: icmp_seq=${sequence} ttl=${ttl} time=${timeMs.toFixed(3)} ms`);
   }
 
   private onError(line: string, sequence: number): void {
@@ -154,7 +161,16 @@ class Pinger {
     const deviation = timesMs.reduce((sum, time) => sum + Math.abs(time - average), 0) / timesMs.length;
     const round = (value: number): number => Number(value.toFixed(3));
     if (json) {
-      const summary = { host, address: this.address, sent, received, errors, duplicates, lossPercent, elapsedMs };
+      const summary = {
+        host,
+        address: this.address,
+        sent,
+        received,
+        errors,
+        duplicates,
+        lossPercent,
+        elapsedMs,
+      };
       const rttMs =
         received === 0
           ? null

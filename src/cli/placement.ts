@@ -1,13 +1,8 @@
 // The common options that place a stack on an interface, and the opening and closing of such a stack. Every command that
 // runs a stack in this process goes through here.
 
-import {
-  mtcp_create_context,
-  mtcp_destroy,
-  mtcp_init,
-  mtcp_last_error,
-} from '../api/index.js';
 import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
+import { mtcp_create_context, mtcp_destroy, mtcp_init, mtcp_last_error } from '../api/index.js';
 import {
   isLabName,
   LAB_PEER_ADDRESS,
@@ -41,7 +36,11 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
   },
   { name: 'xdp-mode', value: 'MODE', help: 'auto (default), zerocopy, native or skb' },
   { name: 'mtu', value: 'N', help: "largest IP packet in bytes (the interface's)" },
-  { name: 'peer-checksum', value: 'POLICY', help: 'checksums of what arrives: auto (default), trust or verify' },
+  {
+    name: 'peer-checksum',
+    value: 'POLICY',
+    help: 'checksums of what arrives: auto (default), trust or verify',
+  },
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
   { name: 'cores', value: 'N', help: 'cores to use; 1 for now' },
   { name: 'shared', help: "use the kernel's address (comes later)" },
@@ -59,8 +58,10 @@ export interface Placement {
 
 /** Reads the common options. Throws CliError that names the option at fault. */
 export function readPlacement(args: Args): Placement {
-  if (args.has('shared')) throw usageError('--shared comes later: give the stack an address of its own with --address');
-  if (args.has('config')) throw usageError('--config comes later: use the options of the command line instead');
+  if (args.has('shared'))
+    throw usageError('--shared comes later: give the stack an address of its own with --address');
+  if (args.has('config'))
+    throw usageError('--config comes later: use the options of the command line instead');
   const cores = args.integer('cores', 1, 1024) ?? 1;
   if (cores !== 1) throw usageError(`--cores ${cores} comes later: one core is all there is for now`);
   const mode = args.choice('xdp-mode', MODES);
@@ -132,7 +133,9 @@ function readAddress(args: Args): string | undefined {
   if (text === undefined) return undefined;
   const match = /^(.*)\/(\d{1,2})$/.exec(text);
   if (match === null || parseV4(match[1]) === undefined || Number(match[2]) > 32) {
-    throw usageError(`--address is an IPv4 address with its prefix length, such as 10.0.0.5/24, not "${text}"`);
+    throw usageError(
+      `--address is an IPv4 address with its prefix length, such as 10.0.0.5/24, not "${text}"`,
+    );
   }
   return text;
 }

@@ -8,6 +8,9 @@ export const MAX_WAIT_MS = 50;
 /** The longest that a busy stack keeps Node's event loop waiting, in ms. */
 const YIELD_MS = 10;
 
+/** Signals that come within this time of the first are the first, in ms. */
+const IMPATIENCE_MS = 500;
+
 /** Gives Node's event loop a turn when it is due. */
 export class Yielder {
   private lastMs: number = performance.now();
@@ -25,14 +28,20 @@ export class Yielder {
   }
 }
 
-/** Remembers the first SIGINT, SIGTERM or SIGHUP; a second one ends the process at once. */
+/** Remembers the first SIGINT, SIGTERM or SIGHUP; a later one, by somebody who has lost patience, ends the process at once. */
 export class SignalWatch {
   /** The signal that came, or undefined. */
   signal: NodeJS.Signals | undefined = undefined;
+  private sinceMs = 0;
   private readonly listeners: (() => void)[] = [];
   private readonly handler = (signal: NodeJS.Signals): void => {
-    if (this.signal !== undefined) process.exit(exitCodeOf(signal));
+    if (this.signal !== undefined) {
+      // timeout(1) and terminals send to the process and to its group: the same signal comes twice.
+      if (performance.now() - this.sinceMs < IMPATIENCE_MS) return;
+      process.exit(exitCodeOf(signal));
+    }
     this.signal = signal;
+    this.sinceMs = performance.now();
     for (const listener of this.listeners) listener();
   };
 

@@ -1,20 +1,20 @@
 // `mtcp serve`: a server on the stack until a signal, a number of requests or a time ends it.
 
-import type { Service, Totals } from './servers/session.js';
-import { ChargenService } from './servers/chargen.js';
-import { DiscardService } from './servers/discard.js';
-import { EchoService } from './servers/echo.js';
-import { FixedService } from './servers/fixed.js';
-import { BuiltInSite, FileSite } from './servers/http-content.js';
-import { HttpService } from './servers/http.js';
-import { Server } from './servers/server.js';
 import type { Command, Environment } from './command.js';
 import { CliError, messageOf, usageError } from './failure.js';
 import type { Args } from './options.js';
 import { formatBytes } from './output.js';
-import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
 import type { OpenStack, Placement } from './placement.js';
+import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
 import { MAX_WAIT_MS, SignalWatch, Yielder } from './runner.js';
+import { ChargenService } from './servers/chargen.js';
+import { DiscardService } from './servers/discard.js';
+import { EchoService } from './servers/echo.js';
+import { FixedService } from './servers/fixed.js';
+import { HttpService } from './servers/http.js';
+import { BuiltInSite, FileSite } from './servers/http-content.js';
+import { Server } from './servers/server.js';
+import type { Service, Totals } from './servers/session.js';
 
 /** The ports that the services have by custom. */
 const PORTS: Readonly<Record<string, number>> = { echo: 7, discard: 9, chargen: 19, fixed: 7000, http: 80 };
@@ -96,7 +96,9 @@ function makeSite(root: string | undefined): BuiltInSite | FileSite {
   try {
     return new FileSite(root);
   } catch (error) {
-    throw new CliError(`--root ${root} cannot be served (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`);
+    throw new CliError(
+      `--root ${root} cannot be served (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`,
+    );
   }
 }
 
@@ -160,12 +162,26 @@ async function finish(server: Server, yielder: Yielder): Promise<void> {
   }
 }
 
-function report(totals: Totals, elapsedMs: number, { mctx }: OpenStack, { out, json, log }: Environment): void {
+function report(
+  totals: Totals,
+  elapsedMs: number,
+  { mctx }: OpenStack,
+  { out, json, log }: Environment,
+): void {
   const seconds = elapsedMs / 1000;
   const { connections, peak, requests, bytesIn, bytesOut, failed } = totals;
   log.debug({ nic: mctx.nic.statistics() }, 'counters of the device');
   if (json) {
-    out.json({ done: true, seconds: Number(seconds.toFixed(3)), connections, peak, requests, bytesIn, bytesOut, failed });
+    out.json({
+      done: true,
+      seconds: Number(seconds.toFixed(3)),
+      connections,
+      peak,
+      requests,
+      bytesIn,
+      bytesOut,
+      failed,
+    });
     return;
   }
   out.line(

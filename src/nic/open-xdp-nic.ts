@@ -56,42 +56,57 @@ const ETHERNET_HEADER = 14;
 /** Drivers whose other end is on this machine, so that a packet's checksum may never have been computed. */
 const LOCAL_DRIVERS = new Set(['veth', 'tun', 'tap']);
 
-/** Receives the longest frame that the interface takes without a VLAN tag (tagged frames pass to the kernel). */
-function frameSizeFor(mtu: number): number {
-  return mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096;
+/** The frame size given, or the one that takes the longest frame of this MTU (VLAN tags do not count: tagged frames pass). */
+function frameSizeOf(options: XdpNicOptions, mtu: number): number {
+  return options.frameSize ?? (mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096);
 }
 
 function powerOfTwo(value: number): number {
   return 2 ** Math.ceil(Math.log2(value));
 }
 
+/**
+ * The longest packet that is not on the wire: what a peer's segmentation offload, or the receive offload ahead of the skb hook,
+ * makes of many segments of one flow.
+ */
+const LONGEST_PACKET = ETHERNET_HEADER + 65535;
+
+/** Large frames for an interface that needs them only for such packets. */
+const LARGE_FRAMES = 64;
+
 /** Divides the memory for an interface of this MTU. */
-function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number): ArenaLayout {
+function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number, skb: boolean): ArenaLayout {
   const frames = options.frames ?? DEFAULT_FRAMES;
-  const frameSize = options.frameSize ?? frameSizeFor(mtu);
+  const frameSize = frameSizeOf(options, mtu);
+  const length = mtu + ETHERNET_HEADER;
+  const sendLarge = length > frameSize - XDP_PACKET_HEADROOM;
+  if (sendLarge && Math.ceil((TX_HEADROOM + length) / frameSize) >= XDP_MAX_DESCRIPTORS) {
+    const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
+    throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
+  }
+  // Where packets for sending are large, half the memory is for the kernel to receive into, half to send from.
+  const small = sendLarge ? frames >> 1 : frames;
+  const chunks = Math.ceil((TX_HEADROOM + LONGEST_PACKET) / frameSize);
+  const forSending = Math.max(4, Math.floor((frames - small) / chunks));
+  const largeFrames = sendLarge ? forSending : skb ? LARGE_FRAMES : 0;
+  return {
+    frameSize,
+    frames: small,
+    largeSize: largeFrames > 0 ? chunks * frameSize : 0,
+    largeFrames,
+    sendLarge,
+    fillTarget: Math.min(fillSize, small >> 1),
+  };
+}
+
+function checkOptions(options: XdpNicOptions): void {
+  const { frames = DEFAULT_FRAMES, frameSize = 2048 } = options;
   if (!Number.isInteger(frames) || frames < 128 || frames > 1 << 18) {
     throw new NicError('EINVAL', `${frames} frames are not possible`, 'choose from 128 to 262144');
   }
   if (frameSize !== 2048 && frameSize !== 4096) {
     throw new NicError('EINVAL', `a frame size of ${frameSize} is not possible`, 'choose 2048 or 4096');
   }
-  const length = mtu + ETHERNET_HEADER;
-  if (length <= frameSize - XDP_PACKET_HEADROOM) {
-    return { frameSize, frames, largeSize: 0, largeFrames: 0, fillTarget: Math.min(fillSize, frames >> 1) };
-  }
-  // A packet takes several small frames to arrive, and leaves from one large frame. The large ones get half the memory.
-  const chunks = Math.ceil((TX_HEADROOM + length) / frameSize);
-  if (chunks > XDP_MAX_DESCRIPTORS - 1) {
-    const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
-    throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
-  }
-  const small = frames >> 1;
-  const largeFrames = Math.floor((frames - small) / chunks);
-  const fillTarget = Math.min(fillSize, small >> 1);
-  return { frameSize, frames: small, largeSize: chunks * frameSize, largeFrames, fillTarget };
-}
-
-function checkOptions(options: XdpNicOptions): void {
   for (const address of options.addresses) {
     if (ipBytes(address) === undefined) {
       throw new NicError(
@@ -121,20 +136,21 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
   if (!info.up) {
     throw new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`ip link set ${iface} up\``);
   }
-  const rxSize = ringSizes.rx ?? DEFAULT_RX_RING;
-  const fillSize = ringSizes.fill ?? rxSize;
-  const arena = arenaFor(options, info.mtu, fillSize);
-  const total = arena.frames + arena.largeFrames * (arena.largeSize / arena.frameSize);
-  // Rings in which every frame fits cannot overflow.
-  const txSize = ringSizes.tx ?? powerOfTwo(total);
-  const compSize = ringSizes.comp ?? powerOfTwo(total);
-  const multiBuffer = arena.largeFrames > 0;
   const attachMode = mode === 'zerocopy' ? 'native' : mode;
-
+  const mtuNeedsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - XDP_PACKET_HEADROOM;
   const program =
-    options.program?.share() ?? XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer });
+    options.program?.share() ??
+    XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer: mtuNeedsBuffers });
   let socket: XdpSocket | undefined;
+  let nic: XdpNic | undefined;
   try {
+    const rxSize = ringSizes.rx ?? DEFAULT_RX_RING;
+    const fillSize = ringSizes.fill ?? rxSize;
+    const arena = arenaFor(options, info.mtu, fillSize, program.mode === 'skb');
+    const total = arena.frames + arena.largeFrames * (arena.largeSize / arena.frameSize);
+    // Rings in which every frame fits cannot overflow.
+    const txSize = ringSizes.tx ?? powerOfTwo(total);
+    const compSize = ringSizes.comp ?? powerOfTwo(total);
     const busyPollUs = options.busyPoll === true ? DEFAULT_BUSY_POLL_US : Number(options.busyPoll ?? 0);
     socket = new XdpSocket({
       iface,
@@ -145,8 +161,10 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       frameSize: arena.frameSize,
       copyMode:
         mode === 'zerocopy' ? 'zerocopy' : mode === 'auto' && program.mode === 'native' ? 'auto' : 'copy',
-      txMetadata: options.txChecksum !== false,
-      multiBuffer,
+      // With metadata the kernel wants room for it ahead of every descriptor of a packet, which a frame that goes through
+      // several chunks without a gap does not have.
+      txMetadata: options.txChecksum !== false && !arena.sendLarge,
+      multiBuffer: arena.sendLarge ? 'needed' : arena.largeFrames > 0 ? 'wanted' : 'no',
       fillSize,
       compSize,
       rxSize,
@@ -165,20 +183,17 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     };
     const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
     const busyPoll = busyPollUs > 0;
-    const nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll });
-    try {
-      // The gate opens last: every frame that comes through it finds a place.
-      program.setSocket(queue, socket.fd);
-      for (const address of options.addresses) program.addAddress(address);
-    } catch (error) {
-      nic.close();
-      throw error;
-    }
+    nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll });
+    // The gate opens last: every frame that comes through it finds a place.
+    program.setSocket(queue, socket.fd);
+    for (const address of options.addresses) program.addAddress(address);
     closeAtExit(nic);
     return nic;
   } catch (error) {
-    socket?.close();
-    program.close();
+    if (nic === undefined) {
+      socket?.close();
+      program.close();
+    } else nic.close();
     throw explainProgram(error, iface);
   }
 }

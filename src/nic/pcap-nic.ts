@@ -67,10 +67,11 @@ export class PcapNic implements Nic {
 
   receive(batch: Int32Array): number {
     const count = this.#inner.receive(batch);
-    if (this.#writer !== undefined && count > 0) {
+    const writer = this.#writer;
+    if (writer !== undefined && count > 0) {
       const timeUs = this.#clock();
-      for (let i = 0; i < count; i++) {
-        this.#record(batch[i * RX_STRIDE], batch[i * RX_STRIDE + 1], timeUs, false, 0, 0);
+      for (let i = 0; i < count && this.#writer === writer; i++) {
+        this.#record(writer, batch[i * RX_STRIDE], batch[i * RX_STRIDE + 1], timeUs, false, 0, 0);
       }
     }
     return count;
@@ -78,8 +79,9 @@ export class PcapNic implements Nic {
 
   submit(offset: number, length: number, checksumStart: number, checksumOffset: number): void {
     // Before the inner Nic has it, which may send and reuse the frame at once.
-    if (this.#writer !== undefined) {
-      this.#record(offset, length, this.#clock(), true, checksumStart, checksumOffset);
+    const writer = this.#writer;
+    if (writer !== undefined) {
+      this.#record(writer, offset, length, this.#clock(), true, checksumStart, checksumOffset);
     }
     this.#inner.submit(offset, length, checksumStart, checksumOffset);
   }
@@ -111,6 +113,7 @@ export class PcapNic implements Nic {
   }
 
   #record(
+    writer: PcapngWriter,
     offset: number,
     length: number,
     timeUs: number,
@@ -118,8 +121,6 @@ export class PcapNic implements Nic {
     checksumStart: number,
     checksumOffset: number,
   ): void {
-    const writer = this.#writer;
-    if (writer === undefined) return;
     const at = writer.reserve(length);
     writer.block.set(this.memory.subarray(offset, offset + length), at);
     const field = checksumStart + checksumOffset;

@@ -18,7 +18,10 @@ import type { XdpSocket } from './xdp-socket.js';
 /** Room ahead of an outgoing frame, for the TX metadata; a whole cache line. */
 export const TX_HEADROOM = 64;
 
-/** Frames that are given to the kernel at once; fewer are not worth touching the ring. */
+/** What one kick sends at most in copy mode, unless the kernel was told otherwise; more is not faster. */
+const KICK_GROUP = 32;
+
+/** Frames that are given to the kernel at once, or an eighth of its share; fewer are not worth touching the ring. */
 const REFILL_BATCH = 64;
 
 /** A call that blocks costs several microseconds and a wake-up more: what is shorter than this is waited out awake. */
@@ -72,14 +75,16 @@ export interface FrameOwners {
   readonly tx: number;
 }
 
-/** How the arena is divided: small frames for the kernel to receive into, then large ones where the MTU needs them. */
+/** How the arena is divided: small frames for the kernel to receive into, then large ones for packets of several buffers. */
 export interface ArenaLayout {
   /** Bytes of a small frame, a power of two: the chunk size of the UMEM. */
   readonly frameSize: number;
   readonly frames: number;
-  /** Bytes of a large frame, a multiple of `frameSize`; frames for sending are taken from these. 0 when there are none. */
+  /** Bytes of a large frame, a multiple of `frameSize`; 0 when there are none. */
   readonly largeSize: number;
   readonly largeFrames: number;
+  /** Frames for sending are large ones, because the MTU needs it. */
+  readonly sendLarge: boolean;
   /** Small frames that the kernel should have to receive into. */
   readonly fillTarget: number;
 }
@@ -120,7 +125,8 @@ export class XdpNic implements Nic {
 
   /** Small frames. */
   readonly #pool: FramePool;
-  /** Frames for sending: the large ones where there are any, else the small ones. */
+  readonly #largePool: FramePool;
+  /** Frames for sending: one of the two. */
   readonly #txPool: FramePool;
   readonly #owner: Uint8Array;
   /** Descriptors of a frame that the kernel still has to complete. */
@@ -131,7 +137,7 @@ export class XdpNic implements Nic {
   readonly #largeBase: number;
   readonly #largeSize: number;
   readonly #fillTarget: number;
-  readonly #kickGroup: number;
+  readonly #refillBatch: number;
   readonly #alwaysKick: boolean;
   readonly #busyPoll: boolean;
   readonly #spinUs: number;
@@ -167,7 +173,8 @@ export class XdpNic implements Nic {
     this.#wakeBuffer = new Uint8Array(8);
     this.#stats = new Float64Array(STATISTIC_NAMES.length);
     this.#pool = new FramePool(arena.frames);
-    this.#txPool = arena.largeFrames > 0 ? new FramePool(arena.largeFrames, arena.frames) : this.#pool;
+    this.#largePool = new FramePool(arena.largeFrames, arena.frames);
+    this.#txPool = arena.sendLarge ? this.#largePool : this.#pool;
     this.#owner = new Uint8Array(arena.frames + arena.largeFrames);
     this.#uncompleted = new Uint8Array(arena.frames + arena.largeFrames);
     this.#frames = arena.frames;
@@ -176,7 +183,7 @@ export class XdpNic implements Nic {
     this.#largeBase = arena.frames * arena.frameSize;
     this.#largeSize = arena.largeSize;
     this.#fillTarget = arena.fillTarget;
-    this.#kickGroup = socket.txBudget;
+    this.#refillBatch = Math.min(REFILL_BATCH, Math.max(1, arena.fillTarget >> 3));
     // In copy mode nothing is sent without a call, whatever the flag says.
     this.#alwaysKick = !socket.zeroCopy;
     this.#busyPoll = parts.busyPoll;
@@ -195,7 +202,7 @@ export class XdpNic implements Nic {
 
   receive(batch: Int32Array): number {
     if (this.#closed) return 0;
-    if (this.#fillTarget - this.#fillCount >= REFILL_BATCH) this.#refill();
+    if (this.#fillTarget - this.#fillCount >= this.#refillBatch) this.#refill();
     const rx = this.#rx;
     const seen = rx.peek((batch.length / RX_STRIDE) | 0);
     if (seen === 0) {
@@ -261,6 +268,9 @@ export class XdpNic implements Nic {
     const frame = this.#frameOf(offset);
     if (this.#owner[frame] !== HELD)
       throw new RangeError(`submit of a frame that is not held (offset ${offset})`);
+    const end = this.#baseOf(frame) + (frame < this.#frames ? this.#frameMask + 1 : this.#largeSize);
+    if (length < 1 || offset + length > end)
+      throw new RangeError(`a frame at ${offset} cannot be ${length} bytes`);
     let options = 0;
     if (checksumStart > 0) {
       const metadata = offset - TX_METADATA_LENGTH;
@@ -285,7 +295,7 @@ export class XdpNic implements Nic {
     this.#pending += chunks;
     this.#stats[TX_PACKETS]! += 1;
     this.#stats[TX_BYTES]! += length;
-    if (this.#pending >= this.#kickGroup) this.#handOver();
+    if (this.#pending >= KICK_GROUP) this.#handOver();
   }
 
   flush(): void {
@@ -306,10 +316,9 @@ export class XdpNic implements Nic {
 
   /** Counts the frames by owner. The sum is the number of frames; anything else is a bug here. */
   owners(): FrameOwners {
-    const large = this.#txPool === this.#pool ? 0 : this.#txPool.available;
     const partial = this.#inPartial && this.#partial >= 0 ? 1 : 0;
     return {
-      free: this.#pool.available + large,
+      free: this.#pool.available + this.#largePool.available,
       fill: this.#fillCount,
       held: this.#heldCount + partial,
       tx: this.#txCount,
@@ -350,7 +359,7 @@ export class XdpNic implements Nic {
   #free(frame: number): void {
     this.#owner[frame] = FREE;
     if (frame < this.#frames) this.#pool.give(frame);
-    else this.#txPool.give(frame);
+    else this.#largePool.give(frame);
   }
 
   #mayReserve(): boolean {
@@ -441,7 +450,7 @@ export class XdpNic implements Nic {
     if (!this.#inPartial) {
       this.#inPartial = true;
       this.#partialLength = 0;
-      this.#partial = this.#txPool === this.#pool ? -1 : this.#txPool.take();
+      this.#partial = this.#largePool.take();
     }
     const frame = this.#partial;
     const end = this.#partialLength + length;
@@ -449,7 +458,7 @@ export class XdpNic implements Nic {
       const to = this.#baseOf(frame) + TX_HEADROOM + this.#partialLength;
       this.memory.copyWithin(to, address, address + length);
     } else if (frame >= 0) {
-      this.#txPool.give(frame);
+      this.#largePool.give(frame);
       this.#partial = -1;
     }
     this.#partialLength = end;

@@ -153,7 +153,7 @@ export interface AttachOptions {
   readonly ifindex: number;
   /** `auto`: native, and skb where the driver has no native XDP. */
   readonly mode: 'auto' | AttachMode;
-  /** Packets may come in several buffers. */
+  /** Packets of the native mode may come in several buffers; those of skb mode always may. */
   readonly multiBuffer: boolean;
 }
 
@@ -204,18 +204,8 @@ export class XdpProgram {
       const counters = BpfMap.create('mtcp_counters', MAP_TYPE_PERCPU_ARRAY, 4, 8, COUNTERS);
       maps.push(counters);
       const code = assembleProgram({ addresses: addresses.fd, sockets: sockets.fd, counters: counters.fd });
-      const program = loadProgram(code, {
-        name: 'mtcp',
-        type: PROG_TYPE_XDP,
-        attachType: ATTACH_XDP,
-        flags: options.multiBuffer ? PROG_XDP_HAS_FRAGS : 0,
-      });
-      try {
-        const { mode, link, fallback } = attachLink(program, options);
-        return new XdpProgram([addresses, sockets, counters], mode, link, fallback);
-      } finally {
-        close(program);
-      }
+      const { mode, link, fallback } = attachBest(code, options);
+      return new XdpProgram([addresses, sockets, counters], mode, link, fallback);
     } catch (error) {
       for (const map of maps) map.close();
       throw explainProgram(error, options.iface);
@@ -291,15 +281,15 @@ export class XdpProgram {
   }
 }
 
-/** Links the program in the best mode asked for. Nothing but a missing ability of the driver leads from native to skb. */
-function attachLink(
-  program: number,
+/** Attaches in the best mode asked for. Nothing but a missing ability of the driver leads from native to skb. */
+function attachBest(
+  code: Buffer,
   options: AttachOptions,
 ): { mode: AttachMode; link: number; fallback: string } {
   let fallback = '';
   if (options.mode !== 'skb') {
     try {
-      const link = createLink(program, options.ifindex, ATTACH_XDP, XDP_FLAGS_DRV_MODE);
+      const link = attachOnce(code, options.ifindex, XDP_FLAGS_DRV_MODE, options.multiBuffer);
       return { mode: 'native', link, fallback };
     } catch (error) {
       const taken = error instanceof SystemError && FINAL.has(error.code);
@@ -307,8 +297,24 @@ function attachLink(
       fallback = `the driver refused native XDP (${errnoName(error.errno)})`;
     }
   }
-  const link = createLink(program, options.ifindex, ATTACH_XDP, XDP_FLAGS_SKB_MODE);
-  return { mode: 'skb', link, fallback };
+  // This hook is behind segmentation and receive offload, so packets are up to 64 KiB long whatever the MTU is.
+  try {
+    return { mode: 'skb', link: attachOnce(code, options.ifindex, XDP_FLAGS_SKB_MODE, true), fallback };
+  } catch (error) {
+    // Kernels before 5.18 do not know of buffers.
+    if (!(error instanceof SystemError) || error.code !== 'EINVAL') throw error;
+    return { mode: 'skb', link: attachOnce(code, options.ifindex, XDP_FLAGS_SKB_MODE, false), fallback };
+  }
+}
+
+function attachOnce(code: Buffer, ifindex: number, hook: number, multiBuffer: boolean): number {
+  const flags = multiBuffer ? PROG_XDP_HAS_FRAGS : 0;
+  const program = loadProgram(code, { name: 'mtcp', type: PROG_TYPE_XDP, attachType: ATTACH_XDP, flags });
+  try {
+    return createLink(program, ifindex, ATTACH_XDP, hook);
+  } finally {
+    close(program);
+  }
 }
 
 /** Refusals that no other mode would mend. */

@@ -36,8 +36,8 @@ export interface XdpSocketOptions {
   /** `zerocopy` or `copy` alone, or `auto`: zero-copy where the driver has it. */
   readonly copyMode: 'auto' | 'zerocopy' | 'copy';
   readonly txMetadata: boolean;
-  /** Packets may take several descriptors (XDP_USE_SG). */
-  readonly multiBuffer: boolean;
+  /** Packets may take several descriptors (XDP_USE_SG, kernel 6.6): `wanted` does without where the kernel must. */
+  readonly multiBuffer: 'no' | 'wanted' | 'needed';
   readonly fillSize: number;
   readonly compSize: number;
   readonly rxSize: number;
@@ -46,11 +46,8 @@ export interface XdpSocketOptions {
   readonly busyPollUs: number;
 }
 
-/** What one kick sends at most in copy mode, where the kernel has no XDP_MAX_TX_SKB_BUDGET. */
-const DEFAULT_TX_BUDGET = 32;
-
-/** A kick that sends more would keep the kernel away from this core's other work for too long. */
-const WANTED_TX_BUDGET = 256;
+/** What one kick may send in copy mode where the kernel lets it be set: then no kick ends in an exception with work left over. */
+const TX_BUDGET = 256;
 
 /** How long the kernel may take to let go of a queue whose socket has been closed. */
 const BUSY_RETRIES = 20;
@@ -72,8 +69,6 @@ export class XdpSocket {
   readonly zeroCopy: boolean;
   /** True when the 24 bytes ahead of a sent frame can ask for its checksum. */
   readonly txMetadata: boolean;
-  /** Descriptors that one kick sends at most. */
-  readonly txBudget: number;
   readonly #mappings: Mapping[] = [];
   #closed = false;
 
@@ -116,7 +111,6 @@ export class XdpSocket {
       this.rx = new ConsumerRing(rx);
       this.tx = new ProducerRing(tx);
       this.#tune(options);
-      this.txBudget = this.#raiseTxBudget(options.txSize);
     } catch (error) {
       this.close();
       throw explainSocket(error, options.iface);
@@ -185,9 +179,9 @@ export class XdpSocket {
 
   /** Settings without which everything works too. */
   #tune(options: XdpSocketOptions): void {
-    const attempt = (option: number, value: number): boolean => {
+    const attempt = (option: number, value: number, level = SOL_SOCKET): boolean => {
       try {
-        setsockoptInt(this.fd, SOL_SOCKET, option, value);
+        setsockoptInt(this.fd, level, option, value);
         return true;
       } catch {
         return false;
@@ -195,6 +189,7 @@ export class XdpSocket {
     };
     // In copy mode every frame in flight is charged to the socket's send buffer.
     if (!attempt(xdp.SO_SNDBUFFORCE, SNDBUF_BYTES)) attempt(xdp.SO_SNDBUF, SNDBUF_BYTES);
+    attempt(xdp.XDP_MAX_TX_SKB_BUDGET, Math.min(TX_BUDGET, options.txSize), xdp.SOL_XDP);
     if (options.busyPollUs > 0) {
       attempt(xdp.SO_PREFER_BUSY_POLL, 1);
       attempt(xdp.SO_BUSY_POLL, options.busyPollUs);
@@ -202,20 +197,9 @@ export class XdpSocket {
     }
   }
 
-  #raiseTxBudget(txSize: number): number {
-    const wanted = Math.min(WANTED_TX_BUDGET, txSize);
-    if (wanted <= DEFAULT_TX_BUDGET) return DEFAULT_TX_BUDGET;
-    try {
-      setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_MAX_TX_SKB_BUDGET, wanted);
-      return wanted;
-    } catch {
-      return DEFAULT_TX_BUDGET;
-    }
-  }
-
   /** Binds in the best mode that was asked for and that the driver takes: whether it is zero-copy. */
   #bind(options: XdpSocketOptions): boolean {
-    const common = xdp.XDP_USE_NEED_WAKEUP | (options.multiBuffer ? xdp.XDP_USE_SG : 0);
+    const common = xdp.XDP_USE_NEED_WAKEUP | (options.multiBuffer === 'no' ? 0 : xdp.XDP_USE_SG);
     if (options.copyMode !== 'copy') {
       try {
         this.#bindPatiently(options, common | xdp.XDP_ZEROCOPY);
@@ -226,7 +210,13 @@ export class XdpSocket {
           throw error;
       }
     }
-    this.#bindPatiently(options, common | xdp.XDP_COPY);
+    try {
+      this.#bindPatiently(options, common | xdp.XDP_COPY);
+    } catch (error) {
+      const unknown = error instanceof SystemError && error.code === 'EINVAL';
+      if (options.multiBuffer !== 'wanted' || !unknown) throw error;
+      this.#bindPatiently(options, xdp.XDP_USE_NEED_WAKEUP | xdp.XDP_COPY);
+    }
     return false;
   }
 

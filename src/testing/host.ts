@@ -90,9 +90,10 @@ export class Host implements Inhabitant {
   readonly linkType: 'ethernet' | 'ip';
   /**
    * The program of the host, if it is to act while others block or time moves: called after every turn in which something
-   * happened. It must not block.
+   * happened, and again as long as it returns true (as it should while `mtcp_epoll_wait` with timeout 0 finds events). It must
+   * not block.
    */
-  onTurn: (() => void) | undefined = undefined;
+  onTurn: (() => unknown) | undefined = undefined;
   /** Whether sent packets are kept for `take`; `joinHosts` turns it off. */
   recording = true;
   private currentWorld: World;
@@ -100,6 +101,7 @@ export class Host implements Inhabitant {
   private packetListener: PacketListener | undefined = undefined;
   private sent: SentPacket[] = [];
   private inProgram = false;
+  private programWants = false;
 
   /** @throws RangeError that names the option */
   constructor(options: HostOptions) {
@@ -192,15 +194,14 @@ export class Host implements Inhabitant {
   /** Turns the host's loop once, and its program; the world calls it. */
   turn(): boolean {
     const busy = this.mctx.turn();
-    if (busy && this.onTurn !== undefined && !this.inProgram) {
-      this.inProgram = true;
-      try {
-        this.onTurn();
-      } finally {
-        this.inProgram = false;
-      }
+    if (this.onTurn === undefined || this.inProgram || !(busy || this.programWants)) return busy;
+    this.inProgram = true;
+    try {
+      this.programWants = this.onTurn() === true;
+    } finally {
+      this.inProgram = false;
     }
-    return busy;
+    return busy || this.programWants;
   }
 
   /** Returns the stack's next deadline as it stands; the world calls it. */

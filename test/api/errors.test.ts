@@ -1,5 +1,7 @@
 // Each errno of each call that needs no network: bad contexts, ids, addresses, buffers, options, limits.
 
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import * as api from '../../src/index.js';
 import {
@@ -45,10 +47,13 @@ import {
   SO_TYPE,
   SOCK_STREAM,
   SOL_SOCKET,
+  SOL_TCP,
   sockaddr_in,
   sockaddr_in_bytes,
+  TCP_NODELAY,
 } from '../../src/index.js';
 import { MemoryNic } from '../../src/nic/memory-nic.js';
+import { below, createRandom } from '../../src/stack/random.js';
 import { createHost } from '../../src/testing/index.js';
 import { failure, listener, nonblocking, socket } from './support.js';
 
@@ -98,19 +103,45 @@ t.test('what is no context is EINVAL and a destroyed one EPERM, in every call', 
 });
 
 t.test('every exported call is in this table', async (t) => {
-  const elsewhere = ['mtcp_init', 'mtcp_create_context', 'mtcp_destroy', 'mtcp_last_error', 'mtcp_epoll_events'];
+  const elsewhere = [
+    'mtcp_init',
+    'mtcp_create_context',
+    'mtcp_destroy',
+    'mtcp_last_error',
+    'mtcp_epoll_events',
+  ];
   const names = Object.keys(api).filter((name) => name.startsWith('mtcp_') && !elsewhere.includes(name));
   t.same(names.sort(), Object.keys(CALLS).sort());
 });
 
 t.test('an id that is none is EBADF in every call that takes one', async (t) => {
-  const takesNone = ['mtcp_socket', 'mtcp_sysctl', 'mtcp_epoll_create', 'mtcp_epoll_create1', 'mtcp_destroy_context'];
+  const takesNone = [
+    'mtcp_socket',
+    'mtcp_sysctl',
+    'mtcp_epoll_create',
+    'mtcp_epoll_create1',
+    'mtcp_destroy_context',
+  ];
   const closed = socket(m);
   mtcp_close(m, closed);
   for (const [name, call] of Object.entries(CALLS)) {
     if (!takesNone.includes(name)) t.equal(failure(call(m)), 'EBADF', name);
   }
-  for (const id of [closed, -1, 1.5, Number.NaN, 1e9, '0', 'length', null, undefined, {}, [0], 0n, Symbol('id')]) {
+  for (const id of [
+    closed,
+    -1,
+    1.5,
+    Number.NaN,
+    1e9,
+    '0',
+    'length',
+    null,
+    undefined,
+    {},
+    [0],
+    0n,
+    Symbol('id'),
+  ]) {
     t.equal(failure(mtcp_close(m, any(id))), 'EBADF', `mtcp_close of ${String(id)}`);
   }
 });
@@ -153,7 +184,8 @@ t.test('mtcp_bind says what is wrong with an address', async (t) => {
     new Uint8Array(15),
     new Uint8Array(16),
   ];
-  for (const addr of wrong) t.equal(failure(mtcp_bind(m, id, any(addr))), 'EINVAL', JSON.stringify(addr) ?? 'undefined');
+  for (const addr of wrong)
+    t.equal(failure(mtcp_bind(m, id, any(addr))), 'EINVAL', JSON.stringify(addr) ?? 'undefined');
   t.equal(failure(mtcp_bind(m, id, sockaddr_in('10.0.0.1', 80), 15)), 'EINVAL');
   t.equal(failure(mtcp_bind(m, id, sockaddr_in('10.0.0.7', 80))), 'EADDRNOTAVAIL');
   t.equal(mtcp_bind(m, id, sockaddr_in_bytes('10.0.0.1', 80), 16), 0);
@@ -274,10 +306,18 @@ t.test('a fully bound tuple that belongs to another core is EINVAL', async (t) =
 });
 
 t.test('a tuple that is in use is EADDRINUSE, a range without a free port EADDRNOTAVAIL', async (t) => {
-  const full = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl: { ip_local_port_range: '40000 40002' } }).mctx;
+  const full = createHost({
+    addresses: ['10.0.0.1/24'],
+    link: 'ip',
+    sysctl: { ip_local_port_range: '40000 40002' },
+  }).mctx;
   for (let i = 0; i < 3; i++) t.equal(failure(mtcp_connect(full, nonblocking(full), peer)), 'EINPROGRESS');
   t.equal(failure(mtcp_connect(full, nonblocking(full), peer)), 'EADDRNOTAVAIL');
-  t.equal(failure(mtcp_connect(full, nonblocking(full), sockaddr_in('10.0.0.3', 80))), 'EINPROGRESS', 'elsewhere');
+  t.equal(
+    failure(mtcp_connect(full, nonblocking(full), sockaddr_in('10.0.0.3', 80))),
+    'EINPROGRESS',
+    'elsewhere',
+  );
   const name = sockaddr_in();
   mtcp_getsockname(full, 0, name);
   const same = nonblocking(full);
@@ -286,7 +326,11 @@ t.test('a tuple that is in use is EADDRINUSE, a range without a free port EADDRN
 });
 
 t.test('mtcp_connect is ENOMEM when there may be no more connections', async (t) => {
-  const full = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl: { tcp_max_connections: 1 } }).mctx;
+  const full = createHost({
+    addresses: ['10.0.0.1/24'],
+    link: 'ip',
+    sysctl: { tcp_max_connections: 1 },
+  }).mctx;
   t.equal(failure(mtcp_connect(full, nonblocking(full), peer)), 'EINPROGRESS');
   t.equal(failure(mtcp_connect(full, nonblocking(full), peer)), 'ENOMEM');
 });
@@ -346,7 +390,10 @@ t.test('socket options are answered or refused, never ignored', async (t) => {
     const result = mtcp_getsockopt(m, id, SOL_SOCKET, name, value, length);
     return result === 0 ? value[0] : failure(result);
   };
-  t.same([SO_ERROR, SO_TYPE, SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL].map((name) => read(name)), [0, 1, 0, 2, 6]);
+  t.same(
+    [SO_ERROR, SO_TYPE, SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL].map((name) => read(name)),
+    [0, 1, 0, 2, 6],
+  );
   const length = { value: 8 };
   read(SO_ERROR, length);
   t.equal(length.value, 4);
@@ -357,6 +404,17 @@ t.test('socket options are answered or refused, never ignored', async (t) => {
   t.equal(failure(mtcp_getsockopt(m, id, SOL_SOCKET, SO_ERROR, new Int32Array(0))), 'EFAULT');
   t.equal(failure(mtcp_setsockopt(m, id, SOL_SOCKET, SO_ERROR, { value: 1 })), 'ENOPROTOOPT');
   t.equal(failure(mtcp_setsockopt(m, id, any('x'), any({}), any(null))), 'ENOPROTOOPT');
+  const nodelay = { value: 7 };
+  t.equal(mtcp_getsockopt(m, id, SOL_TCP, TCP_NODELAY, nodelay), 0);
+  t.equal(nodelay.value, 0);
+  t.equal(mtcp_setsockopt(m, id, SOL_TCP, TCP_NODELAY, 1, 4), 0);
+  mtcp_getsockopt(m, id, SOL_TCP, TCP_NODELAY, nodelay);
+  t.equal(nodelay.value, 1);
+  t.equal(mtcp_setsockopt(m, id, SOL_TCP, TCP_NODELAY, Int32Array.of(0)), 0);
+  t.equal(failure(mtcp_setsockopt(m, id, SOL_TCP, TCP_NODELAY, 1, 3)), 'EINVAL');
+  for (const none of [undefined, null, 'x', {}, new Int32Array(0)]) {
+    t.equal(failure(mtcp_setsockopt(m, id, SOL_TCP, TCP_NODELAY, any(none))), 'EFAULT');
+  }
   t.equal(mtcp_listen(m, id, 1), 0);
   t.equal(read(SO_ACCEPTCONN), 1);
   mtcp_close(m, id);
@@ -406,6 +464,54 @@ t.test('epoll calls say what is wrong', async (t) => {
   mtcp_close(m, ep);
 });
 
+t.test('no call throws, whatever it is given (seeded)', async (t) => {
+  const random = createRandom(20_240_601);
+  const mctx = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', maxConcurrency: 12 }).mctx;
+  const calls = api as unknown as Record<string, (...args: unknown[]) => unknown>;
+  const names = Object.keys(CALLS).filter(
+    (name) => name !== 'mtcp_destroy_context' && name !== 'mtcp_sysctl',
+  );
+  const values: (() => unknown)[] = [
+    () => below(random, 14),
+    () => below(random, 14),
+    () => below(random, 4),
+    () => sockaddr_in('10.0.0.1', below(random, 4)),
+    () => sockaddr_in('10.0.0.2', below(random, 4)),
+    () => ({ events: random(), data: { ptr: t } }),
+    () => new Uint8Array(below(random, 40)),
+    () => sockaddr_in_bytes('10.0.0.2', 80),
+    () => ({ value: below(random, 40) - 8 }),
+    () => [],
+    () =>
+      any(
+        [undefined, null, Number.NaN, -1, 1e20, 0.5, 'x', '', true, {}, Symbol('s'), 5n][below(random, 12)],
+      ),
+  ];
+  const results = new Map<string, number>();
+  for (let i = 0; i < 20_000; i++) {
+    const name = names[below(random, names.length)];
+    const args = Array.from({ length: below(random, 6) }, () => values[below(random, values.length)]());
+    if (name === 'mtcp_epoll_wait') args[3] = 0;
+    if (name === 'mtcp_epoll_ctl' && i % 2 === 0)
+      args.splice(0, 4, below(random, 14), 1 + below(random, 3), below(random, 14), { events: random() });
+    try {
+      const result = name === 'mtcp_socket' ? nonblocking(mctx) : calls[name](mctx, ...args);
+      if (typeof result !== 'number') t.fail(`${name} gave ${String(result)}`);
+      results.set(name, (results.get(name) ?? 0) + (result === -1 ? 0 : 1));
+      // An accepted socket blocks: there is none here, for nobody connects.
+    } catch (error) {
+      t.fail(`${name}(${args.map(String).join(', ')}): ${String(error)}`);
+      break;
+    }
+    if (i % 64 === 0) mctx.turn();
+  }
+  t.same([...results.keys()].sort(), names.sort());
+  t.ok(
+    (results.get('mtcp_epoll_ctl') ?? 0) > 10 && (results.get('mtcp_close') ?? 0) > 100,
+    'some of it makes sense',
+  );
+});
+
 t.test('mtcp_init names the option at fault', async (t) => {
   t.equal(mtcp_create_context(0), null);
   t.equal(failure(null), 'EPERM', 'before mtcp_init');
@@ -445,6 +551,23 @@ t.test('mtcp_init names the option at fault', async (t) => {
   t.equal(mtcp_destroy_context(mctx), 0);
   t.equal(failure(mtcp_destroy_context(mctx)), 'EPERM');
   t.equal(mtcp_destroy(), 0);
+  const path = join(t.testdir(), 'capture.pcapng');
+  t.equal(
+    mtcp_init({ nic: new MemoryNic(), address: '10.0.0.1/24', pcap: path, queues: 1, maxConcurrency: 5 }),
+    0,
+  );
+  t.not(mtcp_create_context(0), null);
+  t.equal(mtcp_destroy(), 0);
+  t.equal(readFileSync(path).readUInt32LE(0), 0x0a0d0d0a, 'a pcapng file');
+  t.equal(mtcp_init({ nic: new MemoryNic(), address: '10.0.0.1/24', pcap: '/no/such/folder/x' }), 0);
+  t.equal(mtcp_create_context(0), null);
+  t.equal(failure(null), 'ENOENT');
+  t.match(mtcp_last_error(), /no.such.folder/);
+  mtcp_destroy();
+  t.equal(mtcp_init({ nic: new MemoryNic(), address: '10.0.0.1/24', gateway: '10.9.9.9' }), 0);
+  t.equal(mtcp_create_context(0), null);
+  t.match(mtcp_last_error(), /gateway/);
+  mtcp_destroy();
   t.equal(mtcp_init({ iface: 'no-such-interface', address: '10.0.0.1/24' }), 0);
   t.equal(mtcp_create_context(0), null);
   t.match(mtcp_last_error(), /no-such-interface/);

@@ -14,7 +14,13 @@ import {
   SOCK_STREAM,
   sockaddr_in,
 } from '../../src/index.js';
-import { createHost, type Host, type HostOptions, joinHosts, type JoinOptions } from '../../src/testing/index.js';
+import {
+  createHost,
+  type Host,
+  type HostOptions,
+  type JoinOptions,
+  joinHosts,
+} from '../../src/testing/index.js';
 
 /** The result of a failed call as a word. */
 export function failure(result: unknown): string {

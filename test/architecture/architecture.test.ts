@@ -47,6 +47,12 @@ t.test('a connection changes its state through one function only', async (t) => 
 });
 
 t.test('the data path allocates nothing', async (t) => {
+  const paths = src.map(({ path }) => path);
+  t.same(
+    rules.HOT_FILES.filter((path) => !paths.includes(path)),
+    none,
+    'the files of the list exist',
+  );
   const found = src.filter(({ path }) => rules.HOT_FILES.includes(path)).flatMap(rules.allocations);
   t.same(found, none);
 });
@@ -112,6 +118,33 @@ t.test('links between the documents lead to files that exist', async (t) => {
     }
   }
   t.same(broken, none);
+});
+
+t.test('source files that the documents name exist', async (t) => {
+  const sources = new Set(src.map(({ path }) => path).concat(listFiles('test'), listFiles('examples')));
+  const wrong = listFiles('docs')
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((page) => {
+      const names = readFileSync(root + page, 'utf8').matchAll(/`([\w/.-]+\.ts)`/g);
+      return [...names].map(([, name]) => ({ page, name: name as string }));
+    })
+    .filter(
+      ({ name }) =>
+        !['', 'src/', 'src/stack/', 'src/nic/', 'src/stack/tcp/', 'src/api/'].some((at) =>
+          sources.has(at + name),
+        ),
+    )
+    .map(({ page, name }) => `${page}: ${name}`);
+  t.same(wrong, none);
+});
+
+t.test('the server in the README is examples/ten-line-server.ts', async (t) => {
+  const example = readFileSync(`${root}examples/ten-line-server.ts`, 'utf8');
+  const code = example.slice(example.indexOf('// [readme]\n') + 12, example.indexOf('// [/readme]'));
+  const [before, after] = code.split('{ iface, netns, address }') as [string, string];
+  const readme = readFileSync(`${root}README.md`, 'utf8');
+  t.ok(readme.includes(before), 'before the options');
+  t.ok(readme.includes(after), 'after the options');
 });
 
 t.test('each rule catches what it is there for', async (t) => {

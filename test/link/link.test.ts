@@ -306,6 +306,22 @@ t.test(
   },
 );
 
+t.test('a failed neighbour that is asked for again in the same turn has not failed', async (t) => {
+  const { cache, clock, failures, requests } = rig({ maxProbes: 1, failedUs: 0 });
+  cache.enqueue(B, 64, 60);
+  requests();
+  clock.set(SECOND - 1);
+  cache.onTimer();
+  t.equal(cache.entries()[0].state, 'INCOMPLETE', 'nothing is due yet');
+  clock.set(SECOND);
+  cache.onTimer();
+  t.equal(cache.lookup(B), UNRESOLVED);
+  t.ok(cache.enqueue(B, 128, 60));
+  t.strictSame(failures(), [], 'what waited goes on waiting');
+  t.strictSame(requests(), ['broadcast 10.0.0.2']);
+  t.equal(cache.waiting, 2);
+});
+
 t.test('times come from the configuration, also while they run', async (t) => {
   const { config, cache, advance, requests } = rig({ retransUs: 100, maxProbes: 2 });
   cache.enqueue(B, 0, 60);

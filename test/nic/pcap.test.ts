@@ -334,6 +334,12 @@ t.test('a sink that throws ends the recording, not the traffic', async (t) => {
   t.equal(nic.failure, full);
   t.notOk(nic.capturing);
   t.equal(nic.packets, 1);
+  inner.rx.push([512, 40], [512, 40]);
+  room = 2;
+  nic.start(sink);
+  t.equal(nic.receive(new Int32Array(6)), 2);
+  t.equal(nic.failure, full, 'in the middle of a batch');
+  t.equal(nic.packets, 1);
   room = 0;
   nic.start(sink);
   t.equal(nic.failure, full, 'also while the headers are written');

@@ -19,7 +19,10 @@ t.test('a producer hands entries to a consumer in order', async (t) => {
   t.equal(fill.outstanding(), 3);
   t.equal(other.ready(), true);
   t.equal(other.peek(8), 3);
-  t.same([0, 1, 2].map((i) => other.address(other.index + i)), [100, 101, 102]);
+  t.same(
+    [0, 1, 2].map((i) => other.address(other.index + i)),
+    [100, 101, 102],
+  );
   t.equal(fill.reserve(2), 0, 'what is only peeked at still takes room');
   other.release(3);
   t.equal(fill.outstanding(), 0);
@@ -99,6 +102,8 @@ t.test('a received frame is where the kernel put it, and goes back to be filled 
   nic.release(batch[0]!);
   t.throws(() => nic.release(batch[0]!), /not held/);
   t.throws(() => nic.submit(batch[0]!, 60, 0, 0), /not held/);
+  t.throws(() => nic.submit(batch[3]!, 0, 0, 0), /cannot be 0 bytes/);
+  t.throws(() => nic.submit(batch[3]!, 1793, 0, 0), /cannot be 1793 bytes/);
   nic.release(batch[3]!);
   nic.wait(0);
   t.same(nic.owners(), { free: 192, fill: 64, held: 0, tx: 0 });
@@ -170,7 +175,7 @@ t.test('a sender cannot take the frames that the receiver needs', async (t) => {
 });
 
 t.test('frames are handed over in groups, and a full tx ring drops like a device', async (t) => {
-  const kernel = new FakeKernel({ txSize: 64, txBudget: 32 });
+  const kernel = new FakeKernel({ txSize: 64 });
   const { nic } = kernel;
   t.teardown(() => nic.close());
   for (let i = 0; i < 33; i++) nic.submit(nic.reserve(), 60, 0, 0);

@@ -20,7 +20,6 @@ export interface FakeKernelOptions {
   readonly largeFrames?: number;
   readonly largeSize?: number;
   readonly txSize?: number;
-  readonly txBudget?: number;
   /** Where the indices of all rings begin. */
   readonly start?: number;
 }
@@ -51,7 +50,7 @@ export class FakeKernel {
 
   constructor(options: FakeKernelOptions = {}) {
     const { frames = 256, frameSize = 2048, largeFrames = 0, largeSize = 0 } = options;
-    const { txSize = 512, txBudget = 32, start = 0 } = options;
+    const { txSize = 512, start = 0 } = options;
     this.#frameSize = frameSize;
     this.#memory = Buffer.alloc(frames * frameSize + largeFrames * largeSize);
     const fill = fakeLayout(64, 2, start);
@@ -80,7 +79,6 @@ export class FakeKernel {
         rx: new ConsumerRing(rx),
         tx: new ProducerRing(tx),
         zeroCopy: false,
-        txBudget,
         statistics: () => ({}),
         close: () => {
           this.closed++;
@@ -88,7 +86,14 @@ export class FakeKernel {
         },
       },
       program: program as unknown as XdpProgram,
-      arena: { frameSize, frames, largeSize, largeFrames, fillTarget: FILL_TARGET },
+      arena: {
+        frameSize,
+        frames,
+        largeSize,
+        largeFrames,
+        sendLarge: largeFrames > 0,
+        fillTarget: FILL_TARGET,
+      },
       capabilities: {
         linkType: 'ethernet',
         mtu: 1500,
@@ -131,7 +136,9 @@ export class FakeKernel {
 
   /** Counts what has been handed over and not been taken. */
   handedOver(): number {
-    return (this.#txLayout.words[this.#txLayout.producer]! - this.#txLayout.words[this.#txLayout.consumer]!) | 0;
+    return (
+      (this.#txLayout.words[this.#txLayout.producer]! - this.#txLayout.words[this.#txLayout.consumer]!) | 0
+    );
   }
 
   /** Takes all packets that were handed over. */

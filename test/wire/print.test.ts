@@ -126,7 +126,7 @@ t.test('ICMP: echo and errors', async (t) => {
     [`03020000 00000000 ${quote(132)}`, '10.0.0.9 protocol 132 unreachable, length 36'],
     [`03030000 00000000 ${quote(6)}`, '10.0.0.9 tcp port 80 unreachable, length 36'],
     [`03040000 00000578 ${quote(6)}`, '10.0.0.9 unreachable - need to frag (mtu 1400), length 36'],
-    [`030d0000 00000000 ${quote(6)}`, '10.0.0.9 unreachable - admin prohibited filter, length 36'],
+    [`030d0000 00000000 ${quote(6)}`, 'host 10.0.0.9 unreachable - admin prohibited filter, length 36'],
     [`03050000 00000000 ${quote(6)}`, '10.0.0.9 unreachable - code 5, length 36'],
     ['03010000 00000000', 'type 3 code 1, length 8'],
     [`0b000000 00000000 ${quote(6)}`, 'time exceeded in-transit, length 36'],

@@ -14,7 +14,9 @@ export async function resolveHost(host: string): Promise<string> {
     return (await lookup(host, { family: 4 })).address;
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    throw new CliError(`${host} has no IPv4 address that the system's resolver can find (${code}): use a number`);
+    throw new CliError(
+      `${host} has no IPv4 address that the system's resolver can find (${code}): use a number`,
+    );
   }
 }
 

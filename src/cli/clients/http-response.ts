@@ -119,7 +119,8 @@ export class ResponseReader {
     this.line = '';
     const [first, ...lines] = text.split(/\r?\n/);
     const match = /^HTTP\/1\.\d (\d{3})(?: (.*))?$/.exec(first);
-    if (match === null) throw new ResponseError(`"${first.slice(0, 60)}" is not the beginning of an HTTP/1 response`);
+    if (match === null)
+      throw new ResponseError(`"${first.slice(0, 60)}" is not the beginning of an HTTP/1 response`);
     const fields = new Map<string, string>();
     for (const line of lines) {
       const field = /^([^\s:]+):[ \t]*(.*?)[ \t]*$/.exec(line);
@@ -145,7 +146,8 @@ export class ResponseReader {
     if (length === undefined) return UNTIL_CLOSE;
     const values = new Set(length.split(',').map((value) => value.trim()));
     const [value] = values;
-    if (values.size !== 1 || !/^\d{1,15}$/.test(value)) throw new ResponseError(`"${length}" is not a length`);
+    if (values.size !== 1 || !/^\d{1,15}$/.test(value))
+      throw new ResponseError(`"${length}" is not a length`);
     this.left = Number(value);
     return LENGTH;
   }

@@ -1,6 +1,7 @@
 // One connection of the stack for a client that has other things to look at as well (signals, stdin): non-blocking calls on
 // the stack behind promises. Whoever waits turns the loop, with a turn of Node's event loop in between.
 
+import type { Mctx } from '../../api/index.js';
 import {
   AF_INET,
   EpollEvent,
@@ -31,11 +32,10 @@ import {
   SHUT_WR,
   SO_ERROR,
   SOCK_STREAM,
-  sockaddr_in,
   SOL_SOCKET,
+  sockaddr_in,
   strerror,
 } from '../../api/index.js';
-import type { Mctx } from '../../api/index.js';
 import { EAGAIN, EINPROGRESS, EINTR } from '../../stack/errors.js';
 import { CLOSE_WAIT, CLOSED, CLOSING, FIN_WAIT_1, LAST_ACK } from '../../stack/tcp/state.js';
 import { CliError } from '../failure.js';

@@ -1,8 +1,8 @@
 // A helper process of the demo and what its parent says to it: requests by name over Node's IPC channel, one answer each.
 // A helper ends when its parent does, however that happens.
 
-import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { CliError, messageOf } from '../failure.js';
 
 interface Request {
@@ -23,7 +23,8 @@ export type Handlers = Readonly<Record<string, (argument: never) => unknown>>;
 /** The parent's end. */
 export class Child {
   private readonly process: ChildProcess;
-  private readonly waiting: Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }> = new Map();
+  private readonly waiting: Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }> =
+    new Map();
   private complaint = '';
   private nextId = 1;
 

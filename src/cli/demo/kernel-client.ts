@@ -1,8 +1,8 @@
 // The demo's HTTP client on the kernel's TCP: checks bytes, opens connections one after the other, measures a rate.
 
-import { connect } from 'node:net';
-import type { Socket } from 'node:net';
 import { once } from 'node:events';
+import type { Socket } from 'node:net';
+import { connect } from 'node:net';
 import { ResponseReader } from '../clients/http-response.js';
 import { findDifference } from '../servers/pattern.js';
 
@@ -43,7 +43,8 @@ async function ask(socket: Socket, request: string, onBody: (part: Buffer) => vo
       stop();
       reject(error);
     };
-    const onEnd = (): void => onError(new Error('the server closed the connection in the middle of an answer'));
+    const onEnd = (): void =>
+      onError(new Error('the server closed the connection in the middle of an answer'));
     const onData = (chunk: Buffer): void => {
       try {
         reader.feed(chunk);
@@ -62,7 +63,10 @@ async function ask(socket: Socket, request: string, onBody: (part: Buffer) => vo
 }
 
 /** Fetches /bytes/N for each of `sizes` over one connection and compares every byte. */
-export async function checkBytes({ sizes, ...target }: Target & { sizes: readonly number[] }): Promise<CheckResult> {
+export async function checkBytes({
+  sizes,
+  ...target
+}: Target & { sizes: readonly number[] }): Promise<CheckResult> {
   const socket = await open(target);
   let bytes = 0;
   for (const size of sizes) {
@@ -72,7 +76,8 @@ export async function checkBytes({ sizes, ...target }: Target & { sizes: readonl
       if (wrong >= 0) throw new Error(`byte ${position + wrong} of /bytes/${size} is wrong`);
       position += part.length;
     });
-    if (reader.head?.status !== 200 || position !== size) throw new Error(`/bytes/${size} gave ${position} bytes`);
+    if (reader.head?.status !== 200 || position !== size)
+      throw new Error(`/bytes/${size} gave ${position} bytes`);
     bytes += position;
   }
   socket.destroy();

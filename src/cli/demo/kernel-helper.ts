@@ -4,12 +4,12 @@
 
 import { openSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
-import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { netnsPath } from '../../nic/os/netns.js';
 import { CLONE_NEWNET, setns } from '../../nic/os/syscalls.js';
-import { BuiltInSite } from '../servers/http-content.js';
 import type { Content } from '../servers/http-content.js';
+import { BuiltInSite } from '../servers/http-content.js';
 import { findHeadEnd, parseRequest } from '../servers/http-request.js';
 import { offer } from './child.js';
 import { checkBytes, measureRate, openAndClose } from './kernel-client.js';

@@ -3,11 +3,11 @@
 
 import { rmSync, statSync } from 'node:fs';
 import {
-  labDown,
-  labUp,
   LAB_STACK_ADDRESS,
   LAB_STACK_INTERFACE,
   LAB_STACK_KERNEL_ADDRESS,
+  labDown,
+  labUp,
   peerNamespace,
   stackNamespace,
 } from '../../nic/os/lab.js';
@@ -59,7 +59,10 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
   process.on('exit', atExit);
   try {
     setUp(() => labUp({ name, queues: 1, mtu: 1500 }));
-    say('lab', `${stackNamespace(name)} (${LAB_STACK_INTERFACE}) and ${peerNamespace(name)}, joined by a veth pair`);
+    say(
+      'lab',
+      `${stackNamespace(name)} (${LAB_STACK_INTERFACE}) and ${peerNamespace(name)}, joined by a veth pair`,
+    );
     const client = start('kernel-helper', peerNamespace(name));
     const server = start('stack-helper', name);
     const target = { address: LAB_STACK_ADDRESS, port: PORT };
@@ -72,8 +75,13 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
     say('server', `HTTP on the stack at ${target.address}:${PORT}, ${mode}, with a capture`);
     say('client', `the kernel's TCP in ${peerNamespace(name)}`);
     const check = await wait(client.call<CheckResult>('checkBytes', { ...target, sizes: SIZES }));
-    say('kept', `${check.requests} requests on one connection, ${formatBytes(check.bytes)}, every byte right`);
-    const separate = await wait(client.call<CheckResult>('openAndClose', { ...target, count: SEPARATE_CONNECTIONS }));
+    say(
+      'kept',
+      `${check.requests} requests on one connection, ${formatBytes(check.bytes)}, every byte right`,
+    );
+    const separate = await wait(
+      client.call<CheckResult>('openAndClose', { ...target, count: SEPARATE_CONNECTIONS }),
+    );
     say('separate', `${separate.requests} requests on as many connections`);
     const first = await wait(server.call<CloseReport>('close'));
 
@@ -82,7 +90,6 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
     const rates: Record<string, number> = {};
     rates.mtcp = await wait(client.call<number>('measureRate', { ...target, ...load }));
     const second = await wait(server.call<CloseReport>('close'));
-    await server.end();
     for (const kind of ['node:net', 'node:http'] as const) {
       const peer = start('kernel-helper', stackNamespace(name));
       const address = LAB_STACK_KERNEL_ADDRESS;
@@ -91,7 +98,10 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
       rates[key] = await wait(client.call<number>('measureRate', { address, port: PORT, ...load }));
       await peer.end();
     }
-    say('load', `${RATE_CONNECTIONS} kept connections for ${RATE_MS / 1000} s, on the stack and on the kernel's TCP`);
+    say(
+      'load',
+      `${RATE_CONNECTIONS} kept connections for ${RATE_MS / 1000} s, on the stack and on the kernel's TCP`,
+    );
     return {
       kind: 'lab',
       reason: '',

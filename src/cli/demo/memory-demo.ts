@@ -2,6 +2,7 @@
 // a wire with a delay and some loss. Time is virtual, so seconds on the wire pass in milliseconds here.
 
 import { closeSync, openSync, statSync, writeSync } from 'node:fs';
+import type { Mctx } from '../../api/index.js';
 import {
   AF_INET,
   mtcp_close,
@@ -13,15 +14,14 @@ import {
   SOCK_STREAM,
   sockaddr_in,
 } from '../../api/index.js';
-import type { Mctx } from '../../api/index.js';
 import { PcapngWriter } from '../../nic/pcapng.js';
-import { createHost, joinHosts } from '../../testing/index.js';
 import type { Host } from '../../testing/index.js';
+import { createHost, joinHosts } from '../../testing/index.js';
 import { ResponseReader } from '../clients/http-response.js';
 import { CliError } from '../failure.js';
 import { formatBytes } from '../output.js';
-import { BuiltInSite } from '../servers/http-content.js';
 import { HttpService } from '../servers/http.js';
+import { BuiltInSite } from '../servers/http-content.js';
 import { findDifference } from '../servers/pattern.js';
 import { Server } from '../servers/server.js';
 import type { DemoReport } from './report.js';
@@ -52,8 +52,13 @@ export function memoryDemo({ reason, pcap, say }: MemoryDemoOptions): DemoReport
   const far = createHost({ addresses: [`${CLIENT}/24`], seed: 2, world: near.world });
   const wire = joinHosts(near, far, { delayUs: DELAY_US, loss: LOSS, seed: 3 });
   const server = new Server(near.mctx, new HttpService(new BuiltInSite()), { port: PORT });
-  near.onTurn = () => void server.poll(0);
-  say('hosts', `two stacks on NICs in memory, ${DELAY_US / 1000} ms and ${LOSS * 100} % loss each way, virtual time`);
+  near.onTurn = () => {
+    while (server.poll(0) > 0);
+  };
+  say(
+    'hosts',
+    `two stacks on NICs in memory, ${DELAY_US / 1000} ms and ${LOSS * 100} % loss each way, virtual time`,
+  );
   say('server', `HTTP on the stack at ${SERVER}:${PORT}, with a capture`);
 
   const fd = openSync(pcap, 'w');
@@ -65,17 +70,21 @@ export function memoryDemo({ reason, pcap, say }: MemoryDemoOptions): DemoReport
   });
   near.trace((direction, timeUs, bytes) => {
     const at = writer.reserve(bytes.length);
-    writer.block.set(bytes.subarray(0, writer.captured(bytes.length)), at);
+    writer.block.set(bytes, at);
     writer.writePacket(bytes.length, originUs + timeUs, direction === 'out');
   });
   try {
     const client = new MemoryClient(far.mctx);
     const verifiedBytes = client.checkBytes(SIZES);
-    say('kept', `${SIZES.length} requests on one connection, ${formatBytes(verifiedBytes)}, every byte right`);
+    say(
+      'kept',
+      `${SIZES.length} requests on one connection, ${formatBytes(verifiedBytes)}, every byte right`,
+    );
     client.openAndClose(SEPARATE_CONNECTIONS);
     say('separate', `${SEPARATE_CONNECTIONS} requests on as many connections`);
     near.trace(undefined);
-    wire.configure({ loss: 0 });
+    wire.aToB.configure({ loss: 0 });
+    wire.bToA.configure({ loss: 0 });
     const rate = client.measureRate(RATE_REQUESTS);
     say('time', `${(near.now / 1e6).toFixed(1)} s of virtual time`);
     return {
@@ -91,6 +100,7 @@ export function memoryDemo({ reason, pcap, say }: MemoryDemoOptions): DemoReport
       seconds: (performance.now() - startMs) / 1000,
     };
   } finally {
+    near.trace(undefined);
     closeSync(fd);
     server.close();
     near.close();

@@ -1,7 +1,7 @@
 // What a demo found, and how it is shown: as a few lines for people, or as one JSON value.
 
-import { columns, formatBytes, paintFor } from '../output.js';
 import type { Output } from '../output.js';
+import { columns, formatBytes, paintFor } from '../output.js';
 
 /** What a demo found. */
 export interface DemoReport {
@@ -49,14 +49,17 @@ export function say(out: Output, json: boolean, label: string, text: string): vo
 /** Prints the results. */
 export function printReport(report: DemoReport, out: Output, json: boolean): void {
   if (json) {
-    const rates = Object.fromEntries(Object.entries(report.rates).map(([name, rate]) => [name, Math.round(rate)]));
+    const rates = Object.fromEntries(
+      Object.entries(report.rates).map(([name, rate]) => [name, Math.round(rate)]),
+    );
     out.json({ ...report, rates, ratios: ratios(report.rates), seconds: Number(report.seconds.toFixed(2)) });
     return;
   }
   const paint = paintFor(out);
   const counters = SHOWN.filter((name) => (report.counters[name] ?? 0) > 0);
   const shown = counters.map((name) => `${name} ${report.counters[name]}`);
-  for (let i = 0; i < shown.length; i += 4) say(out, json, i === 0 ? 'counters' : '', shown.slice(i, i + 4).join('  '));
+  for (let i = 0; i < shown.length; i += 4)
+    say(out, json, i === 0 ? 'counters' : '', shown.slice(i, i + 4).join('  '));
   out.line();
   out.line(paint.bold('  Requests per second') + paint.dim('  (indicative: one short run on this machine)'));
   for (const line of columns(rateRows(report.rates), '    ')) out.line(line);
@@ -72,7 +75,9 @@ function rateRows(rates: Readonly<Record<string, number>>): string[][] {
   const own = Object.values(rates)[0];
   return Object.entries(rates).map(([name, rate], i) => {
     const number = Math.round(rate).toLocaleString('en-US').padStart(9);
-    return i === 0 ? [name, number, ''] : [name, number, `the stack does ${(own / rate).toFixed(2)} times as many`];
+    return i === 0
+      ? [name, number, '']
+      : [name, number, `the stack does ${(own / rate).toFixed(2)} times as many`];
   });
 }
 

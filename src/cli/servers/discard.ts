@@ -1,10 +1,10 @@
 // The discard service (RFC 863): what comes in is thrown away.
 
-import { errno, MTCP_EPOLLIN, mtcp_read } from '../../api/index.js';
 import type { Mctx } from '../../api/index.js';
+import { errno, MTCP_EPOLLIN, mtcp_read } from '../../api/index.js';
 import { EAGAIN } from '../../stack/errors.js';
-import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 import type { Service, Session, Totals } from './session.js';
+import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 /** Makes discard sessions. */
 export class DiscardService implements Service {

@@ -1,10 +1,10 @@
 // The echo service (RFC 862): what comes in goes out, until the peer has closed its side and got everything back.
 
-import { errno, MTCP_EPOLLIN, MTCP_EPOLLOUT, mtcp_read, mtcp_write } from '../../api/index.js';
 import type { Mctx } from '../../api/index.js';
+import { errno, MTCP_EPOLLIN, MTCP_EPOLLOUT, mtcp_read, mtcp_write } from '../../api/index.js';
 import { EAGAIN } from '../../stack/errors.js';
-import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 import type { Service, Session, Totals } from './session.js';
+import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 /** Makes echo sessions; all share one buffer, and only one that has to wait for its peer keeps bytes of its own. */
 export class EchoService implements Service {

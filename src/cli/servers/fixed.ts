@@ -1,12 +1,12 @@
 // Request and reply of fixed sizes, the shape of most benchmarks: for each request of `requestBytes` bytes (or, with 0, for
 // whatever arrives at once) a reply of `replyBytes` bytes of the pattern. The connection stays until the peer closes it.
 
-import { errno, MTCP_EPOLLIN, MTCP_EPOLLOUT, mtcp_read, mtcp_write } from '../../api/index.js';
 import type { Mctx } from '../../api/index.js';
+import { errno, MTCP_EPOLLIN, MTCP_EPOLLOUT, mtcp_read, mtcp_write } from '../../api/index.js';
 import { EAGAIN } from '../../stack/errors.js';
-import { patternBytes, PATTERN_PERIOD } from './pattern.js';
-import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
+import { PATTERN_PERIOD, patternBytes } from './pattern.js';
 import type { Service, Session, Totals } from './session.js';
+import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 /** Makes request and reply sessions. */
 export class FixedService implements Service {

@@ -66,7 +66,8 @@ export function parseRequest(head: string): Request | BadRequest {
         connection += `,${value.toLowerCase()}`;
         break;
       case 'content-length':
-        if (!/^\d{1,15}$/.test(value) || (contentLength !== '' && contentLength !== value)) return { status: 400 };
+        if (!/^\d{1,15}$/.test(value) || (contentLength !== '' && contentLength !== value))
+          return { status: 400 };
         contentLength = value;
         break;
       case 'transfer-encoding':
@@ -76,7 +77,8 @@ export function parseRequest(head: string): Request | BadRequest {
     }
   }
   // RFC 9112 3.2: exactly one Host in HTTP/1.1; 6.3: a length told twice smells of smuggling.
-  if (hosts > 1 || (minor !== '0' && hosts === 0) || (chunked && contentLength !== '')) return { status: 400 };
+  if (hosts > 1 || (minor !== '0' && hosts === 0) || (chunked && contentLength !== ''))
+    return { status: 400 };
   const options = connection.split(',').map((option) => option.trim());
   return {
     method,

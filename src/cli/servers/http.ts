@@ -1,6 +1,7 @@
 // An HTTP/1.0 and 1.1 server (RFC 9110, RFC 9112) of files: GET and HEAD, kept connections, pipelining, bodies of any size
 // read piece by piece. One answer at a time per connection; while it does not fit into the send buffer, nothing is read.
 
+import type { Mctx } from '../../api/index.js';
 import {
   errno,
   MTCP_EPOLLIN,
@@ -10,14 +11,13 @@ import {
   mtcp_write,
   SHUT_WR,
 } from '../../api/index.js';
-import type { Mctx } from '../../api/index.js';
 import { EAGAIN } from '../../stack/errors.js';
-import { statusContent } from './http-content.js';
 import type { Body, Content, Site } from './http-content.js';
-import { findHeadEnd, MAX_HEAD, parseRequest } from './http-request.js';
+import { statusContent } from './http-content.js';
 import type { Request } from './http-request.js';
-import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
+import { findHeadEnd, MAX_HEAD, parseRequest } from './http-request.js';
 import type { Service, Session, Totals } from './session.js';
+import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 const REASONS: Readonly<Record<number, string>> = {
   200: 'OK',
@@ -218,7 +218,8 @@ class HttpSession implements Session {
     this.skip -= skipped;
     this.start += skipped;
     // RFC 9112 2.2: an empty line before a request is not one.
-    while (this.start < this.end && (this.input[this.start] === 13 || this.input[this.start] === 10)) this.start++;
+    while (this.start < this.end && (this.input[this.start] === 13 || this.input[this.start] === 10))
+      this.start++;
     if (this.start === this.end) return undefined;
     const headEnd = findHeadEnd(this.input, this.start, this.end);
     if ((headEnd < 0 ? this.end : headEnd) - this.start > MAX_HEAD) return this.refuse(431);

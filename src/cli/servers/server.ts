@@ -1,6 +1,7 @@
 // A server on the mtcp_* calls: one listener, one epoll set, as many non-blocking connections as the context has sockets.
 // What is said on a connection is up to its Service; this accepts, dispatches events and closes.
 
+import type { Mctx } from '../../api/index.js';
 import {
   AF_INET,
   EpollEvent,
@@ -20,14 +21,13 @@ import {
   mtcp_listen,
   mtcp_setsock_nonblock,
   mtcp_socket,
-  setErrno,
   SOCK_STREAM,
+  setErrno,
   sockaddr_in,
 } from '../../api/index.js';
-import type { Mctx } from '../../api/index.js';
 import { EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EINTR } from '../../stack/errors.js';
-import { ABORT, CLOSE, KEEP, Totals } from './session.js';
 import type { Service, Session } from './session.js';
+import { ABORT, CLOSE, KEEP, Totals } from './session.js';
 
 /** Events taken from the epoll set at once. */
 const MAX_EVENTS = 256;

@@ -7,8 +7,8 @@
 
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { createNamespace, removeNamespace, tidyFolder } from './named-namespaces.js';
-import { Netlink } from './netlink.js';
 import type { LinkInfo } from './netlink.js';
+import { Netlink } from './netlink.js';
 import { inNetns, netnsPath } from './netns.js';
 import { sleepMs } from './syscalls.js';
 

@@ -3,7 +3,7 @@
 
 import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync, unlinkSync } from 'node:fs';
 import { NETNS_DIRECTORY, netnsPath } from './netns.js';
-import { CLONE_NEWNET, mount, setns, SystemError, umount, unshare } from './syscalls.js';
+import { CLONE_NEWNET, mount, SystemError, setns, umount, unshare } from './syscalls.js';
 
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;

@@ -15,7 +15,7 @@ import {
   NLMSG_HEADER,
   readAttributes,
 } from './netlink-message.js';
-import { AF_INET, AF_NETLINK, close, setsockoptInt, SOCK_RAW, socket, SystemError } from './syscalls.js';
+import { AF_INET, AF_NETLINK, close, SOCK_RAW, SystemError, setsockoptInt, socket } from './syscalls.js';
 
 const NETLINK_ROUTE = 0;
 const SOL_NETLINK = 270;
@@ -104,7 +104,11 @@ export class Netlink {
 
   /** Makes a veth pair with `queues` queues each way and the given MTU. */
   createVeth(near: VethEnd, far: VethEnd, queues: number, mtu: number): void {
-    const message = new NetlinkMessage(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).interfaceHeader(0, 0, 0);
+    const message = new NetlinkMessage(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL).interfaceHeader(
+      0,
+      0,
+      0,
+    );
     const describe = (end: VethEnd): void => {
       message.text(IFLA_IFNAME, end.name).u32(IFLA_MTU, mtu);
       message.u32(IFLA_NUM_TX_QUEUES, queues).u32(IFLA_NUM_RX_QUEUES, queues);
@@ -196,7 +200,10 @@ export class Netlink {
         const payload = this.buffer.subarray(at + NLMSG_HEADER, at + length);
         if (this.buffer.readUInt32LE(at + 8) === sequence) {
           if (type === NLMSG_DONE) return;
-          if (type === NLMSG_ERROR) return acknowledge(payload, flags, what);
+          if (type === NLMSG_ERROR) {
+            acknowledge(payload, flags, what);
+            return;
+          }
           each(payload);
         }
         at += (length + 3) & ~3;

@@ -3,7 +3,7 @@
 // changes. Pure: it asks for requests to be sent and frames to be released, and the stack does both. Time is the stack's clock.
 
 import type { Clock } from '../clock.js';
-import { formatV4 } from '../wire/address.js';
+import { formatMac, formatV4 } from '../wire/address.js';
 import { ARP_REPLY, ARP_REQUEST } from '../wire/arp.js';
 import { BROADCAST_HIGH, BROADCAST_LOW, isGroupMac } from '../wire/ethernet.js';
 import { WaitingFrames } from './waiting-frames.js';
@@ -323,7 +323,7 @@ export class Neighbours {
         this.#clock.now - entry.confirmedAt >= this.config.reachableUs;
       return {
         address: formatV4(ip),
-        mac: known ? formatMacWords(entry.high, entry.low) : undefined,
+        mac: known ? formatMac(macBytes(entry.high, entry.low)) : undefined,
         state: STATE_NAMES[aged ? STALE : entry.state],
         permanent: entry.permanent,
         waiting: this.#waiting.count(index),
@@ -433,7 +433,6 @@ export class Neighbours {
   }
 }
 
-function formatMacWords(high: number, low: number): string {
-  const hex = high.toString(16).padStart(4, '0') + (low >>> 0).toString(16).padStart(8, '0');
-  return (hex.match(/../g) ?? []).join(':');
+function macBytes(high: number, low: number): Uint8Array {
+  return Uint8Array.of(high >> 8, high, low >> 24, low >> 16, low >> 8, low);
 }

@@ -50,7 +50,8 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
   rcv.irs = seg.seq;
   rcv.nxt = add(seg.seq, 1);
   rcv.lastAck = rcv.nxt;
-  rcv.edge = add(rcv.nxt, initialWindow(tcb));
+  rcv.wnd = initialWindow(tcb);
+  rcv.edge = add(rcv.nxt, rcv.wnd);
   tcb.scaling = tcb.scaling && options.wscale >= 0;
   // RFC 7323 2.3: a shift above 14 counts as 14; without the option on both SYNs neither side scales.
   snd.wscale = tcb.scaling ? Math.min(options.wscale, 14) : 0;

@@ -41,7 +41,9 @@ export class SendSequence {
 export class ReceiveSequence {
   /** Next sequence number expected. */
   nxt = 0;
-  /** Right edge of the window that was last advertised: RCV.NXT + RCV.WND of that moment. */
+  /** Window in the last segment sent, in bytes. */
+  wnd = 0;
+  /** Right edge of the window: the largest RCV.NXT + RCV.WND that was ever advertised. */
   edge = 0;
   /** Initial receive sequence number. */
   irs = 0;
@@ -233,6 +235,7 @@ function resetSend(snd: SendSequence): void {
 
 function resetReceive(rcv: ReceiveSequence): void {
   rcv.nxt = 0;
+  rcv.wnd = 0;
   rcv.edge = 0;
   rcv.irs = 0;
   rcv.wscale = 0;

@@ -94,14 +94,17 @@ function retries(core: TcpCore, tcb: Tcb): number {
   return core.config.orphanRetries === 0 ? 8 : core.config.orphanRetries;
 }
 
+/** Linux's TCP_RTO_MIN, µs: a smaller `tcp_rto_min_us` makes retransmissions earlier, and does not make R2 shorter. */
+const PATIENCE_RTO_US = 200_000;
+
 /**
- * R2 of RFC 9293 3.8.3 as a time, as Linux has it: what `tcp_retries2` retransmissions with the least RTO would take. With the
- * defaults that is 924.6 s.
+ * R2 of RFC 9293 3.8.3 as a time, as Linux has it: what `tcp_retries2` retransmissions with an RTO of 200 ms would take. With
+ * the defaults that is 924.6 s; SHLD-11 wants 100 s at least.
  */
 function patienceUs(core: TcpCore, tcb: Tcb): number {
-  const { rtoMinUs, rtoMaxUs } = core.config;
+  const { rtoMaxUs } = core.config;
   const count = retries(core, tcb);
-  const doublings = Math.floor(Math.log2(rtoMaxUs / rtoMinUs));
-  if (count <= doublings) return (2 ** (count + 1) - 1) * rtoMinUs;
-  return (2 ** (doublings + 1) - 1) * rtoMinUs + (count - doublings) * rtoMaxUs;
+  const doublings = Math.floor(Math.log2(rtoMaxUs / PATIENCE_RTO_US));
+  if (count <= doublings) return (2 ** (count + 1) - 1) * PATIENCE_RTO_US;
+  return (2 ** (doublings + 1) - 1) * PATIENCE_RTO_US + (count - doublings) * rtoMaxUs;
 }

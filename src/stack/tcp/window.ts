@@ -2,7 +2,7 @@
 // right edge that never moves left.
 
 import type { TcpCore } from './core.js';
-import { add, diff } from './seq.js';
+import { add, diff, gt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 /** What remains of the window that the peer was last offered, in bytes. */
@@ -20,17 +20,26 @@ export function selectWindow(tcb: Tcb): number {
 
 /** Returns the window field for a segment that is about to leave, and remembers the right edge that it promises. */
 export function advertise(core: TcpCore, tcb: Tcb): number {
-  const rcv = tcb.rcv;
-  const current = offered(tcb);
+  const { rcv, recvBuffer } = tcb;
   const shift = rcv.wscale;
-  const wanted = selectWindow(tcb);
-  // A window that is kept is rounded up to the scale, for rounded down it would take back what was promised.
-  let field = wanted > current ? wanted >> shift : (current + (1 << shift) - 1) >> shift;
-  if (field << shift < current) field = (current + (1 << shift) - 1) >> shift;
+  const window = selectWindow(tcb);
+  let field = window >> shift;
+  if (field << shift < window) {
+    // What the scale cuts off is added while the buffer has room for it, so that the right edge does not seem to move left. In
+    // a full buffer it must not be: rounded up with every segment, the window would never close. One that is smaller than a
+    // unit of the scale is offered as a whole unit.
+    const { free, limit } = recvBuffer;
+    const isSubUnit = field === 0 && free >= Math.min(tcb.localMss, limit >> 1);
+    if (isSubUnit || (field + 1) << shift <= free) field++;
+  }
   if (field > 0xffff) field = 0xffff;
-  if (field === 0 && current > 0) core.counters.TcpExtTCPToZeroWindowAdv++;
-  else if (field > 0 && current === 0) core.counters.TcpExtTCPFromZeroWindowAdv++;
-  rcv.edge = add(rcv.nxt, field << shift);
+  const wnd = field << shift;
+  if (wnd === 0 && rcv.wnd > 0) core.counters.TcpExtTCPToZeroWindowAdv++;
+  else if (wnd > 0 && rcv.wnd === 0) core.counters.TcpExtTCPFromZeroWindowAdv++;
+  rcv.wnd = wnd;
+  // RFC 7323 2.4: what was once offered is honoured, whatever the scale leaves of it.
+  const edge = add(rcv.nxt, wnd);
+  if (gt(edge, rcv.edge)) rcv.edge = edge;
   return field;
 }
 

@@ -307,7 +307,7 @@ function formatUnreachable(view: DataView, at: number, end: number, code: number
     case icmp.ICMP_FRAGMENTATION_NEEDED:
       return `${dst} unreachable - need to frag (mtu ${view.getUint16(at + 6)})`;
     case icmp.ICMP_ADMIN_PROHIBITED:
-      return `${dst} unreachable - admin prohibited filter`;
+      return `host ${dst} unreachable - admin prohibited filter`;
     default:
       return `${dst} unreachable - code ${code}`;
   }
