@@ -1,5 +1,5 @@
-// How many packets per second the Nic itself moves, without a stack: receive and drop, swap and send back, send only. Over a
-// veth pair between two namespaces that it makes and removes. Needs root.
+// How many packets per second the Nic itself moves, without a stack: receive and drop, swap and send back,
+// send only. Over a veth pair between two namespaces that it makes and removes. Needs root.
 //
 //     node build/bench/packets.js [rxdrop|l2fwd|txonly …] [--seconds N] [--mode native|skb] [--json]
 
@@ -101,7 +101,9 @@ interface Result {
   readonly statistics: Record<string, number>;
 }
 
-/** Runs one turn function over and over for some seconds: packets per second and bytes of garbage per packet. */
+/**
+ * Runs one turn function over and over for some seconds: packets per second and bytes of garbage per packet.
+ */
 function measure(name: string, nic: XdpNic, seconds: number, turn: () => number): Result {
   const run = (ms: number): [packets: number, elapsedMs: number] => {
     const start = performance.now();
@@ -118,7 +120,8 @@ function measure(name: string, nic: XdpNic, seconds: number, turn: () => number)
   collect?.();
   const heap = process.memoryUsage().heapUsed;
   const [packets, elapsed] = run(seconds * 1000);
-  // Without a collection in between (give --max-semi-space-size), what the heap grew by is what was allocated.
+  // Without a collection in between (give --max-semi-space-size), what the heap grew by is what was
+  // allocated.
   const grown = process.memoryUsage().heapUsed - heap;
   return {
     case: name,

@@ -68,9 +68,11 @@ export class Context {
     for (let endpoint = ready.shift(); endpoint !== undefined; endpoint = ready.shift()) {
       any = true;
       const socket = this.sockets.get(endpoint.owner);
+      const { news } = endpoint;
+      endpoint.news = 0;
       // A connection that waits to be accepted, or one whose socket has been closed, has nobody to tell.
       if (socket === undefined || (socket.tcb !== endpoint && socket.listener !== endpoint)) continue;
-      if (socket.firstInterest !== undefined) this.interests.notify(socket, this.interests.readiness(socket));
+      if (socket.firstInterest !== undefined) this.interests.notify(socket, news);
     }
     return any;
   }

@@ -22,7 +22,7 @@ export function turn(core: Context): boolean {
   const frames = nic.receive(batch);
   for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) stack.input(batch[i], batch[i + 1], batch[i + 2]);
 
-  const due = stack.nextDeadline() <= stack.now;
+  const due = stack.isDue;
   if (due) stack.runTimers();
 
   const news = core.drainNews();

@@ -17,12 +17,15 @@ import { exitCodeOf, SignalWatch } from './runner.js';
 
 /** The longest that the demo may take, in ms. */
 const LIMIT_MS = 50_000;
+/** How long each of the three measurements in the lab takes, in seconds. */
+const MEASURE_S = 2.5;
+const MAX_MEASURE_S = 10;
 
 /** The `demo` subcommand. */
 export const demo: Command = {
   name: 'demo',
   summary: 'show the whole thing in under a minute, and clean up',
-  usage: ['[--memory] [--pcap FILE]'],
+  usage: ['[--memory] [--duration S] [--pcap FILE]'],
   details: [
     'As root: makes a lab, runs an HTTP server on the stack over AF_XDP in it, lets a client on the kernel at the other',
     'end fetch and compare, measures both TCPs for a moment, and takes the lab down. Without privileges: the same with',
@@ -31,11 +34,13 @@ export const demo: Command = {
   positionals: [0, 0],
   options: [
     { name: 'memory', help: 'run in memory although a lab would be possible' },
+    { name: 'duration', value: 'S', help: `seconds for each measurement in the lab (${MEASURE_S})` },
     { name: 'pcap', value: 'FILE', help: 'where to write the capture (a file in the temporary directory)' },
   ],
   async run(args: Args, environment: Environment): Promise<number> {
     const { out, json } = environment;
     const pcap = args.text('pcap') ?? join(tmpdir(), `mtcp-demo-${process.pid}.pcapng`);
+    const durationMs = (args.decimal('duration', 0.1, MAX_MEASURE_S) ?? MEASURE_S) * 1000;
     const missing = missingPrivileges();
     const reason = args.has('memory')
       ? '--memory was given'
@@ -55,6 +60,7 @@ export const demo: Command = {
       const report = await labDemo({
         name: `mtcp-demo-${process.pid}`,
         pcap,
+        durationMs,
         signal: controller.signal,
         say: (label, text) => sayLine(out, json, label, text),
       });

@@ -1,5 +1,6 @@
-// The free frames of an arena: a stack in one Int32Array, so that taking and giving back allocates nothing and the frame used
-// last (still in the cache) goes out first. A frame is named by its number. Called by xdp-nic.
+// The free frames of an arena: a stack in one Int32Array, so that taking and giving back allocates nothing
+// and the frame used last (still in the cache) goes out first. A frame is named by its number. Called by
+// xdp-nic.
 
 /** A stack of free frame numbers. */
 export class FramePool {

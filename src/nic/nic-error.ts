@@ -1,9 +1,12 @@
-// Why an interface could not be opened, as one sentence that ends with what to do about it. Thrown by openXdpNic and what it is
-// made of; the command line prints the message as it is.
+// Why an interface could not be opened, as one sentence that ends with what to do about it. Thrown by
+// openXdpNic and what it is made of; the command line prints the message as it is.
 
 import { SystemError } from './os/syscalls.js';
 
-/** A failure to open a Nic. `code` is the name of the errno behind it (or EINVAL), `remedy` what the user can do. */
+/**
+ * A failure to open a Nic. `code` is the name of the errno behind it (or EINVAL), `remedy` what the user can
+ * do.
+ */
 export class NicError extends Error {
   readonly code: string;
   readonly remedy: string;

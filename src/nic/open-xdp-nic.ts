@@ -1,5 +1,6 @@
-// Opens an interface: reads what it is, divides the frame memory, attaches the XDP program, binds the socket and gives the Nic.
-// Whatever fails on the way is undone and thrown as one NicError. Called by the API and the command line.
+// Opens an interface: reads what it is, divides the frame memory, attaches the XDP program, binds the socket
+// and gives the Nic. Whatever fails on the way is undone and thrown as one NicError. Called by the API and
+// the command line.
 
 import type { NicCapabilities } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
@@ -25,7 +26,9 @@ export interface RingSizes {
 /** How to open an interface. */
 export interface XdpNicOptions {
   readonly iface: string;
-  /** The network namespace of the interface, a name of `ip netns` or a path; the thread's own when left out. */
+  /**
+   * The network namespace of the interface, a name of `ip netns` or a path; the thread's own when left out.
+   */
   readonly netns?: string;
   /** RX queue, 0 unless given. */
   readonly queue?: number;
@@ -43,7 +46,10 @@ export interface XdpNicOptions {
   readonly busyPoll?: boolean | number;
   /** Microseconds for which `wait` looks at the ring before it sleeps, 50 unless given. */
   readonly spinUs?: number;
-  /** The program of another queue of the interface, which this Nic then shares: it detaches with the last of them. */
+  /**
+   * The program of another queue of the interface, which this Nic then shares: it detaches with the last of
+   * them.
+   */
   readonly program?: XdpProgram;
 }
 
@@ -56,7 +62,10 @@ const ETHERNET_HEADER = 14;
 /** Drivers whose other end is on this machine, so that a packet's checksum may never have been computed. */
 const LOCAL_DRIVERS = new Set(['veth', 'tun', 'tap']);
 
-/** The frame size given, or the one that takes the longest frame of this MTU (VLAN tags do not count: tagged frames pass). */
+/**
+ * The frame size given, or the one that takes the longest frame of this MTU (VLAN tags do not count: tagged
+ * frames pass).
+ */
 function frameSizeOf(options: XdpNicOptions, mtu: number): number {
   return options.frameSize ?? (mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096);
 }
@@ -66,8 +75,9 @@ function powerOfTwo(value: number): number {
 }
 
 /**
- * The longest packet that is not on the wire: what a peer's segmentation offload, or the receive offload ahead of the skb hook,
- * makes of many segments of one flow.
+ * The longest packet of the skb hook, whatever the MTU is: a peer's segmentation offload and this end's
+ * receive offload are ahead of it and make one packet of many segments. In native mode the kernel takes care
+ * that there are none.
  */
 const LONGEST_PACKET = ETHERNET_HEADER + 65535;
 
@@ -84,9 +94,10 @@ function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number, skb: bo
     const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
     throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
   }
-  // Where packets for sending are large, half the memory is for the kernel to receive into, half to send from.
+  // Where packets for sending are large, half the memory is for the kernel to receive into, half to send
+  // from.
   const small = sendLarge ? frames >> 1 : frames;
-  const chunks = Math.ceil((TX_HEADROOM + LONGEST_PACKET) / frameSize);
+  const chunks = Math.ceil((TX_HEADROOM + (skb ? LONGEST_PACKET : length)) / frameSize);
   const forSending = Math.max(4, Math.floor((frames - small) / chunks));
   const largeFrames = sendLarge ? forSending : skb ? LARGE_FRAMES : 0;
   return {
@@ -161,8 +172,8 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       frameSize: arena.frameSize,
       copyMode:
         mode === 'zerocopy' ? 'zerocopy' : mode === 'auto' && program.mode === 'native' ? 'auto' : 'copy',
-      // With metadata the kernel wants room for it ahead of every descriptor of a packet, which a frame that goes through
-      // several chunks without a gap does not have.
+      // With metadata the kernel wants room for it ahead of every descriptor of a packet, which a frame that
+      // goes through several chunks without a gap does not have.
       txMetadata: options.txChecksum !== false && !arena.sendLarge,
       multiBuffer: arena.sendLarge ? 'needed' : arena.largeFrames > 0 ? 'wanted' : 'no',
       fillSize,
@@ -171,7 +182,8 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       txSize,
       busyPollUs,
     });
-    // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked for by name.
+    // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked
+    // for by name.
     const txChecksum = socket.txMetadata && (!socket.zeroCopy || options.txChecksum === true);
     const capabilities: NicCapabilities = {
       linkType: 'ethernet',

@@ -1,12 +1,13 @@
-// The rings that an AF_XDP socket shares with the kernel, with libxdp's verbs: a producer (fill, tx) calls reserve, writes its
-// entries and calls submit; a consumer (rx, comp) calls peek, reads its entries and calls release. Each ring has one word that
-// only we write and one that only the other side writes; both are touched once per batch, through Atomics, and cached in
-// between. Works over any Int32Array, so tests need no kernel. Reference: Documentation/networking/af_xdp.rst.
+// The rings that an AF_XDP socket shares with the kernel, with libxdp's verbs: a producer (fill, tx) calls
+// reserve, writes its entries and calls submit; a consumer (rx, comp) calls peek, reads its entries and calls
+// release. Each ring has one word that only we write and one that only the other side writes; both are
+// touched once per batch, through Atomics, and cached in between. Works over any Int32Array, so tests need no
+// kernel. Reference: Documentation/networking/af_xdp.rst.
 //
 //     words:   ... producer ... consumer ... flags ... | entry 0 | entry 1 | ... | entry size-1 |
 //
-// Indices run freely through all int32 values and are masked only to find an entry. Addresses are offsets into an arena below
-// 2 GiB, so the high word of each 64-bit address stays 0 and is never written.
+// Indices run freely through all int32 values and are masked only to find an entry. Addresses are offsets
+// into an arena below 2 GiB, so the high word of each 64-bit address stays 0 and is never written.
 
 /** Ring flag: the other side sleeps and wants a system call. Equals XDP_RING_NEED_WAKEUP. */
 export const NEED_WAKEUP = 1;

@@ -1,5 +1,6 @@
-// A Nic on one queue of a real interface: moves frames between the stack and the four rings of an AF_XDP socket. Frames are never
-// copied, except that a packet which arrives in several buffers is put together in one large frame. open-xdp-nic.ts makes it.
+// A Nic on one queue of a real interface: moves frames between the stack and the four rings of an AF_XDP
+// socket. Frames are never copied, except that a packet which arrives in several buffers is put together in
+// one large frame. open-xdp-nic.ts makes it.
 //
 // Every frame has exactly one owner, and each arrow below is one place in this file:
 //
@@ -21,10 +22,16 @@ export const TX_HEADROOM = 64;
 /** What one kick sends at most in copy mode, unless the kernel was told otherwise; more is not faster. */
 const KICK_GROUP = 32;
 
-/** Frames that are given to the kernel at once, or an eighth of its share; fewer are not worth touching the ring. */
+/**
+ * Frames that are given to the kernel at once, or an eighth of its share; fewer are not worth touching the
+ * ring.
+ */
 const REFILL_BATCH = 64;
 
-/** A call that blocks costs several microseconds and a wake-up more: what is shorter than this is waited out awake. */
+/**
+ * A call that blocks costs several microseconds and a wake-up more: what is shorter than this is waited out
+ * awake.
+ */
 const SHORTEST_SLEEP_US = 50;
 
 /** No single sleep is longer, so that a worker can be ended. */
@@ -75,7 +82,10 @@ export interface FrameOwners {
   readonly tx: number;
 }
 
-/** How the arena is divided: small frames for the kernel to receive into, then large ones for packets of several buffers. */
+/**
+ * How the arena is divided: small frames for the kernel to receive into, then large ones for packets of
+ * several buffers.
+ */
 export interface ArenaLayout {
   /** Bytes of a small frame, a power of two: the chunk size of the UMEM. */
   readonly frameSize: number;
@@ -102,7 +112,10 @@ export interface XdpNicParts {
   readonly busyPoll: boolean;
 }
 
-/** One queue of an interface. All methods belong to the thread that opened it; only `wakeFd` may be used from others. */
+/**
+ * One queue of an interface. All methods belong to the thread that opened it; only `wakeFd` may be used from
+ * others.
+ */
 export class XdpNic implements Nic {
   readonly capabilities: NicCapabilities;
   readonly memory: Uint8Array;
@@ -149,7 +162,9 @@ export class XdpNic implements Nic {
   #pending: number;
   /** The kernel has been handed descriptors that it may not have taken. */
   #kickWanted: boolean;
-  /** A packet of several buffers that is being put together: its large frame or -1, and how long it is so far. */
+  /**
+   * A packet of several buffers that is being put together: its large frame or -1, and how long it is so far.
+   */
   #partial: number;
   #partialLength: number;
   #inPartial: boolean;
@@ -325,7 +340,10 @@ export class XdpNic implements Nic {
     };
   }
 
-  /** Counters of the ring driver, of the socket (`xsk_…`, XDP_STATISTICS) and of the program (`xdp_…`, all queues). */
+  /**
+   * Counters of the ring driver, of the socket (`xsk_…`, XDP_STATISTICS) and of the program (`xdp_…`, all
+   * queues).
+   */
   statistics(): Record<string, number> {
     const found: Record<string, number> = {};
     STATISTIC_NAMES.forEach((name, i) => {
@@ -396,7 +414,8 @@ export class XdpNic implements Nic {
       // An empty write(2) reaches the socket's sendmsg: a kick without a call through ffi-rs.
       writeSync(this.#fd, NOTHING, 0, 0);
     } catch {
-      // EAGAIN, EBUSY, ENOBUFS: the device is full. ENETDOWN: the link is down. What is left goes with the next flush.
+      // EAGAIN, EBUSY, ENOBUFS: the device is full. ENETDOWN: the link is down. What is left goes with the
+      // next flush.
       this.#stats[TX_KICKS_REFUSED]! += 1;
       this.#kickWanted = this.#tx.outstanding() > 0;
     }
@@ -443,8 +462,8 @@ export class XdpNic implements Nic {
   }
 
   /**
-   * Adds a buffer to the packet that is being put together and frees it: the packet's offset when it is complete, with its
-   * length in `#partialLength`; -1 when it is not, or had to be dropped.
+   * Adds a buffer to the packet that is being put together and frees it: the packet's offset when it is
+   * complete, with its length in `#partialLength`; -1 when it is not, or had to be dropped.
    */
   #assemble(address: number, length: number, last: boolean): number {
     if (!this.#inPartial) {
@@ -476,7 +495,9 @@ export class XdpNic implements Nic {
     return this.#baseOf(frame) + TX_HEADROOM;
   }
 
-  /** An empty read(2) reaches the socket's recvmsg: it wakes the driver, or polls it when busy polling is on. */
+  /**
+   * An empty read(2) reaches the socket's recvmsg: it wakes the driver, or polls it when busy polling is on.
+   */
   #wakeReceiver(): void {
     this.#stats[RX_WAKEUPS]! += 1;
     try {
@@ -516,11 +537,17 @@ export function wakeNic(wakeFd: number): void {
   }
 }
 
-/** Nics of this thread that are open. A worker that ends leaves its descriptors to the process, so it must close them. */
+/**
+ * Nics of this thread that are open. A worker that ends leaves its descriptors to the process, so it must
+ * close them.
+ */
 const openNics = new Set<XdpNic>();
 let watchingExit = false;
 
-/** Sees to it that a Nic is closed when its thread ends. (When the process ends, the kernel closes everything itself.) */
+/**
+ * Sees to it that a Nic is closed when its thread ends. (When the process ends, the kernel closes everything
+ * itself.)
+ */
 export function closeAtExit(nic: XdpNic): void {
   openNics.add(nic);
   if (watchingExit) return;

@@ -1,11 +1,7 @@
-// The XDP program on the interface: it sends up to the stack only what the stack owns and passes all else to the kernel, so that
-// an interface in use can be attached. What the stack owns is in BPF maps that can change while it runs. One program serves
-// every queue of an interface; a packet for a queue without a socket passes to the kernel.
-//
-//     frame ── ARP for IPv4 ──── target address ──┐
-//           ── IPv4, TCP or ICMP ── destination ──┼── in `addresses`? ── yes ── redirect to `sockets`[rx queue], else pass
-//           ── IPv6, TCP or ICMPv6 ─ destination ─┘                      no ─── pass
-//           ── anything else, VLAN tags included ─────────────────────── pass
+// The XDP program on the interface: it sends up to the stack only what the stack owns and passes all else to
+// the kernel, so that an interface in use can be attached. What the stack owns is in BPF maps that can change
+// while it runs. One program serves every queue of an interface; a packet for a queue without a socket passes
+// to the kernel.
 
 import { explainProgram } from './nic-error.js';
 import {
@@ -23,129 +19,21 @@ import {
   XDP_FLAGS_DRV_MODE,
   XDP_FLAGS_SKB_MODE,
 } from './os/bpf.js';
-import { Assembler } from './os/bpf-asm.js';
 import { IP_LENGTH, ipBytes } from './os/ip-bytes.js';
 import { close, errnoName, SystemError } from './os/syscalls.js';
+import {
+  assembleProgram,
+  COUNT_PASSED,
+  COUNT_REDIRECTED,
+  COUNTERS,
+  type ProgramMaps,
+} from './xdp-bytecode.js';
 
 /** How a program is attached: in the driver, or in the kernel's generic path behind it. */
 export type AttachMode = 'native' | 'skb';
 
-const XDP_PASS = 2;
-const XDP_REDIRECT = 4;
-const HELPER_MAP_LOOKUP = 1;
-const HELPER_REDIRECT_MAP = 51;
-
 const MAX_ADDRESSES = 1024;
 const MAX_QUEUES = 256;
-
-/** Slots of the counter map. */
-const COUNT_REDIRECTED = 0;
-const COUNT_PASSED = 1;
-const COUNTERS = 2;
-
-// Fields of struct xdp_md.
-const MD_DATA = 0;
-const MD_DATA_END = 4;
-const MD_RX_QUEUE_INDEX = 16;
-
-// Numbers in packets, as a little-endian load sees them.
-const ETHERTYPE_IPV4 = 0x0008;
-const ETHERTYPE_ARP = 0x0608;
-const ETHERTYPE_IPV6 = 0xdd86;
-const ARP_ETHERNET_IPV4 = 0x00080100;
-const ARP_LENGTHS = 0x0406;
-const V4_MAPPED = 0xffff0000;
-
-const PROTOCOL_ICMP = 1;
-const PROTOCOL_TCP = 6;
-const PROTOCOL_ICMPV6 = 58;
-/** IPv6 headers that may stand before TCP or ICMPv6: hop-by-hop, routing, fragment, destination options. */
-const IPV6_EXTENSIONS = [0, 43, 44, 60];
-
-// Places in a frame.
-const ETHERNET = 14;
-const ARP_TARGET = ETHERNET + 24;
-const ARP_END = ETHERNET + 28;
-const IPV4_PROTOCOL = ETHERNET + 9;
-const IPV4_DESTINATION = ETHERNET + 16;
-const IPV4_END = ETHERNET + 20;
-const IPV6_NEXT = ETHERNET + 6;
-const IPV6_DESTINATION = ETHERNET + 24;
-const IPV6_END = ETHERNET + 40;
-
-// Places on the program's stack.
-const KEY = -16;
-const SLOT = -24;
-
-/** The descriptors of the maps that the program uses. */
-export interface ProgramMaps {
-  readonly addresses: number;
-  readonly sockets: number;
-  readonly counters: number;
-}
-
-/** Assembles the program. A gate by port for a shared address belongs at `owned`, with a map of its own. */
-export function assembleProgram(maps: ProgramMaps): Buffer {
-  const asm = new Assembler();
-  // r6 context, r7 start of the frame, r8 its end, r9 verdict.
-  asm.aluRegister(6, '=', 1).load(32, 7, 6, MD_DATA).load(32, 8, 6, MD_DATA_END);
-  const need = (bytes: number): void => {
-    asm.aluRegister(1, '=', 7).alu(1, '+', bytes).jumpRegister(1, '>', 8, 'pass');
-  };
-  const mappedKey = (offset: number): void => {
-    asm.storeImmediate(64, 10, KEY, 0).storeImmediate(32, 10, KEY + 8, V4_MAPPED);
-    asm
-      .load(32, 1, 7, offset)
-      .store(32, 10, KEY + 12, 1)
-      .goto('lookup');
-  };
-  need(ETHERNET);
-  asm.load(16, 1, 7, 12);
-  asm.jump32(1, '==', ETHERTYPE_IPV4, 'ipv4').jump32(1, '==', ETHERTYPE_ARP, 'arp');
-  asm.jump32(1, '==', ETHERTYPE_IPV6, 'ipv6').goto('pass');
-
-  asm.label('arp');
-  need(ARP_END);
-  asm.load(32, 1, 7, ETHERNET).jump32(1, '!=', ARP_ETHERNET_IPV4, 'pass');
-  asm.load(16, 1, 7, ETHERNET + 4).jump32(1, '!=', ARP_LENGTHS, 'pass');
-  mappedKey(ARP_TARGET);
-
-  asm.label('ipv4');
-  need(IPV4_END);
-  asm.load(8, 1, 7, ETHERNET).alu(1, '>>', 4).jump32(1, '!=', 4, 'pass');
-  asm.load(8, 1, 7, IPV4_PROTOCOL);
-  asm.jump32(1, '==', PROTOCOL_TCP, 'ipv4-key').jump32(1, '!=', PROTOCOL_ICMP, 'pass');
-  asm.label('ipv4-key');
-  mappedKey(IPV4_DESTINATION);
-
-  asm.label('ipv6');
-  need(IPV6_END);
-  asm.load(8, 1, 7, IPV6_NEXT);
-  for (const next of [PROTOCOL_TCP, PROTOCOL_ICMPV6, ...IPV6_EXTENSIONS])
-    asm.jump32(1, '==', next, 'ipv6-key');
-  asm.goto('pass').label('ipv6-key');
-  for (let word = 0; word < IP_LENGTH; word += 4) {
-    asm.load(32, 1, 7, IPV6_DESTINATION + word).store(32, 10, KEY + word, 1);
-  }
-
-  asm.label('lookup');
-  asm.loadMap(1, maps.addresses).aluRegister(2, '=', 10).alu(2, '+', KEY).call(HELPER_MAP_LOOKUP);
-  asm.jump(0, '==', 0, 'pass');
-
-  asm.label('owned');
-  asm.loadMap(1, maps.sockets).load(32, 2, 6, MD_RX_QUEUE_INDEX).alu(3, '=', XDP_PASS);
-  asm.call(HELPER_REDIRECT_MAP).aluRegister(9, '=', 0).goto('count');
-
-  asm.label('pass').alu(9, '=', XDP_PASS);
-  asm.label('count').alu(1, '=', COUNT_PASSED).jump32(9, '!=', XDP_REDIRECT, 'slot');
-  asm.alu(1, '=', COUNT_REDIRECTED).label('slot').store(32, 10, SLOT, 1);
-  asm.loadMap(1, maps.counters).aluRegister(2, '=', 10).alu(2, '+', SLOT).call(HELPER_MAP_LOOKUP);
-  asm.jump(0, '==', 0, 'done');
-  // The map is per CPU: no other CPU adds here.
-  asm.load(64, 1, 0, 0).alu(1, '+', 1).store(64, 0, 0, 1);
-  asm.label('done').aluRegister(0, '=', 9).exit();
-  return asm.assemble();
-}
 
 /** What `XdpProgram.attach` needs. */
 export interface AttachOptions {
@@ -189,8 +77,8 @@ export class XdpProgram {
   }
 
   /**
-   * Loads the program and attaches it to an interface of the calling thread's network namespace. It owns no address yet, so
-   * everything passes.
+   * Loads the program and attaches it to an interface of the calling thread's network namespace. It owns no
+   * address yet, so everything passes.
    *
    * @throws NicError; nothing stays attached
    */
@@ -212,7 +100,9 @@ export class XdpProgram {
     }
   }
 
-  /** Uses, in another thread of the process, a program that stays attached for as long as its owner keeps it. */
+  /**
+   * Uses, in another thread of the process, a program that stays attached for as long as its owner keeps it.
+   */
   static adopt(handles: ProgramHandles): XdpProgram {
     const addresses = new BpfMap(handles.addresses, IP_LENGTH, 4);
     const sockets = new BpfMap(handles.sockets, 4, 4);
@@ -230,7 +120,10 @@ export class XdpProgram {
     };
   }
 
-  /** Sends what comes for an address (and, for IPv6, for its solicited-node group) up to the stack from now on. */
+  /**
+   * Sends what comes for an address (and, for IPv6, for its solicited-node group) up to the stack from now
+   * on.
+   */
   addAddress(address: string): void {
     for (const key of keysOf(address)) this.#addresses.update(key, u32(1));
   }
@@ -240,7 +133,9 @@ export class XdpProgram {
     for (const key of keysOf(address)) this.#addresses.delete(key);
   }
 
-  /** Connects a queue with the AF_XDP socket bound to it. The kernel disconnects it when the socket is closed. */
+  /**
+   * Connects a queue with the AF_XDP socket bound to it. The kernel disconnects it when the socket is closed.
+   */
   setSocket(queue: number, fd: number): void {
     this.#sockets.update(u32(queue), u32(fd));
   }
@@ -281,7 +176,9 @@ export class XdpProgram {
   }
 }
 
-/** Attaches in the best mode asked for. Nothing but a missing ability of the driver leads from native to skb. */
+/**
+ * Attaches in the best mode asked for. Nothing but a missing ability of the driver leads from native to skb.
+ */
 function attachBest(
   code: Buffer,
   options: AttachOptions,
@@ -297,7 +194,8 @@ function attachBest(
       fallback = `the driver refused native XDP (${errnoName(error.errno)})`;
     }
   }
-  // This hook is behind segmentation and receive offload, so packets are up to 64 KiB long whatever the MTU is.
+  // This hook is behind segmentation and receive offload, so packets are up to 64 KiB long whatever the MTU
+  // is.
   try {
     return { mode: 'skb', link: attachOnce(code, options.ifindex, XDP_FLAGS_SKB_MODE, true), fallback };
   } catch (error) {
@@ -320,7 +218,10 @@ function attachOnce(code: Buffer, ifindex: number, hook: number, multiBuffer: bo
 /** Refusals that no other mode would mend. */
 const FINAL = new Set(['EBUSY', 'EEXIST', 'EPERM', 'EACCES', 'ENODEV']);
 
-/** The keys of an address: itself, and for IPv6 the group to which neighbour solicitations for it go (RFC 4291 2.7.1). */
+/**
+ * The keys of an address: itself, and for IPv6 the group to which neighbour solicitations for it go (RFC 4291
+ * 2.7.1).
+ */
 function keysOf(address: string): Uint8Array[] {
   const own = ipBytes(address);
   if (own === undefined) throw new RangeError(`not an IP address: ${address}`);

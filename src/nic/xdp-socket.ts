@@ -1,5 +1,6 @@
-// One AF_XDP socket: its frame memory (UMEM), its four rings and its queue, opened in the calling thread's network namespace.
-// It moves no frames; xdp-nic.ts does. Reference: Documentation/networking/af_xdp.rst, xsk-tx-metadata.rst.
+// One AF_XDP socket: its frame memory (UMEM), its four rings and its queue, opened in the calling thread's
+// network namespace. It moves no frames; xdp-nic.ts does. Reference: Documentation/networking/af_xdp.rst,
+// xsk-tx-metadata.rst.
 
 import { explainBind, explainSocket } from './nic-error.js';
 import * as xdp from './os/layouts.js';
@@ -36,7 +37,10 @@ export interface XdpSocketOptions {
   /** `zerocopy` or `copy` alone, or `auto`: zero-copy where the driver has it. */
   readonly copyMode: 'auto' | 'zerocopy' | 'copy';
   readonly txMetadata: boolean;
-  /** Packets may take several descriptors (XDP_USE_SG, kernel 6.6): `wanted` does without where the kernel must. */
+  /**
+   * Packets may take several descriptors (XDP_USE_SG, kernel 6.6): `wanted` does without where the kernel
+   * must.
+   */
   readonly multiBuffer: 'no' | 'wanted' | 'needed';
   readonly fillSize: number;
   readonly compSize: number;
@@ -46,7 +50,10 @@ export interface XdpSocketOptions {
   readonly busyPollUs: number;
 }
 
-/** What one kick may send in copy mode where the kernel lets it be set: then no kick ends in an exception with work left over. */
+/**
+ * What one kick may send in copy mode where the kernel lets it be set: then no kick ends in an exception with
+ * work left over.
+ */
 const TX_BUDGET = 256;
 
 /** How long the kernel may take to let go of a queue whose socket has been closed. */
@@ -220,7 +227,10 @@ export class XdpSocket {
     return false;
   }
 
-  /** The kernel frees the queue of a closed socket a little later, from a work queue: a fresh EBUSY is asked again. */
+  /**
+   * The kernel frees the queue of a closed socket a little later, from a work queue: a fresh EBUSY is asked
+   * again.
+   */
   #bindPatiently(options: XdpSocketOptions, flags: number): void {
     for (let tries = 0; ; tries++) {
       try {

@@ -118,7 +118,7 @@ export class Counters {
   TcpExtTCPFastRetrans = 0;
   /** SYN and SYN-ACK retransmissions. */
   TcpExtTCPSynRetrans = 0;
-  /** Segments dropped by PAWS (RFC 7323 5.3). */
+  /** Drop: a segment that PAWS rejects (RFC 7323 5.3). */
   TcpExtPAWSEstabRejected = 0;
   /** ACKs sent late by the delayed-ACK timer. */
   TcpExtDelayedACKs = 0;
@@ -128,25 +128,29 @@ export class Counters {
   TcpExtTCPOFODrop = 0;
   /** Duplicate segments received below RCV.NXT. */
   TcpExtTCPDuplicateSegs = 0;
-  /** Drop: data beyond the offered window. */
+  /** Segments whose data went beyond the offered window and was cut off there. */
   TcpExtTCPOutOfWindow = 0;
+  /** Drop: a segment wholly outside of the window, old duplicates included (RFC 9293 3.10.7.4, first check). */
+  TcpExtTCPUnacceptable = 0;
   /** Drop: a SYN for which the SYN queue or accept queue had no room. */
   TcpExtListenDrops = 0;
-  /** Final ACKs of a handshake that found the accept queue full. */
+  /** Drop: the final ACK of a handshake that found the accept queue full. */
   TcpExtListenOverflows = 0;
   /** Challenge ACKs sent (RFC 5961). */
   TcpExtTCPChallengeACK = 0;
   /** Challenge and out-of-window ACKs not sent because of the rate limit. */
   TcpExtTCPACKSkipped = 0;
-  /** RSTs that were in the window but not at RCV.NXT, answered by a challenge ACK. */
+  /** Drop: a RST in the window but not at RCV.NXT, answered by a challenge ACK (RFC 5961 3.2). */
   TcpExtTCPRstChallenged = 0;
+  /** Drop: a SYN in a synchronized state, answered by a challenge ACK (RFC 5961 4.2). */
+  TcpExtTCPSYNChallenge = 0;
   /** Drop: an ACK of something never sent, or older than the largest window (RFC 5961 5.2). */
   TcpExtTCPAckInvalid = 0;
   /** Drop: a segment without ACK, RST or SYN in a synchronized state. */
   TcpExtTCPNoAck = 0;
   /** Drop: a segment for no connection and no listener (answered by RST unless it is one). */
   TcpExtTCPNoPort = 0;
-  /** Drop: a segment whose flags make no sense in its state (SYN+FIN to a listener, for example). */
+  /** Drop: a segment whose flags make no sense in its state: SYN+FIN to a listener, a RST in TIME-WAIT (RFC 1337). */
   TcpExtTCPBadFlags = 0;
   /** Drop: data that arrived after the application had closed (answered by RST). */
   TcpExtTCPAbortOnData = 0;

@@ -124,6 +124,11 @@ export class Stack {
     this.#arp.output();
   }
 
+  /** True when `runTimers` may have something to do: never wrong when it says no. */
+  get isDue(): boolean {
+    return this.tcp.isDue || this.neighbours.nextDeadline() <= this.clock.now;
+  }
+
   /** When `runTimers` or `output` has something to do next; NEVER when nothing will happen by itself. */
   nextDeadline(): Micros {
     const tcp = this.tcp.nextDeadline();

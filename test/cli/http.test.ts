@@ -151,7 +151,7 @@ t.test('the site without files has a page and bytes that can be checked', async 
 t.test('a folder is served, and nothing outside of it', async (t) => {
   const folder = t.testdir({
     secret: 'secret',
-    root: {
+    site: {
       'index.html': 'home',
       'a b.txt': 'spaced',
       sub: { 'index.html': 'sub' },
@@ -159,9 +159,9 @@ t.test('a folder is served, and nothing outside of it', async (t) => {
       'wh?t': { x: '' },
     },
   });
-  symlinkSync('../secret', `${folder}/root/out`);
-  symlinkSync('index.html', `${folder}/root/in`);
-  const site = new FileSite(`${folder}/root`);
+  symlinkSync('../secret', `${folder}/site/out`);
+  symlinkSync('index.html', `${folder}/site/in`);
+  const site = new FileSite(`${folder}/site`);
   t.equal(bodyOf(site.find('/')), 'home');
   t.equal(site.find('/').type, 'text/html; charset=utf-8');
   t.equal(bodyOf(site.find('/a%20b.txt')), 'spaced');

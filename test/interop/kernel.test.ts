@@ -69,10 +69,6 @@ class Peer {
 function setUp(t: Test, options: Partial<MtcpOptions> = {}, mtu = 1500): { lab: Lab; mctx: Context } {
   const lab = makeLab('mtcp-t-io', { mtu });
   t.teardown(() => lab.close());
-  if (options.mode === 'skb') {
-    // In generic mode the kernel hands over what its peer sent in one piece, which offload would make 64 KB.
-    lab.run(lab.far, 'ip', 'link', 'set', lab.far.iface, 'gso_max_segs', '1');
-  }
   const { netns, iface } = lab.near;
   const result = mtcp_init({ iface, netns, address: `${lab.stackAddress}/24`, ...options });
   if (result !== 0) throw new Error(`mtcp_init: errno ${errno}`);

@@ -1,5 +1,5 @@
-// The door to the kernel, as far as it can be opened without privileges: encodings, structures, errors, and that a wrong argument
-// throws instead of ending the process.
+// The door to the kernel, as far as it can be opened without privileges: encodings, structures, errors, and
+// that a wrong argument throws instead of ending the process.
 
 import { writeSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
@@ -18,7 +18,7 @@ import { ipBytes } from '../../src/nic/os/ip-bytes.js';
 import * as layouts from '../../src/nic/os/layouts.js';
 import { netnsPath } from '../../src/nic/os/netns.js';
 import * as sys from '../../src/nic/os/syscalls.js';
-import { assembleProgram } from '../../src/nic/xdp-program.js';
+import { assembleProgram } from '../../src/nic/xdp-bytecode.js';
 
 t.test('eBPF instructions are encoded as RFC 9669 says', async (t) => {
   const encoded = (build: (asm: Assembler) => void): string => {

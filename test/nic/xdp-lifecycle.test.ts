@@ -1,5 +1,6 @@
-// Opening and closing an interface: every refusal is one sentence with its remedy and leaves nothing behind, and however a process
-// ends, nothing stays attached and the kernel's own traffic goes on. Needs root; skips with the reason where that is missing.
+// Opening and closing an interface: every refusal is one sentence with its remedy and leaves nothing behind,
+// and however a process ends, nothing stays attached and the kernel's own traffic goes on. Needs root; skips
+// with the reason where that is missing.
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readlinkSync } from 'node:fs';

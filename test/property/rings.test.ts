@@ -48,7 +48,8 @@ t.test('whatever the schedule, a ring is a bounded queue', async () => {
           } else if (verb === 'peek') {
             const waiting = model.submitted - peeked;
             const got = consumer.peek(count);
-            // A consumer that still knows of entries does not look for newer ones: fewer is right, none is not.
+            // A consumer that still knows of entries does not look for newer ones: fewer is right, none is
+            // not.
             if (got > Math.min(count, waiting) || (got === 0 && count > 0 && waiting > 0)) {
               throw new Error(`peek(${count}) = ${got} of ${waiting}`);
             }

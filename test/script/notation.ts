@@ -39,8 +39,10 @@ export interface IcmpText {
 }
 
 export type Action =
-  | { kind: 'inject' | 'expect'; segment: SegmentText }
-  | { kind: 'inject-icmp' | 'expect-icmp'; icmp: IcmpText }
+  | { kind: 'inject'; segment: SegmentText }
+  | { kind: 'expect'; segment: SegmentText }
+  | { kind: 'inject-icmp'; icmp: IcmpText }
+  | { kind: 'expect-icmp'; icmp: IcmpText }
   | { kind: 'silence'; forUs: number | undefined; untilUs: number | undefined }
   | { kind: 'sysctl'; name: string; value: string }
   | { kind: 'state'; socket: string | undefined; name: string }

@@ -108,7 +108,8 @@ export class Invariants {
     const { core } = this.stack.tcp;
     const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt);
     const set = core.wheel.deadlineOf(tcb.index);
-    if (set !== earliest) return `timer set for ${set}, earliest deadline ${earliest}`;
+    // A deadline that moves away leaves the timer as it is: it comes early, and is set anew then.
+    if (set > earliest) return `timer set for ${set}, earliest deadline ${earliest}`;
     if ((tcb.ackNow || tcb.synPending) && !tcb.outputQueued) return 'owes a segment, but is not in the queue';
     const flight = diff(tcb.snd.nxt, tcb.snd.una);
     if (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {

@@ -1,5 +1,5 @@
-// The other side of an XdpNic's rings, in memory: it delivers and takes frames as the kernel does, so that the ring driver can be
-// tested without one.
+// The other side of an XdpNic's rings, in memory: it delivers and takes frames as the kernel does, so that
+// the ring driver can be tested without one.
 
 import { closeSync, openSync } from 'node:fs';
 import { ConsumerRing, ProducerRing, type RingLayout } from '../../src/nic/ring.js';
@@ -62,7 +62,8 @@ export class FakeKernel {
     this.#rx = new ProducerRing(rx);
     this.#tx = new ConsumerRing(tx);
     this.#txLayout = tx;
-    // Kicks and wake-ups go to a file that swallows them; it polls as readable, so a sleep must be on something else.
+    // Kicks and wake-ups go to a file that swallows them; it polls as readable, so a sleep must be on
+    // something else.
     const fd = openSync('/dev/null', 'r+');
     const program = {
       counts: () => ({ redirected: 0, passed: 0 }),

@@ -1,5 +1,5 @@
-// Frames for tests of the Nic, from a few words each. They are made by hand here, and not by src/stack/wire, so that a test of
-// the XDP program does not depend on the stack.
+// Frames for tests of the Nic, from a few words each. They are made by hand here, and not by src/stack/wire,
+// so that a test of the XDP program does not depend on the stack.
 
 const macBytes = (mac: string): Buffer => Buffer.from(mac.replaceAll(':', ''), 'hex');
 const ipv4Bytes = (address: string): number[] => address.split('.').map(Number);
@@ -73,7 +73,10 @@ export function ipv6(src: Uint8Array, dst: Uint8Array, next: number, payload: Ui
   return Buffer.concat([head, src, dst, payload]);
 }
 
-/** A TCP SYN whose checksum field holds the folded pseudo-header sum only, as a device with offload expects it. */
+/**
+ * A TCP SYN whose checksum field holds the folded pseudo-header sum only, as a device with offload expects
+ * it.
+ */
 export function tcpSyn(src: string, dst: string, srcPort: number, dstPort: number): Buffer {
   const segment = Buffer.alloc(20);
   segment.writeUInt16BE(srcPort, 0);

@@ -1,5 +1,5 @@
-// Two network namespaces joined by a veth pair, made with `ip` and removed whatever happens: what every test that needs a real
-// interface starts from. Only the namespaces that a test made are touched.
+// Two network namespaces joined by a veth pair, made with `ip` and removed whatever happens: what every test
+// that needs a real interface starts from. Only the namespaces that a test made are touched.
 
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -38,7 +38,10 @@ export interface Lab {
 /** CAP_NET_ADMIN, CAP_NET_RAW and CAP_SYS_ADMIN in a capability mask. */
 const CAPABILITIES = (1n << 12n) | (1n << 13n) | (1n << 21n);
 
-/** Says why this process cannot make namespaces and AF_XDP sockets; undefined when it can. For the `skip` of a test. */
+/**
+ * Says why this process cannot make namespaces and AF_XDP sockets; undefined when it can. For the `skip` of a
+ * test.
+ */
 export function labReason(): string | undefined {
   if (process.platform !== 'linux') return 'needs Linux';
   const mask = /^CapEff:\s*([0-9a-f]+)/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';

@@ -1,5 +1,5 @@
-// An AF_PACKET socket inside a namespace of a test: sends any frame into an interface and sees every frame that the kernel
-// receives there. Reference: packet(7).
+// An AF_PACKET socket inside a namespace of a test: sends any frame into an interface and sees every frame
+// that the kernel receives there. Reference: packet(7).
 
 import { readSync, writeSync } from 'node:fs';
 import { interfaceInfo } from '../../src/nic/os/interface-info.js';

@@ -1,5 +1,6 @@
 // A process that opens an interface and then ends in the way it is told to: what a test kills, or lets crash.
-// Arguments: namespace, interface, address, and the ending: `hang`, `return`, `throw`, `unprivileged`, `worker`, `worker-throw`.
+// Arguments: namespace, interface, address, and the ending: `hang`, `return`, `throw`, `unprivileged`,
+// `worker`, `worker-throw`.
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';
 import { openXdpNic } from '../../src/nic/open-xdp-nic.js';

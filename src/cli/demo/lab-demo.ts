@@ -22,7 +22,6 @@ const PORT = 80;
 const SIZES = [0, 1, 1000, 1447, 1448, 1449, 65_535, 65_536, 1_000_000, 1_000_000];
 const SEPARATE_CONNECTIONS = 200;
 const RATE_CONNECTIONS = 32;
-const RATE_MS = 2500;
 
 /** What a lab demo is told. */
 export interface LabDemoOptions {
@@ -30,6 +29,8 @@ export interface LabDemoOptions {
   readonly name: string;
   /** File for the capture. */
   readonly pcap: string;
+  /** How long each measurement takes, in ms. */
+  readonly durationMs: number;
   /** Aborts the demo; everything is taken down then too. */
   readonly signal: AbortSignal;
   /** Says what is going on. */
@@ -40,7 +41,7 @@ export interface LabDemoOptions {
 export class SetupError extends Error {}
 
 /** Runs the demo and takes everything down again. Throws SetupError, or the error of what went wrong later. */
-export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Promise<DemoReport> {
+export async function labDemo({ name, pcap, durationMs, signal, say }: LabDemoOptions): Promise<DemoReport> {
   const startMs = performance.now();
   const children: Child[] = [];
   const aborted = new Promise<never>((_, reject) => {
@@ -86,7 +87,7 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
     const first = await wait(server.call<CloseReport>('close'));
 
     await wait(server.call('open', { port: PORT }));
-    const load = { connections: RATE_CONNECTIONS, durationMs: RATE_MS };
+    const load = { connections: RATE_CONNECTIONS, durationMs };
     const rates: Record<string, number> = {};
     rates.mtcp = await wait(client.call<number>('measureRate', { ...target, ...load }));
     const second = await wait(server.call<CloseReport>('close'));
@@ -100,7 +101,7 @@ export async function labDemo({ name, pcap, signal, say }: LabDemoOptions): Prom
     }
     say(
       'load',
-      `${RATE_CONNECTIONS} kept connections for ${RATE_MS / 1000} s, on the stack and on the kernel's TCP`,
+      `${RATE_CONNECTIONS} kept connections for ${durationMs / 1000} s, on the stack and on the kernel's TCP`,
     );
     return {
       kind: 'lab',

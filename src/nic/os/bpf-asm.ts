@@ -1,5 +1,6 @@
-// An assembler for eBPF: instructions with symbolic labels to the bytes that BPF_PROG_LOAD takes. It knows nothing of any
-// program; nic/xdp-program.ts is written in it. Encoding: RFC 9669 (BPF Instruction Set Architecture).
+// An assembler for eBPF: instructions with symbolic labels to the bytes that BPF_PROG_LOAD takes. It knows
+// nothing of any program; nic/xdp-program.ts is written in it. Encoding: RFC 9669 (BPF Instruction Set
+// Architecture).
 
 /** Registers: r0 result, r1 to r5 arguments (lost in calls), r6 to r9 kept, r10 frame pointer. */
 export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;

@@ -1,5 +1,5 @@
-// eBPF objects through bpf(2): maps, programs and links. Each lives as long as its descriptor, also when the process dies, so
-// nothing can stay attached. For set-up only. Reference: bpf(2) and linux/bpf.h.
+// eBPF objects through bpf(2): maps, programs and links. Each lives as long as its descriptor, also when the
+// process dies, so nothing can stay attached. For set-up only. Reference: bpf(2) and linux/bpf.h.
 
 import { readFileSync } from 'node:fs';
 import { INSTRUCTION_LENGTH } from './bpf-asm.js';
@@ -72,7 +72,10 @@ export class BpfMap {
     this.#command(BPF_MAP_UPDATE_ELEM, key, value);
   }
 
-  /** Reads the value of a key into `value`; false when there is none. A per-CPU map gives one value per possible CPU. */
+  /**
+   * Reads the value of a key into `value`; false when there is none. A per-CPU map gives one value per
+   * possible CPU.
+   */
   lookup(key: Uint8Array, value: Uint8Array): boolean {
     try {
       this.#command(BPF_MAP_LOOKUP_ELEM, key, value);
@@ -173,8 +176,8 @@ function explain(attributes: Buffer): string {
 }
 
 /**
- * Attaches a program to an interface of the calling thread's network namespace and gives the link's descriptor. Closing that,
- * by hand or by dying, detaches.
+ * Attaches a program to an interface of the calling thread's network namespace and gives the link's
+ * descriptor. Closing that, by hand or by dying, detaches.
  */
 export function createLink(program: number, ifindex: number, attachType: number, flags = 0): number {
   const attributes = Buffer.alloc(ATTRIBUTES_LENGTH);

@@ -1,5 +1,6 @@
-// What a driver tells about an interface through SIOCETHTOOL: its name, its channels, its switches. Virtual drivers refuse many
-// of these; a refusal is an answer here (undefined), not an error. Reference: linux/ethtool.h. For set-up only.
+// What a driver tells about an interface through SIOCETHTOOL: its name, its channels, its switches. Virtual
+// drivers refuse many of these; a refusal is an answer here (undefined), not an error. Reference:
+// linux/ethtool.h. For set-up only.
 
 import { AF_INET, addressOf, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
 
@@ -32,7 +33,10 @@ export interface Channels {
   readonly maxCombined: number;
 }
 
-/** Runs one ethtool command, whose struct starts with its number, on an interface of the calling thread's namespace. */
+/**
+ * Runs one ethtool command, whose struct starts with its number, on an interface of the calling thread's
+ * namespace.
+ */
 function command(name: string, bytes: Buffer): void {
   const request = Buffer.alloc(IFREQ_LENGTH);
   request.write(name.slice(0, IFNAMSIZ - 1), 0, 'latin1');

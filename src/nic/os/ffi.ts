@@ -1,21 +1,29 @@
-// The only file that imports ffi-rs: every C function that this package calls is declared here, with its one signature, because
-// a wrong type tag does not fail, it aborts the process. Nothing above src/nic/os calls this file; syscalls.ts gives each function
-// its errors and its types. A call costs 4 to 20 µs: set-up and idle waits only, never per packet or per batch.
+// The only file that imports ffi-rs: every C function that this package calls is declared here, with its one
+// signature, because a wrong type tag does not fail, it aborts the process. Nothing above src/nic/os calls
+// this file; syscalls.ts gives each function its errors and its types. A call costs 4 to 20 µs: set-up and
+// idle waits only, never per packet or per batch.
 
 import { getEnvironmentData, isMainThread, setEnvironmentData } from 'node:worker_threads';
 import { createExternalBuffer, DataType, load, open } from 'ffi-rs';
 
 const LIBRARY = 'libc';
 
-/** Marks, for workers started later, that the main thread has opened the library and warmed every function. */
+/**
+ * Marks, for workers started later, that the main thread has opened the library and warmed every function.
+ */
 const WARMED = 'mtcp.ffi.warmed';
 
-/** How a parameter goes over: a C int, a C long, or a pointer (bytes that live in JS, an address, or null). */
+/**
+ * How a parameter goes over: a C int, a C long, or a pointer (bytes that live in JS, an address, or null).
+ */
 type Parameter = 'int' | 'long' | 'pointer';
 type Value<P> = P extends 'pointer' ? Uint8Array | number | null : number;
 type Values<P extends readonly Parameter[]> = { [K in keyof P]: Value<P[K]> };
 
-/** What errno was when the last call through this file returned -1; 0 when the last call succeeded. Per thread. */
+/**
+ * What errno was when the last call through this file returned -1; 0 when the last call succeeded. Per
+ * thread.
+ */
 export let lastErrno = 0;
 
 function typeOf(parameter: Parameter, value: Uint8Array | number | null): DataType {
@@ -80,8 +88,8 @@ export const libc = {
 };
 
 /**
- * Gives the address of bytes that live in JS. It stays valid for as long as the buffer does, so keep a reference to the buffer
- * wherever the address is kept.
+ * Gives the address of bytes that live in JS. It stays valid for as long as the buffer does, so keep a
+ * reference to the buffer wherever the address is kept.
  */
 export function addressOf(bytes: Uint8Array): number {
   if (!(bytes instanceof Uint8Array)) throw new TypeError('addressOf: a Uint8Array is wanted');
@@ -94,7 +102,10 @@ export function addressOf(bytes: Uint8Array): number {
   }) as number;
 }
 
-/** Gives a Buffer over `length` bytes of mapped memory at `address`, without a copy. Whoever unmaps must drop the Buffer first. */
+/**
+ * Gives a Buffer over `length` bytes of mapped memory at `address`, without a copy. Whoever unmaps must drop
+ * the Buffer first.
+ */
 export function bufferAt(address: number, length: number): Buffer {
   if (!Number.isSafeInteger(address) || address <= 0) throw new TypeError('bufferAt: not an address');
   const external = load({
@@ -108,8 +119,9 @@ export function bufferAt(address: number, length: number): Buffer {
 }
 
 /**
- * A ppoll(2) whose parameters are prepared once: the cheapest form of a call that ffi-rs has (4 µs), for idle waits.
- * `descriptors` (struct pollfd[]) and `timespec` must stay alive as long as this object, which it sees to itself.
+ * A ppoll(2) whose parameters are prepared once: the cheapest form of a call that ffi-rs has (4 µs), for idle
+ * waits. `descriptors` (struct pollfd[]) and `timespec` must stay alive as long as this object, which it sees
+ * to itself.
  */
 export class PreparedPoll {
   readonly #parameters: Parameters<typeof load>[0];
@@ -133,8 +145,9 @@ export class PreparedPoll {
 }
 
 /**
- * Opens the C library and calls every function once, harmlessly. ffi-rs looks functions up without a lock, so the first look-ups
- * must not happen in two workers at once: importing this file on the main thread, before the first worker, is enough.
+ * Opens the C library and calls every function once, harmlessly. ffi-rs looks functions up without a lock, so
+ * the first look-ups must not happen in two workers at once: importing this file on the main thread, before
+ * the first worker, is enough.
  */
 export function warmFfi(): void {
   const nothing = new Uint8Array(64);

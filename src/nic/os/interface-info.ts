@@ -1,5 +1,6 @@
-// All that the kernel knows of one interface and that the stack would otherwise have to be told: index, MAC, MTU, addresses,
-// gateway, driver, queues. Call it inside the interface's network namespace (netns.ts). For set-up only.
+// All that the kernel knows of one interface and that the stack would otherwise have to be told: index, MAC,
+// MTU, addresses, gateway, driver, queues. Call it inside the interface's network namespace (netns.ts). For
+// set-up only.
 
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';

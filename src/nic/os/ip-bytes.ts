@@ -1,5 +1,5 @@
-// IP addresses as the 16 bytes that BPF maps and sockaddrs hold, IPv4 in its IPv4-mapped form (RFC 4291 2.5.5.2). The stack has
-// its own form of addresses; the way down to the kernel needs only this.
+// IP addresses as the 16 bytes that BPF maps and sockaddrs hold, IPv4 in its IPv4-mapped form (RFC 4291
+// 2.5.5.2). The stack has its own form of addresses; the way down to the kernel needs only this.
 
 import { isIPv4, isIPv6 } from 'node:net';
 

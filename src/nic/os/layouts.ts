@@ -1,5 +1,6 @@
-// The kernel's structures and numbers of AF_XDP as bytes: writers and readers, no calls. Field order and sizes are those of
-// linux/if_xdp.h; every machine that Node runs AF_XDP on is little-endian. Used by nic/xdp-socket.ts.
+// The kernel's structures and numbers of AF_XDP as bytes: writers and readers, no calls. Field order and
+// sizes are those of linux/if_xdp.h; every machine that Node runs AF_XDP on is little-endian. Used by
+// nic/xdp-socket.ts.
 
 import { AF_XDP } from './syscalls.js';
 
@@ -82,7 +83,9 @@ export interface MmapOffsets {
 /** Bytes of struct xdp_mmap_offsets. */
 export const MMAP_OFFSETS_LENGTH = 128;
 
-/** Reads struct xdp_mmap_offsets as the kernel filled it in; the short form of kernels before 5.4 is refused. */
+/**
+ * Reads struct xdp_mmap_offsets as the kernel filled it in; the short form of kernels before 5.4 is refused.
+ */
 export function readMmapOffsets(bytes: Buffer, length: number): MmapOffsets {
   if (length !== MMAP_OFFSETS_LENGTH) throw new Error('this kernel has no need-wakeup flags in its rings');
   const ring = (at: number): RingOffsets => ({
@@ -94,7 +97,10 @@ export function readMmapOffsets(bytes: Buffer, length: number): MmapOffsets {
   return { rx: ring(0), tx: ring(32), fill: ring(64), comp: ring(96) };
 }
 
-/** Writes struct xdp_umem_reg. With `txMetadata` the 24 bytes ahead of each sent frame belong to the kernel's request. */
+/**
+ * Writes struct xdp_umem_reg. With `txMetadata` the 24 bytes ahead of each sent frame belong to the kernel's
+ * request.
+ */
 export function umemReg(address: number, length: number, chunkSize: number, txMetadata: boolean): Buffer {
   const bytes = Buffer.alloc(txMetadata ? 32 : 28);
   bytes.writeBigUInt64LE(BigInt(address), 0);

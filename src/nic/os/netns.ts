@@ -1,5 +1,6 @@
-// Network namespaces: running a piece of set-up inside one. A socket, and everything opened through it, keeps the namespace
-// in which it was made, so only the opening has to happen inside. Reference: setns(2), ip-netns(8).
+// Network namespaces: running a piece of set-up inside one. A socket, and everything opened through it, keeps
+// the namespace in which it was made, so only the opening has to happen inside. Reference: setns(2),
+// ip-netns(8).
 
 import { closeSync, openSync } from 'node:fs';
 import { CLONE_NEWNET, setns } from './syscalls.js';
@@ -17,8 +18,9 @@ export function netnsPath(name: string): string {
 }
 
 /**
- * Calls `body` with the calling thread inside a network namespace and goes back, whatever happens. `body` must be
- * synchronous: a thread of libuv's pool or a worker started inside would stay there. With `name` undefined it is just called.
+ * Calls `body` with the calling thread inside a network namespace and goes back, whatever happens. `body`
+ * must be synchronous: a thread of libuv's pool or a worker started inside would stay there. With `name`
+ * undefined it is just called.
  *
  * @throws SystemError or a Node system error when there is no such namespace or no privilege for it
  */

@@ -1,5 +1,6 @@
-// The system calls that this package makes, each with types and with its failure as a SystemError. Only src/nic/os and the set-up
-// code right above it may use them; nothing here is called per packet. The man pages of section 2 are the reference.
+// The system calls that this package makes, each with types and with its failure as a SystemError. Only
+// src/nic/os and the set-up code right above it may use them; nothing here is called per packet. The man
+// pages of section 2 are the reference.
 
 import { constants } from 'node:os';
 import { addressOf, bufferAt, lastErrno, libc, PreparedPoll } from './ffi.js';
@@ -32,7 +33,10 @@ const MAP_POPULATE = 0x8000;
 const EFD_NONBLOCK_CLOEXEC = 0o2004000;
 const EINTR = 4;
 
-/** Numbers that share an errno on Linux: the name to show. 524 is the kernel's own ENOTSUPP, which bpf(2) lets out. */
+/**
+ * Numbers that share an errno on Linux: the name to show. 524 is the kernel's own ENOTSUPP, which bpf(2) lets
+ * out.
+ */
 const PREFERRED: Record<number, string> = { 11: 'EAGAIN', 35: 'EDEADLK', 95: 'EOPNOTSUPP', 524: 'ENOTSUPP' };
 
 const NAMES = new Map<number, string>();
@@ -44,7 +48,10 @@ export function errnoName(errno: number): string {
   return NAMES.get(errno) ?? `errno ${errno}`;
 }
 
-/** A system call that failed: `code` is the name of the error (EPERM), `errno` its positive number, `syscall` the call. */
+/**
+ * A system call that failed: `code` is the name of the error (EPERM), `errno` its positive number, `syscall`
+ * the call.
+ */
 export class SystemError extends Error {
   readonly code: string;
   readonly errno: number;
@@ -71,14 +78,16 @@ export function cString(text: string): Buffer {
   return Buffer.from(`${text}\0`);
 }
 
-/** Opens a socket (close-on-exec) in the network namespace of the calling thread: its descriptor. socket(2) */
+/**
+ * Opens a socket (close-on-exec) in the network namespace of the calling thread: its descriptor. socket(2)
+ */
 export function socket(domain: number, type: number, protocol: number): number {
   return succeed('socket', libc.socket(domain, type | SOCK_CLOEXEC, protocol));
 }
 
 /**
- * Closes a descriptor that a call in this file gave. Not for those of node:fs, and fs.closeSync is not for these: a worker keeps
- * a list of the descriptors that node:fs opened in it, and warns about every other.
+ * Closes a descriptor that a call in this file gave. Not for those of node:fs, and fs.closeSync is not for
+ * these: a worker keeps a list of the descriptors that node:fs opened in it, and warns about every other.
  */
 export function close(fd: number): void {
   // Linux frees the descriptor whatever close(2) answers, so there is nothing to do about a failure.
@@ -139,7 +148,10 @@ export function recv(fd: number, bytes: Uint8Array, flags: number): number {
   }
 }
 
-/** Calls ioctl(2) with an argument that is bytes (in and out) or a number. `what` names the request in an error. */
+/**
+ * Calls ioctl(2) with an argument that is bytes (in and out) or a number. `what` names the request in an
+ * error.
+ */
 export function ioctl(fd: number, request: number, argument: Uint8Array | number, what = ''): number {
   return succeed('ioctl', libc.ioctl(fd, request, argument), what);
 }
@@ -190,7 +202,10 @@ export function umount(target: string, flags = 0): void {
   succeed('umount2', libc.umount2(cString(target), flags), target);
 }
 
-/** Makes a non-blocking event counter, by which one thread wakes another out of a poll: its descriptor. eventfd(2) */
+/**
+ * Makes a non-blocking event counter, by which one thread wakes another out of a poll: its descriptor.
+ * eventfd(2)
+ */
 export function eventfd(initial = 0): number {
   return succeed('eventfd', libc.eventfd(initial, EFD_NONBLOCK_CLOEXEC));
 }
@@ -234,8 +249,9 @@ export class Mapping {
   }
 
   /**
-   * Gives the memory back to the kernel and drops what was mapped. The Buffer then reads as zeros: unmapping at once would
-   * make every late access a crash, so the addresses go only when the Buffer is collected. Idempotent.
+   * Gives the memory back to the kernel and drops what was mapped. The Buffer then reads as zeros: unmapping
+   * at once would make every late access a crash, so the addresses go only when the Buffer is collected.
+   * Idempotent.
    */
   discard(): void {
     if (this.#discarded) return;
@@ -280,7 +296,10 @@ export class Poller {
     this.#poll = new PreparedPoll(new Uint8Array(fds), descriptors.length, new Uint8Array(timespec));
   }
 
-  /** Waits at most `timeoutUs` microseconds (finite): the number of descriptors with events; 0 or -1 when there are none. */
+  /**
+   * Waits at most `timeoutUs` microseconds (finite): the number of descriptors with events; 0 or -1 when
+   * there are none.
+   */
   wait(timeoutUs: number): number {
     const seconds = Math.floor(timeoutUs / 1_000_000);
     this.#timespec[0] = seconds;

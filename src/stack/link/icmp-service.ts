@@ -13,7 +13,6 @@ import {
   ICMP_ECHO_REPLY,
   ICMP_HEADER,
   ICMP_OK,
-  ICMP_SOURCE_QUENCH,
   ICMP_TIME_EXCEEDED,
   ICMP_UNREACHABLE,
   IcmpMessage,
@@ -97,10 +96,8 @@ export class IcmpService {
         counters.IcmpInTimeExcds++;
         this.#error(ip);
         return;
-      case ICMP_SOURCE_QUENCH:
-        // RFC 6633: ignored (RFC 9293 MUST-55).
-        return;
       default:
+        // Source quench among them (RFC 6633, RFC 9293 MUST-55).
         counters.IcmpInUnknownTypes++;
     }
   }

@@ -4,6 +4,7 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { EPOLLOUT } from './events.js';
 import { flightSize, onDuplicateAck, onProgress } from './recovery.js';
 import { add, diff, geq, gt, leq, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -63,7 +64,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   }
   if (tcb.sendBlocked && sendBuffer.free * 3 >= sendBuffer.limit) {
     tcb.sendBlocked = false;
-    core.notify(tcb);
+    core.notify(tcb, EPOLLOUT);
   }
   core.output.push(tcb);
 }
@@ -94,6 +95,7 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
   if (wnd > snd.wndMax) snd.wndMax = wnd;
   if (tcb.persisting && wnd > 0) {
     tcb.persisting = false;
+    tcb.probeBackoff = 0;
     tcb.rtxAt = NEVER;
     core.arm(tcb);
   }

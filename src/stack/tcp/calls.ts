@@ -4,6 +4,7 @@
 import { EAGAIN, ENOTCONN, EPIPE } from '../errors.js';
 import { SpanCache } from '../wire/span.js';
 import type { TcpCore } from './core.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './events.js';
 import { sendReset } from './output.js';
 import {
   CLOSE_WAIT,
@@ -20,12 +21,6 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { worthUpdating } from './window.js';
-
-export const EPOLLIN = 0x001;
-export const EPOLLOUT = 0x004;
-export const EPOLLERR = 0x008;
-export const EPOLLHUP = 0x010;
-export const EPOLLRDHUP = 0x2000;
 
 const sendSpans = new SpanCache();
 const receiveSpans = new SpanCache();
@@ -103,7 +98,7 @@ export function shutdownWrite(core: TcpCore, tcb: Tcb): number {
   }
   tcb.finQueued = true;
   core.output.push(tcb);
-  core.notify(tcb);
+  core.notify(tcb, EPOLLOUT | EPOLLHUP);
   return 0;
 }
 

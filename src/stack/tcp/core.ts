@@ -1,8 +1,7 @@
 // What every part of TCP shares: time, options, counters, tables, queues and the way out. The files beside this one are
 // functions over it, one RFC section each; `tcp.ts` is the face that the rest of the stack sees.
 
-import type { Clock } from '../clock.js';
-import { NEVER } from '../clock.js';
+import { type Clock, type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import type { IpOutput } from '../link/ip-output.js';
@@ -10,6 +9,7 @@ import type { LocalAddresses } from '../link/local-addresses.js';
 import { Segment } from '../wire/tcp-header.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
+import { EPOLL_ALL } from './events.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { IsnGenerator } from './isn.js';
 import { ListenerTable } from './listener.js';
@@ -58,9 +58,11 @@ export class TcpCore {
     this.throttle = new Throttle(clock, config, random);
   }
 
-  /** Tells the application that the connection's readiness may have changed. */
-  notify(tcb: Tcb): void {
-    if (tcb.owner >= 0) this.ready.push(tcb);
+  /** Tells the application that something has happened to the connection: `news` are the epoll events it brings about. */
+  notify(tcb: Tcb, news: number): void {
+    if (tcb.owner < 0) return;
+    tcb.news |= news;
+    this.ready.push(tcb);
   }
 
   /** Takes or gives back the memory of out-of-order ranges. */
@@ -76,13 +78,25 @@ export class TcpCore {
     tcb.reassembly = null;
   }
 
-  /** Sets the wheel to the earliest of the connection's deadlines. To be called after changing one. */
+  /**
+   * Makes sure that the wheel comes back to the connection at the earliest of its deadlines. To be called after bringing one
+   * forward; one that moves back or is dropped costs nothing, for the wheel then comes early and finds nothing due.
+   */
   arm(tcb: Tcb): void {
-    let deadline = tcb.rtxAt;
-    if (tcb.delackAt < deadline) deadline = tcb.delackAt;
-    if (tcb.lifeAt < deadline) deadline = tcb.lifeAt;
-    if (deadline === NEVER) this.wheel.clear(tcb.index);
-    else if (deadline !== this.wheel.deadlineOf(tcb.index)) this.wheel.set(tcb.index, deadline);
+    const deadline = earliestDeadline(tcb);
+    if (deadline < this.wheel.deadlineOf(tcb.index)) this.wheel.set(tcb.index, deadline);
+  }
+
+  /** The next time at which a connection has something to do, exact: early visits of the wheel are put right on the way. */
+  nextDeadline(): Micros {
+    const { wheel } = this;
+    for (;;) {
+      const index = wheel.earliest();
+      if (index < 0) return NEVER;
+      const deadline = earliestDeadline(this.demux.at(index));
+      if (deadline <= wheel.deadlineOf(index)) return wheel.deadlineOf(index);
+      wheel.set(index, deadline);
+    }
   }
 
   /** Keeps the gauge of RFC 4022's tcpCurrEstab while a connection changes state. */
@@ -119,7 +133,7 @@ export class TcpCore {
       else listener.acceptQueue.remove(tcb);
       tcb.attached = false;
     }
-    this.notify(tcb);
+    this.notify(tcb, EPOLL_ALL);
     if (!tcb.attached) this.free(tcb);
   }
 
@@ -129,4 +143,9 @@ export class TcpCore {
     tcb.owner = -1;
     this.demux.free(tcb);
   }
+}
+
+function earliestDeadline(tcb: Tcb): Micros {
+  const first = tcb.rtxAt < tcb.delackAt ? tcb.rtxAt : tcb.delackAt;
+  return tcb.lifeAt < first ? tcb.lifeAt : first;
 }

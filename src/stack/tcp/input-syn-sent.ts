@@ -4,8 +4,9 @@ import { ECONNREFUSED } from '../errors.js';
 import { ACK, RST, type Segment, SYN } from '../wire/tcp-header.js';
 import { acceptAck } from './ack.js';
 import type { TcpCore } from './core.js';
+import { EPOLLOUT } from './events.js';
 import { acceptSyn, beginData } from './handshake.js';
-import { finArrives, textArrives } from './input-text.js';
+import { finArrives, textArrives, trimEnd } from './input-text.js';
 import { replyReset } from './output.js';
 import { gt, leq } from './seq.js';
 import { ESTABLISHED, SYN_RCVD } from './state.js';
@@ -23,7 +24,10 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   // Second, check the RST bit: only with a good ACK is it an answer to our SYN.
   if ((seg.flags & RST) !== 0) {
-    if (!ackable) return;
+    if (!ackable) {
+      core.counters.TcpExtTCPBadFlags++;
+      return;
+    }
     core.counters.TcpAttemptFails++;
     core.destroy(tcb, ECONNREFUSED);
     return;
@@ -47,9 +51,10 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   core.enter(tcb, ESTABLISHED);
   tcb.ackNow = true;
   core.output.push(tcb);
-  core.notify(tcb);
+  core.notify(tcb, EPOLLOUT);
   // "If there are other controls or text in the segment, then continue processing at the sixth step."
   seg.seq = tcb.rcv.nxt;
+  trimEnd(core, tcb, seg);
   if (seg.dataLength > 0) textArrives(core, tcb, seg);
   finArrives(core, tcb, seg);
 }

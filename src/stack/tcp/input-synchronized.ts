@@ -5,9 +5,10 @@ import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
 import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
+import { EPOLLIN, EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
-import { finArrives, restartTimeWait, textArrives, timeWait } from './input-text.js';
-import { replyReset, sendAck, timestampNow } from './output.js';
+import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
+import { replyReset, sendAck } from './output.js';
 import { add, diff, geq, gt, inWindow, leq, lt } from './seq.js';
 import {
   CLOSE_WAIT,
@@ -28,21 +29,25 @@ const TS_RECENT_LIFE_US = 24 * 86_400 * 1_000_000;
 /** Processes a segment. Returns true when a SYN has taken over a TIME-WAIT tuple and is to be looked at again. */
 export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (tcb.state === SYN_RCVD && isRepeatedSyn(tcb, seg)) {
-    // The SYN-ACK was lost, or is late: it is sent again, and no second connection is made.
+    // The SYN-ACK was lost, or is late: it is sent again, and no second connection is made. Which of the two will be
+    // acknowledged nobody can tell, so neither is timed (RFC 6298 3).
+    tcb.timing = false;
     tcb.synPending = true;
     core.output.push(tcb);
     return false;
   }
-  if (tcb.state === TIME_WAIT && reusesTimeWait(tcb, seg)) {
+  if (tcb.state === TIME_WAIT && reusesTimeWait(core, tcb, seg)) {
     core.counters.TcpExtTWRecycled++;
     core.destroy(tcb, 0);
     return true;
   }
+  const seq = seg.seq;
   if (!checkTimestamps(core, tcb, seg)) return false;
   if (!checkSequence(core, tcb, seg)) return false;
   if (!checkReset(core, tcb, seg)) return false;
   if (!checkSyn(core, tcb, seg)) return false;
   if (!checkAck(core, tcb, seg)) return false;
+  recordTimestamp(core, tcb, seg, seq);
   // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
   if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;
   finArrives(core, tcb, seg);
@@ -54,33 +59,51 @@ function isRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
   return (seg.flags & (SYN | ACK | RST)) === SYN && seg.seq === tcb.rcv.irs;
 }
 
-/** RFC 6191 2, RFC 9293 MAY-2: a SYN that is certainly newer than anything of the old connection. */
-function reusesTimeWait(tcb: Tcb, seg: Segment): boolean {
+/**
+ * RFC 6191 2, RFC 9293 MAY-2: a SYN that is certainly newer than anything of the old connection, by its timestamp, or without
+ * one by its sequence number; and somebody must be there to take it.
+ */
+function reusesTimeWait(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & (SYN | ACK | RST | FIN)) !== SYN) return false;
-  if (gt(seg.seq, tcb.rcv.nxt)) return true;
-  return tcb.timestamps && seg.options.timestamps && diff(seg.options.tsVal, tcb.tsRecent) > 0;
+  if (core.listeners.find(seg.dst.port, seg.dst) === undefined) return false;
+  const age = tcb.timestamps && seg.options.timestamps ? diff(seg.options.tsVal, tcb.tsRecent) : 0;
+  return age > 0 || (age === 0 && gt(seg.seq, tcb.rcv.nxt));
 }
 
-/** RFC 7323 5.3 R1 (PAWS) and 4.3 (TS.Recent). A segment without the option is tolerated, as Linux does. */
+/** The SYN-ACK of a peer whose SYN has been taken before: the two SYNs crossed (RFC 9293 3.5, figure 8). */
+function isSimultaneousSynAck(tcb: Tcb, seg: Segment): boolean {
+  return tcb.state === SYN_RCVD && (seg.flags & (SYN | ACK)) === (SYN | ACK) && seg.seq === tcb.rcv.irs;
+}
+
+/** RFC 7323 5.3 R1 (PAWS). A segment without the option is tolerated, as Linux does. */
 function checkTimestamps(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (!tcb.timestamps || !seg.options.timestamps) return true;
-  const age = diff(seg.options.tsVal, tcb.tsRecent);
-  const isStale = core.clock.now - tcb.tsRecentAt > TS_RECENT_LIFE_US;
-  if (age < 0 && !isStale && (seg.flags & RST) === 0) {
-    core.counters.TcpExtPAWSEstabRejected++;
-    acknowledgeInvalid(core, tcb, seg);
-    return false;
-  }
-  // RFC 7323 4.3: only what covers Last.ACK.sent moves TS.Recent, so that delayed ACKs echo the earliest segment.
-  if ((age >= 0 || isStale) && leq(seg.seq, tcb.rcv.lastAck) && geq(seg.seq, add(tcb.rcv.lastAck, -65_535))) {
-    tcb.tsRecent = seg.options.tsVal;
-    tcb.tsRecentAt = core.clock.now;
-  }
-  return true;
+  const isOld = diff(seg.options.tsVal, tcb.tsRecent) < 0;
+  if (!isOld || isTimestampStale(core, tcb) || (seg.flags & RST) !== 0) return true;
+  core.counters.TcpExtPAWSEstabRejected++;
+  acknowledgeInvalid(core, tcb, seg);
+  return false;
+}
+
+/** RFC 7323 5.5: TS.Recent of a connection that was idle for too long says nothing. */
+function isTimestampStale(core: TcpCore, tcb: Tcb): boolean {
+  return core.clock.now - tcb.tsRecentAt > TS_RECENT_LIFE_US;
+}
+
+/**
+ * RFC 7323 4.3 (2): an acceptable segment that covers Last.ACK.sent moves TS.Recent, so that a delayed ACK echoes the earliest
+ * segment and one out of order changes nothing. `seq` is SEG.SEQ before it was trimmed.
+ */
+function recordTimestamp(core: TcpCore, tcb: Tcb, seg: Segment, seq: number): void {
+  if (!tcb.timestamps || !seg.options.timestamps || gt(seq, tcb.rcv.lastAck)) return;
+  if (diff(seg.options.tsVal, tcb.tsRecent) < 0 && !isTimestampStale(core, tcb)) return;
+  tcb.tsRecent = seg.options.tsVal;
+  tcb.tsRecentAt = core.clock.now;
 }
 
 /** First, check the sequence number. What lies outside of the window is cut off. */
 function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
+  if (isSimultaneousSynAck(tcb, seg)) return true;
   const { rcv } = tcb;
   const window = offered(tcb);
   const length = segLen(seg);
@@ -95,27 +118,20 @@ function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   const before = diff(rcv.nxt, seg.seq);
   if (before > 0) trimFront(core, tcb, seg, before);
-  const beyond = diff(add(seg.seq, seg.dataLength), add(rcv.nxt, window));
-  if (beyond > 0 && seg.dataLength > 0) {
-    // Beyond the right edge: cut, and with it the FIN. With a closed window the ACK bit still counts (MUST-66).
-    core.counters.TcpExtTCPOutOfWindow++;
-    seg.dataLength = Math.max(0, seg.dataLength - beyond);
-    seg.flags &= ~FIN;
-    tcb.ackNow = true;
-    core.output.push(tcb);
-  }
+  // With a closed window the ACK bit still counts (MUST-66).
+  trimEnd(core, tcb, seg);
   return true;
 }
 
 /** "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is set)." */
 function onUnacceptable(core: TcpCore, tcb: Tcb, seg: Segment, length: number): void {
+  core.counters.TcpExtTCPUnacceptable++;
   if ((seg.flags & RST) !== 0) return;
   if (tcb.state === TIME_WAIT && (seg.flags & FIN) !== 0) {
     // RFC 9293 3.10.7.4, eighth check, TIME-WAIT: the peer has not heard our last ACK.
     restartTimeWait(core, tcb);
   }
   if (length > 0 && lt(seg.seq, tcb.rcv.nxt)) core.counters.TcpExtTCPDuplicateSegs++;
-  else if (length > 0) core.counters.TcpExtTCPOutOfWindow++;
   acknowledgeInvalid(core, tcb, seg);
 }
 
@@ -129,16 +145,10 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
   sendAck(core, tcb);
 }
 
-/** Cuts what has been received before off the front; a SYN there is the old one. */
+/** Cuts what has been received before off the front. A segment with SYN is left as it is, for it will be refused. */
 function trimFront(core: TcpCore, tcb: Tcb, seg: Segment, before: number): void {
-  let cut = before;
-  if ((seg.flags & SYN) !== 0) {
-    seg.flags &= ~SYN;
-    seg.seq = add(seg.seq, 1);
-    cut--;
-  }
-  cut = Math.min(cut, seg.dataLength);
-  if (cut === 0) return;
+  const cut = Math.min(before, seg.dataLength);
+  if (cut === 0 || (seg.flags & SYN) !== 0) return;
   core.counters.TcpExtTCPDuplicateSegs++;
   seg.seq = add(seg.seq, cut);
   seg.dataOffset += cut;
@@ -150,7 +160,10 @@ function trimFront(core: TcpCore, tcb: Tcb, seg: Segment, before: number): void 
 /** Second, check the RST bit (RFC 5961 3.2). */
 function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & RST) === 0) return true;
-  if (tcb.state === TIME_WAIT && core.config.rfc1337 !== 0) return false;
+  if (tcb.state === TIME_WAIT && core.config.rfc1337 !== 0) {
+    core.counters.TcpExtTCPBadFlags++;
+    return false;
+  }
   if (seg.seq !== tcb.rcv.nxt) {
     core.counters.TcpExtTCPRstChallenged++;
     challenge(core, tcb);
@@ -180,8 +193,9 @@ function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
 /** Fourth, check the SYN bit (RFC 5961 4.2): in every state but the first, an ACK that tells where we are. */
 function checkSyn(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & SYN) === 0) return true;
-  // Simultaneous open: the SYN-ACK of a peer whose SYN was taken before; its ACK is what matters.
-  if (tcb.state === SYN_RCVD && (seg.flags & ACK) !== 0 && seg.seq === tcb.rcv.irs) return true;
+  // Of the SYN-ACK of a simultaneous open the ACK is what matters.
+  if (isSimultaneousSynAck(tcb, seg)) return true;
+  core.counters.TcpExtTCPSYNChallenge++;
   challenge(core, tcb);
   return false;
 }
@@ -240,11 +254,6 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     replyReset(core, seg);
     return false;
   }
-  if (tcb.timestamps && seg.options.timestamps && diff(seg.options.tsEcr, timestampNow(core, tcb)) > 0) {
-    // An echo of a time that has not come yet: not an answer to our SYN-ACK.
-    core.counters.TcpExtTCPAckInvalid++;
-    return false;
-  }
   const listener = tcb.listener;
   if (listener?.isFull) {
     // The final ACK is as if lost: the SYN-ACK comes again, and by then there may be room.
@@ -264,6 +273,7 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (listener !== null) {
     listener.halfOpen--;
     listener.acceptQueue.push(tcb);
+    listener.news |= EPOLLIN;
     core.ready.push(listener);
   }
   if (tcb.finQueued) core.enter(tcb, FIN_WAIT_1);
@@ -275,7 +285,7 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     tcb.ackNow = true;
   }
   core.output.push(tcb);
-  core.notify(tcb);
+  core.notify(tcb, EPOLLOUT);
   return true;
 }
 

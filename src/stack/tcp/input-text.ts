@@ -5,6 +5,7 @@ import { NEVER } from '../clock.js';
 import { FIN, type Segment } from '../wire/tcp-header.js';
 import { finAcked } from './ack.js';
 import type { TcpCore } from './core.js';
+import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
 import { sendAck, sendReset } from './output.js';
 import { add, diff, geq, gt } from './seq.js';
 import {
@@ -18,6 +19,17 @@ import {
   TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
+import { offered } from './window.js';
+
+/** Cuts off what lies beyond the right edge of the window, and with it the FIN (RFC 9293 3.10.7.4, first check). */
+export function trimEnd(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  const beyond = diff(add(seg.seq, seg.dataLength), tcb.rcv.nxt) - offered(tcb);
+  if (beyond <= 0 || seg.dataLength === 0) return;
+  core.counters.TcpExtTCPOutOfWindow++;
+  seg.dataLength = Math.max(0, seg.dataLength - beyond);
+  seg.flags &= ~FIN;
+  acknowledgeNow(core, tcb);
+}
 
 /** Takes the text of a segment that was trimmed to the window. Returns false when it ended the connection. */
 export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
@@ -43,7 +55,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   rcv.nxt = end;
   if (tcb.reassembly === null) acknowledge(core, tcb);
   else fillHole(core, tcb);
-  core.notify(tcb);
+  core.notify(tcb, EPOLLIN);
   return true;
 }
 
@@ -119,7 +131,7 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
     default:
       break;
   }
-  core.notify(tcb);
+  core.notify(tcb, EPOLLIN | EPOLLRDHUP | EPOLLHUP);
 }
 
 /** Enters TIME-WAIT: all timers off but the one of 2 MSL (RFC 9293 3.10.7.4). */

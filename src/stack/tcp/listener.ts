@@ -17,6 +17,8 @@ export class Listener {
   halfOpen = 0;
   readonly acceptQueue: AcceptQueue = new AcceptQueue();
   queued = false;
+  /** Events that have come about, as in epoll(7). */
+  news = 0;
   closed = false;
 
   constructor(local: Endpoint, backlog: number, owner: number) {

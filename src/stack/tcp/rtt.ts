@@ -41,6 +41,7 @@ export class RttEstimator {
 
   /** The timeout with its back-off (RFC 6298 5.5), in µs. */
   timeoutUs(config: StackConfig): number {
+    if (this.backoff === 0) return this.rtoUs;
     return Math.min(this.rtoUs * 2 ** Math.min(this.backoff, 30), config.rtoMaxUs);
   }
 }

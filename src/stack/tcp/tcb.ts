@@ -114,6 +114,8 @@ export class Tcb {
   softError = 0;
   /** Waits in the queue of endpoints with news. */
   queued = false;
+  /** Events that have come about and that the application has not been told of, as in epoll(7). */
+  news = 0;
   /** Waits in the queue of connections with something to send. */
   outputQueued = false;
 
@@ -147,6 +149,8 @@ export class Tcb {
   retransmits = 0;
   /** Zero-window probes sent without an answer. */
   probes = 0;
+  /** How often the time between two probes has doubled, answered or not. */
+  probeBackoff = 0;
   /** When the data that is being retransmitted was first sent. */
   retransmitSince: Micros = NEVER;
 
@@ -182,6 +186,7 @@ export class Tcb {
     this.congestion = null;
     this.error = 0;
     this.softError = 0;
+    this.news = 0;
     // `queued` and `outputQueued` stay: a block that is used again may still stand in a queue from its last life, and a
     // queue holds each block once.
     this.scaling = false;
@@ -200,6 +205,7 @@ export class Tcb {
     this.sendBlocked = false;
     this.retransmits = 0;
     this.probes = 0;
+    this.probeBackoff = 0;
     this.retransmitSince = NEVER;
     this.timing = false;
     this.timedSeq = 0;
@@ -237,6 +243,7 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.nxt = 0;
   rcv.wnd = 0;
   rcv.edge = 0;
+  rcv.wnd = 0;
   rcv.irs = 0;
   rcv.wscale = 0;
   rcv.lastAck = 0;

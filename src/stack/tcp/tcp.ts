@@ -1,8 +1,7 @@
 // The face of TCP: what the stack feeds (segments, time, ICMP errors) and what the API calls (listen, connect, send, receive,
 // close). Everything behind it is a function over `TcpCore`, in the files beside this one.
 
-import type { Clock } from '../clock.js';
-import { type Micros, NEVER } from '../clock.js';
+import type { Clock, Micros } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENOMEM } from '../errors.js';
@@ -11,6 +10,7 @@ import { isMulticastWord, type LocalAddresses } from '../link/local-addresses.js
 import { Endpoint } from '../wire/address.js';
 import * as calls from './calls.js';
 import { TcpCore } from './core.js';
+import { EPOLLIN } from './events.js';
 import { prepare } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
 import { segmentArrives } from './input.js';
@@ -85,8 +85,13 @@ export class Tcp {
     return this.core.output.length > 0;
   }
 
+  /** True when `runTimers` may have something to do; cheap enough to be asked in every turn. */
+  get isDue(): boolean {
+    return this.core.wheel.mayBeDue(this.core.clock.now);
+  }
+
   nextDeadline(): Micros {
-    return this.core.output.length > 0 ? this.core.clock.now : this.core.wheel.nextDeadline();
+    return this.core.output.length > 0 ? this.core.clock.now : this.core.nextDeadline();
   }
 
   /**
@@ -182,8 +187,7 @@ export class Tcp {
       tcb.state === TIME_WAIT &&
       !tcb.attached &&
       tcb.timestamps &&
-      core.clock.now - tcb.tsRecentAt > 1_000_000 &&
-      core.wheel.deadlineOf(tcb.index) !== NEVER
+      core.clock.now - tcb.tsRecentAt > 1_000_000
     );
   }
 
@@ -228,7 +232,7 @@ export class Tcp {
   }
 
   listenerReadiness(listener: Listener): number {
-    return listener.acceptQueue.length > 0 ? calls.EPOLLIN : 0;
+    return listener.acceptQueue.length > 0 ? EPOLLIN : 0;
   }
 }
 

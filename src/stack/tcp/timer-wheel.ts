@@ -44,6 +44,8 @@ export class TimerWheel {
   /** No timer in the slots is due before this; `exact` says whether one is due at this very time. */
   private boundUs: number;
   private exact: boolean;
+  /** The timer due at the bound, while `exact`; -1 for none. */
+  private boundId: number;
   /** Counts `set` calls: timers with equal deadlines expire in the order in which they were set. */
   private turn: number;
 
@@ -76,6 +78,7 @@ export class TimerWheel {
     // in place for ever.
     this.refUs = Number.NEGATIVE_INFINITY;
     this.boundUs = Number.POSITIVE_INFINITY;
+    this.boundId = NONE;
     this.exact = true;
     this.turn = 2 ** 31;
     this.head = new Int32Array(LEVELS << DIGIT_BITS).fill(NONE);
@@ -118,6 +121,7 @@ export class TimerWheel {
     this.order[id] = this.turn++;
     if (deadlineUs <= this.boundUs) {
       this.boundUs = deadlineUs;
+      this.boundId = id;
       this.exact = true;
     }
   }
@@ -182,6 +186,19 @@ export class TimerWheel {
     if (!this.exact) this.findEarliest();
     if (this.heapLength === 0) return this.boundUs;
     return Math.min(this.boundUs, this.deadline[this.heap[0]]);
+  }
+
+  /** Returns a timer whose deadline is `nextDeadline()`, or -1 when none is set. */
+  earliest(): number {
+    if (!this.exact) this.findEarliest();
+    if (this.heapLength === 0) return this.boundId;
+    const expired = this.heap[0];
+    return this.boundId === NONE || this.deadline[expired] <= this.boundUs ? expired : this.boundId;
+  }
+
+  /** True when `advance` to `nowUs` might find something: never wrong when it says no, and cheap. */
+  mayBeDue(nowUs: number): boolean {
+    return this.heapLength > 0 || this.boundUs <= nowUs;
   }
 
   private moveTo(us: number): void {
@@ -270,6 +287,7 @@ export class TimerWheel {
     const slot = this.firstSlot();
     if (slot === NONE) {
       this.boundUs = Number.POSITIVE_INFINITY;
+      this.boundId = NONE;
       this.exact = true;
       return;
     }
@@ -290,9 +308,12 @@ export class TimerWheel {
   private findEarliest(): void {
     const slot = this.firstSlot();
     let earliest = Number.POSITIVE_INFINITY;
+    this.boundId = NONE;
     if (slot !== NONE) {
       for (let id = this.head[slot]; id !== NONE; id = this.next[id]) {
-        if (this.deadline[id] < earliest) earliest = this.deadline[id];
+        if (this.deadline[id] >= earliest) continue;
+        earliest = this.deadline[id];
+        this.boundId = id;
       }
     }
     this.boundUs = earliest;

@@ -80,7 +80,14 @@ function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
     giveUp(core, tcb);
     return;
   }
-  if (sendWindowProbe(core, tcb) <= 0) tcb.probes++;
+  const result = sendWindowProbe(core, tcb);
+  // Data has gone out instead of a probe: it is retransmitted like any other.
+  if (tcb.rtxAt !== NEVER) return;
+  if (result <= 0) {
+    // RFC 9293 3.8.6.1, SHLD-30: ever longer intervals, even when the probes are answered.
+    tcb.probes++;
+    tcb.probeBackoff++;
+  }
   startPersistTimer(core, tcb);
 }
 

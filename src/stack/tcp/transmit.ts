@@ -108,6 +108,7 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 /** Starts the retransmission timer anew (RFC 6298 5.1). */
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.persisting = false;
+  tcb.probeBackoff = 0;
   tcb.rtxAt = core.clock.now + tcb.rtt.timeoutUs(core.config);
   core.arm(tcb);
 }
@@ -116,13 +117,24 @@ export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
 export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   if (tcb.rtxAt !== NEVER) return;
   tcb.persisting = true;
-  const backoff = 2 ** Math.min(tcb.probes, 30);
+  const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
   tcb.rtxAt = core.clock.now + Math.min(tcb.rtt.rtoUs * backoff, core.config.rtoMaxUs);
   core.arm(tcb);
 }
 
-/** A zero-window probe: an old sequence number, which makes the peer tell its window. */
+/**
+ * What the persist timer sends. A window that is open, but stays too small for silly-window avoidance, is used at last
+ * (RFC 9293 3.8.6.2.1, the override timeout); a closed one is probed with an old sequence number, which makes the peer tell its
+ * window. Returns as `emit`.
+ */
 export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
+  const unsent = unsentBytes(tcb);
+  const length = Math.min(tcb.snd.wnd - flightSize(tcb), unsent, tcb.snd.mss);
+  if (length > 0) {
+    if (!sendData(core, tcb, length, length === unsent ? PSH : 0)) return 1;
+    tcb.snd.small = tcb.snd.nxt;
+    return 0;
+  }
   core.counters.TcpExtTCPWinProbe++;
   return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
 }
