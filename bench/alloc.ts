@@ -6,9 +6,9 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import {
   AF_INET,
   type Context,
-  makeContext,
   MTCP_EPOLL_CTL_ADD,
   MTCP_EPOLLIN,
+  makeContext,
   mtcp_accept,
   mtcp_bind,
   mtcp_epoll_create,
@@ -116,7 +116,10 @@ function measure(connections: number, payload: number, messages: number): Result
     mctx.turn();
     const socket = mtcp_accept(mctx, listener, null);
     mtcp_setsock_nonblock(mctx, socket);
-    mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, socket, { events: MTCP_EPOLLIN, data: { sockid: socket } });
+    mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, socket, {
+      events: MTCP_EPOLLIN,
+      data: { sockid: socket },
+    });
   }
   const buffer = new Uint8Array(16_384);
   const round = (): void => {
@@ -152,7 +155,8 @@ function measure(connections: number, payload: number, messages: number): Result
   if (collections > 0) throw new Error('a garbage collection ran: give --max-semi-space-size=256');
   const expected = 2 * rounds * payload;
   for (const peer of peers) {
-    if (peer.received !== expected) throw new Error(`port ${peer.port}: ${peer.received} bytes, not ${expected}`);
+    if (peer.received !== expected)
+      throw new Error(`port ${peer.port}: ${peer.received} bytes, not ${expected}`);
   }
   const packets = 2 * rounds * connections;
   mctx.destroy();

@@ -44,6 +44,7 @@ function openQueue(options: MtcpOptions, cpu: number, first: Attachment | undefi
     addresses: addressesOf(options).map(({ address }) => address),
     ...(netns === undefined ? {} : { netns }),
     ...(mode === undefined ? {} : { mode }),
+    ...(options.txChecksum === 'stack' ? { txChecksum: false } : {}),
     ...(spinUs === undefined ? {} : { spinUs }),
     ...(program === undefined ? {} : { program }),
   });

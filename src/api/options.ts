@@ -37,6 +37,11 @@ export interface MtcpOptions {
   mode?: XdpMode;
   /** Default `auto`. */
   peerChecksum?: ChecksumPolicy;
+  /**
+   * Who computes the checksum of what is sent: the `device` where it can (the default), or the `stack` always, for a capture on the
+   * peer's side whose checksums can be verified.
+   */
+  txChecksum?: 'device' | 'stack';
   /** Write all packets to this pcapng file; with several cores, `.CPU` is put before its extension. */
   pcap?: string;
   /** Stack options by sysctl name. */
@@ -81,6 +86,7 @@ const CHECKS: Readonly<Record<keyof MtcpOptions, readonly [check: Check, what: s
   queues: [isInteger(1, 1024), 'an integer from 1 to 1024'],
   mode: [isOneOf('auto', 'zerocopy', 'native', 'skb'), 'auto, zerocopy, native or skb'],
   peerChecksum: [isOneOf('auto', 'trust', 'verify'), 'auto, trust or verify'],
+  txChecksum: [isOneOf('device', 'stack'), 'device or stack'],
   pcap: [isText, 'the path of a file'],
   sysctl: [isRecord, 'an object of sysctl names and values'],
   neighbours: [

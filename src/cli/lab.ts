@@ -19,7 +19,11 @@ const MAX_QUEUES = 64;
 export const lab: Command = {
   name: 'lab',
   summary: 'make, remove or show two namespaces joined by a veth pair',
-  usage: ['up [--name PREFIX] [--queues N] [--mtu N]', 'down [--name PREFIX]', 'status [--name PREFIX]'],
+  usage: [
+    'up [--name PREFIX] [--queues N] [--mtu N] [--no-offload]',
+    'down [--name PREFIX]',
+    'status [--name PREFIX]',
+  ],
   details: [
     'PREFIX-stack holds the interface for the stack (mtcp0: the kernel has 10.77.0.2 on it, the stack takes',
     '10.77.0.10), PREFIX-peer a kernel to talk to (peer0: 10.77.0.1). `ip netns exec` works with both. `down`',
@@ -29,6 +33,7 @@ export const lab: Command = {
   options: [
     { name: 'name', value: 'PREFIX', help: `first part of the namespaces' names (${DEFAULT_LAB})` },
     { name: 'queues', value: 'N', help: 'queues of the veth pair (1)' },
+    { name: 'no-offload', help: "no checksum or segmentation offload on the peer's side" },
     { name: 'mtu', value: 'N', help: `MTU of the veth pair in bytes (${DEFAULT_MTU})` },
   ],
   run(args: Args, environment: Environment): number {
@@ -40,7 +45,7 @@ export const lab: Command = {
       switch (action) {
         case 'up':
           environment.log.info({ name, queues, mtu }, 'making a lab');
-          labUp({ name, queues, mtu });
+          labUp({ name, queues, mtu, noOffload: args.has('no-offload') });
           return report(labStatus(name), environment);
         case 'down':
           return reportDown(name, environment);

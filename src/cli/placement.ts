@@ -41,6 +41,11 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
     value: 'POLICY',
     help: 'checksums of what arrives: auto (default), trust or verify',
   },
+  {
+    name: 'tx-checksum',
+    value: 'WHO',
+    help: 'who sums what is sent: device (default, where it can) or stack',
+  },
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
   { name: 'cores', value: 'N', help: 'cores to use; 1 for now' },
   { name: 'shared', help: "use the kernel's address (comes later)" },
@@ -66,6 +71,7 @@ export function readPlacement(args: Args): Placement {
   if (cores !== 1) throw usageError(`--cores ${cores} comes later: one core is all there is for now`);
   const mode = args.choice('xdp-mode', MODES);
   const peerChecksum = args.choice('peer-checksum', POLICIES);
+  const txChecksum = args.choice('tx-checksum', ['device', 'stack'] as const);
   const mtu = args.integer('mtu', 68, 65_535);
   const gateway = args.text('gateway');
   if (gateway !== undefined && parseV4(gateway) === undefined) {
@@ -84,6 +90,7 @@ export function readPlacement(args: Args): Placement {
       ...optional('gateway', gateway ?? place.gateway),
       ...optional('mode', mode),
       ...optional('peerChecksum', peerChecksum),
+      ...optional('txChecksum', txChecksum),
       ...optional('mtu', mtu),
       ...optional('pcap', pcap),
     },

@@ -24,8 +24,8 @@ export class StackConfig {
   windowScaling = 1;
   /** SACK-permitted option and SACK blocks (RFC 2018). */
   sack = 1;
-  /** SYN retransmissions of an active open. */
-  synRetries = 6;
+  /** SYN retransmissions of an active open: one more than Linux's, as R2 of a SYN is at least 3 minutes (RFC 9293 MUST-23). */
+  synRetries = 7;
   /** SYN-ACK retransmissions of a passive open. */
   synackRetries = 5;
   /** Retransmissions before the neighbour is suspected (R1, RFC 9293 3.8.3). */
@@ -156,11 +156,25 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.conf.all.arp_notify', 'arpNotify', 'flag', 1, 0, 1],
       ['net.ipv4.icmp_echo_ignore_all', 'echoIgnoreAll', 'flag', 1, 0, 1],
       ['net.ipv4.icmp_ratelimit', 'icmpRatelimitUs', 'integer', 1_000, 0, 60_000],
-      ['net.ipv4.neigh.default.base_reachable_time_ms', 'neighbours.reachableUs', 'integer', 1_000, 1, INT_MAX],
+      [
+        'net.ipv4.neigh.default.base_reachable_time_ms',
+        'neighbours.reachableUs',
+        'integer',
+        1_000,
+        1,
+        INT_MAX,
+      ],
       ['net.ipv4.neigh.default.retrans_time_ms', 'neighbours.retransUs', 'integer', 1_000, 1, 60_000],
       ['net.ipv4.neigh.default.mcast_solicit', 'neighbours.maxProbes', 'integer', 1, 1, 255],
       ['net.ipv4.neigh.default.ucast_solicit', 'neighbours.maxUnicastProbes', 'integer', 1, 0, 255],
-      ['net.ipv4.neigh.default.delay_first_probe_time', 'neighbours.delayFirstProbeUs', 'integer', 1_000_000, 0, 3600],
+      [
+        'net.ipv4.neigh.default.delay_first_probe_time',
+        'neighbours.delayFirstProbeUs',
+        'integer',
+        1_000_000,
+        0,
+        3600,
+      ],
       ['net.ipv4.neigh.default.unres_qlen', 'neighbours.queueLength', 'integer', 1, 1, 4096],
       ['net.ipv4.neigh.default.gc_thresh3', 'neighbours.maxEntries', 'integer', 1, 1, 65_536],
     ] as const
@@ -179,7 +193,9 @@ function find(name: string): Option {
 function parse(name: string, option: Option, value: number | string): number | string | readonly number[] {
   if (option.kind === 'congestion') {
     if (CONGESTION_CONTROLS.includes(String(value))) return String(value);
-    throw new RangeError(`${name}: no congestion control '${value}' (there is: ${CONGESTION_CONTROLS.join(', ')})`);
+    throw new RangeError(
+      `${name}: no congestion control '${value}' (there is: ${CONGESTION_CONTROLS.join(', ')})`,
+    );
   }
   const numbers = String(value)
     .trim()

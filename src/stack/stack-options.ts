@@ -1,8 +1,8 @@
 // What a stack is told when it is made, and how addresses, routes and neighbours follow from it. Used by `stack.ts` alone.
 
-import { macHigh, macLow } from './wire/ethernet.js';
-import { type Address, parseAddress, parseMac, parseV4 } from './wire/address.js';
 import type { Stack } from './stack.js';
+import { type Address, parseAddress, parseMac, parseV4 } from './wire/address.js';
+import { macHigh, macLow } from './wire/ethernet.js';
 
 /** How far received TCP checksums are believed; see docs/decisions. */
 export type RxChecksumPolicy = 'auto' | 'trust' | 'verify';
@@ -41,12 +41,12 @@ export function configure(stack: Stack, options: StackOptions): void {
     stack.routes.add(parsed.w3, prefix, 0, parsed.w3);
   }
   const routes = [...(options.routes ?? [])];
-  if (options.gateway !== undefined)
-    routes.push({ address: '0.0.0.0', prefix: 0, gateway: options.gateway });
+  if (options.gateway !== undefined) routes.push({ address: '0.0.0.0', prefix: 0, gateway: options.gateway });
   for (const { address, prefix, gateway } of routes) {
     const hop = v4Option('gateway', gateway).w3;
     const isOnLink = stack.nic.capabilities.linkType === 'ip' || stack.routes.lookup(hop) >= 0;
-    if (!isOnLink) throw new RangeError(`option 'gateway': ${gateway} is on no prefix of the stack's addresses`);
+    if (!isOnLink)
+      throw new RangeError(`option 'gateway': ${gateway} is on no prefix of the stack's addresses`);
     stack.routes.add(v4Option('routes', address).w3, prefix, hop, stack.addresses.sourceFor(hop));
   }
   // A bare IP link has no neighbours and hence no prefixes: everything is reached through it.
@@ -65,5 +65,7 @@ function v4Option(name: string, text: string): Address {
   const word = parseV4(text);
   if (word !== undefined) return parseAddress(text)!;
   const isV6 = parseAddress(text) !== undefined;
-  throw new RangeError(`option '${name}': '${text}' is ${isV6 ? 'an IPv6 address; only IPv4 works' : 'not an IPv4 address'}`);
+  throw new RangeError(
+    `option '${name}': '${text}' is ${isV6 ? 'an IPv6 address; only IPv4 works' : 'not an IPv4 address'}`,
+  );
 }

@@ -421,7 +421,7 @@ t.test('socket options are answered or refused, never ignored', async (t) => {
 });
 
 t.test('stack options are read and set by sysctl name, at run time', async (t) => {
-  t.equal(mtcp_sysctl(m, 'net.ipv4.tcp_syn_retries'), 6);
+  t.equal(mtcp_sysctl(m, 'net.ipv4.tcp_syn_retries'), 7);
   t.equal(mtcp_sysctl(m, 'tcp_syn_retries', 2), 0);
   t.equal(mtcp_sysctl(m, 'tcp_syn_retries'), 2);
   t.equal(failure(mtcp_sysctl(m, 'tcp_magic')), 'ENOENT');
@@ -429,7 +429,7 @@ t.test('stack options are read and set by sysctl name, at run time', async (t) =
   t.equal(failure(mtcp_sysctl(m, 'tcp_syn_retries', 'many')), 'EINVAL');
   t.match(mtcp_last_error(), /tcp_syn_retries.*many/);
   t.equal(failure(mtcp_sysctl(m, any(undefined))), 'ENOENT');
-  t.equal(mtcp_sysctl(m, 'tcp_syn_retries', 6), 0);
+  t.equal(mtcp_sysctl(m, 'tcp_syn_retries', 7), 0);
 });
 
 t.test('epoll calls say what is wrong', async (t) => {

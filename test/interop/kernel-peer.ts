@@ -82,7 +82,8 @@ function many(): void {
   let open = 0;
   let closed = 0;
   const errors: string[] = [];
-  const speak = (): void => sockets.forEach((socket, i) => socket.write(`message ${i} ${'.'.repeat(i % 300)}`));
+  const speak = (): void =>
+    sockets.forEach((socket, i) => socket.write(`message ${i} ${'.'.repeat(i % 300)}`));
   for (let i = 0; i < size; i++) {
     const expected = `message ${i} ${'.'.repeat(i % 300)}`;
     const socket = connect({ host, port }, () => {

@@ -10,6 +10,9 @@ import {
   AF_INET,
   type Context,
   errno,
+  MTCP_EPOLL_CTL_ADD,
+  MTCP_EPOLLIN,
+  type MtcpOptions,
   mtcp_accept,
   mtcp_bind,
   mtcp_close,
@@ -28,9 +31,6 @@ import {
   mtcp_shutdown,
   mtcp_socket,
   mtcp_write,
-  MTCP_EPOLL_CTL_ADD,
-  MTCP_EPOLLIN,
-  type MtcpOptions,
   SHUT_WR,
   SOCK_STREAM,
   sockaddr_in,
@@ -100,7 +100,11 @@ function pour(mctx: Context, socket: number, size: number): number {
 }
 
 /** Reads to the end of the stream: what is in front of the first newline when `headed`, and length and hash of the rest. */
-function drain(mctx: Context, socket: number, headed: boolean): { head: string; length: number; hash: string } {
+function drain(
+  mctx: Context,
+  socket: number,
+  headed: boolean,
+): { head: string; length: number; hash: string } {
   const buffer = Buffer.alloc(131_072);
   const hash = createHash('sha256');
   let head = '';
@@ -116,7 +120,12 @@ function drain(mctx: Context, socket: number, headed: boolean): { head: string; 
   return { head: head.trim(), length, hash: hash.digest('hex') };
 }
 
-async function stackServes(t: Test, size: number, options: Partial<MtcpOptions>, mtu?: number): Promise<void> {
+async function stackServes(
+  t: Test,
+  size: number,
+  options: Partial<MtcpOptions>,
+  mtu?: number,
+): Promise<void> {
   const { lab, mctx } = setUp(t, options, mtu);
   const listener = listening(mctx, lab, 9000);
   const peer = new Peer(t, lab, 'client', lab.stackAddress, 9000, size);
@@ -157,13 +166,21 @@ async function stackConnects(t: Test, size: number, options: Partial<MtcpOptions
   t.equal(mctx.stack.counters.TcpInCsumErrors, 0, 'no checksum was wrong');
 }
 
-t.test('a kernel client sends 100 MB to the stack and gets 100 MB back', { skip: reason ?? false }, async (t) => {
-  await stackServes(t, 100 * MEGABYTE, {});
-});
+t.test(
+  'a kernel client sends 100 MB to the stack and gets 100 MB back',
+  { skip: reason ?? false },
+  async (t) => {
+    await stackServes(t, 100 * MEGABYTE, {});
+  },
+);
 
-t.test('the stack sends 100 MB to a kernel server and gets 100 MB back', { skip: reason ?? false }, async (t) => {
-  await stackConnects(t, 100 * MEGABYTE, {});
-});
+t.test(
+  'the stack sends 100 MB to a kernel server and gets 100 MB back',
+  { skip: reason ?? false },
+  async (t) => {
+    await stackConnects(t, 100 * MEGABYTE, {});
+  },
+);
 
 t.test('the same in generic XDP mode', { skip: reason ?? false }, async (t) => {
   await stackServes(t, 10 * MEGABYTE, { mode: 'skb' });
@@ -182,7 +199,10 @@ t.test('a thousand connections of the kernel are open at once', { skip: reason ?
   const peer = new Peer(t, lab, 'many', lab.stackAddress, 9002, count);
   const epoll = mtcp_epoll_create(mctx, 1024);
   const events = mtcp_epoll_events(1024);
-  mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, listener, { events: MTCP_EPOLLIN, data: { sockid: listener } });
+  mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, listener, {
+    events: MTCP_EPOLLIN,
+    data: { sockid: listener },
+  });
   const buffer = Buffer.alloc(4096);
   let accepted = 0;
   let closed = 0;

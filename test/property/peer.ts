@@ -68,7 +68,8 @@ export class Peer {
     const packet = connection.packet({ ...fields, flags });
     const length = fields.payload?.length ?? 0;
     if (fields.seq === undefined) {
-      connection.seq = (connection.seq + length + (flags.includes('S') ? 1 : 0) + (flags.includes('F') ? 1 : 0)) >>> 0;
+      connection.seq =
+        (connection.seq + length + (flags.includes('S') ? 1 : 0) + (flags.includes('F') ? 1 : 0)) >>> 0;
     }
     return this.deliver(this.frame(packet));
   }
@@ -90,11 +91,14 @@ export class Peer {
     for (const { tcp, payload } of this.sent) {
       if (tcp === undefined) continue;
       if (!tcp.checksumOk) throw new Error('the host sent a segment with a wrong checksum');
-      const connection = this.connections.find(({ port, hostPort }) => port === tcp.dstPort && hostPort === tcp.srcPort);
+      const connection = this.connections.find(
+        ({ port, hostPort }) => port === tcp.dstPort && hostPort === tcp.srcPort,
+      );
       if (connection === undefined) continue;
       const length = payload.length + (tcp.flags.includes('S') ? 1 : 0) + (tcp.flags.includes('F') ? 1 : 0);
       const end = (tcp.seq + length) >>> 0;
-      if (!tcp.flags.includes('R') && (!connection.heard || ((end - connection.ack) | 0) > 0)) connection.ack = end;
+      if (!tcp.flags.includes('R') && (!connection.heard || ((end - connection.ack) | 0) > 0))
+        connection.ack = end;
       connection.heard = true;
       connection.wnd = tcp.wnd;
       connection.tsVal = tcp.options.timestamps?.[0] ?? 0;

@@ -64,6 +64,8 @@ export interface Step {
   when: When | undefined;
   action: Action;
   text: string;
+  /** It stands behind a ` / `, and the host was not turned in between. */
+  chained: boolean;
 }
 
 export interface Script {
@@ -123,10 +125,12 @@ function parseLine(script: Script, file: string, line: number, source: string, p
   }
   try {
     const { when, rest } = parseWhen(source);
-    // Several calls can share a line; a packet has a line of its own.
+    // Calls that share a line are made before the host is turned; a packet has a line of its own.
     const parts = /^[<>]/.test(rest) ? [rest] : rest.split(/\s+\/\s+/);
     parts.forEach((part, i) => {
-      script.steps.push({ file, line, when: i === 0 ? when : undefined, action: parseAction(part), text: part });
+      const first = i === 0;
+      const step = { file, line, when: first ? when : undefined, action: parseAction(part), text: part };
+      script.steps.push({ ...step, chained: !first });
     });
   } catch (error) {
     if (error instanceof NotationError) throw error;

@@ -2,10 +2,12 @@
 // `>`, makes the calls, and moves virtual time in between. What does not fit ends the script with a ScriptError that shows both
 // packets and everything that passed.
 
+import { fail as failed } from '../../src/api/errno.js';
 import {
   AF_INET,
   errno,
   errnoName,
+  MSG_PEEK,
   mtcp_abort,
   mtcp_accept,
   mtcp_bind,
@@ -21,7 +23,6 @@ import {
   mtcp_shutdown,
   mtcp_socket,
   mtcp_write,
-  MSG_PEEK,
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
@@ -32,10 +33,9 @@ import {
   sockaddr_in,
   TCP_NODELAY,
 } from '../../src/index.js';
-import { fail as failed } from '../../src/api/errno.js';
-import { Endpoint, parseAddress } from '../../src/stack/wire/address.js';
 import { stateName } from '../../src/stack/tcp/state.js';
 import type { Tcb } from '../../src/stack/tcp/tcb.js';
+import { Endpoint, parseAddress } from '../../src/stack/wire/address.js';
 import { createHost, type Host } from '../../src/testing/index.js';
 import type { IcmpText, OptionText, Result, Script, SegmentText, Step, When } from './notation.js';
 import type { Flow, SentIcmp, SentSegment } from './wire-text.js';
@@ -138,7 +138,7 @@ class Runner {
       else this.#compareIcmp(pending, action.icmp);
       return;
     }
-    this.#advance(this.#time(step.when));
+    if (!step.chained) this.#advance(this.#time(step.when));
     switch (action.kind) {
       case 'inject':
         this.#nothingPending(this.#host.now);
@@ -168,7 +168,7 @@ class Runner {
         this.#expectValue(`tcb ${action.path}`, this.#field(action.path), action.value);
         break;
       case 'call':
-        this.#nothingPending(this.#host.now);
+        if (!step.chained) this.#nothingPending(this.#host.now);
         this.#call(action.socket, action.name, action.args, action.result);
         break;
     }
@@ -289,7 +289,8 @@ class Runner {
     const ack = hasAck || packet.ack !== 0 ? relative(packet.ack, flow.irs) : undefined;
     if (text.ack !== '*' && ack !== text.ack) return differs('ack');
     if (text.win !== undefined && text.win !== '*' && text.win !== packet.win) return differs('win');
-    if (text.options !== '*' && !this.#sameOptions(packet.options, text.options, flow)) return differs('options');
+    if (text.options !== '*' && !this.#sameOptions(packet.options, text.options, flow))
+      return differs('options');
     const expected = streamBytes(seq, packet.payload.length);
     if (!packet.payload.every((byte, i) => byte === expected[i])) return differs('payload');
   }
@@ -373,7 +374,8 @@ class Runner {
   }
 
   #state(socket: string | undefined): string {
-    const named = socket === undefined ? undefined : this.#host.mctx.sockets.get(this.#socket(socket).id)?.tcb;
+    const named =
+      socket === undefined ? undefined : this.#host.mctx.sockets.get(this.#socket(socket).id)?.tcb;
     const tcb = named ?? this.#tcb();
     if (tcb !== undefined) return stateName(tcb.state);
     const { listeners } = this.#host.stack.tcp.core;
@@ -412,9 +414,7 @@ class Runner {
       isnBeyond: (position) => this.#isnBeyond(position),
       fail: (why) => this.#fail(why),
     });
-    // The turn that a program would make: what was written leaves now.
     const failure = value === -1 ? errnoName(errno) : undefined;
-    this.#collect();
     const got = failure === undefined ? String(value) : `-1 ${failure}`;
     const wanted = expected ?? { value: defaultResult(name, args), errno: undefined };
     const isCreation = expected === undefined && CREATING_CALLS.has(name);
@@ -541,7 +541,8 @@ const CALLS: Record<string, (context: CallContext) => number> = {
     const bits = mctx.interests.readiness(target);
     const names = [...EVENTS].filter(([bit]) => (bits & bit) !== 0).map(([, event]) => event);
     const wanted = args[0] === 'none' ? [] : args;
-    if (names.join(' ') !== wanted.join(' ')) fail(`ready: expected ${wanted.join(' ')}, got ${names.join(' ')}`);
+    if (names.join(' ') !== wanted.join(' '))
+      fail(`ready: expected ${wanted.join(' ')}, got ${names.join(' ')}`);
     return 0;
   },
   /** `isn beyond N`: the new ISN of a tuple used again lies beyond position N of the old connection. */

@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import t from 'tap';
 import { isLegal, stateName } from '../../src/stack/tcp/state.js';
-import { parseScripts, type Preludes } from './notation.js';
+import { type Preludes, parseScripts } from './notation.js';
 import { runScript } from './runner.js';
 
 const folder = new URL('../../../test/script/', import.meta.url);

@@ -1,8 +1,8 @@
 // Between the notation and bytes: builds the packets that a script injects, broken ones too, and takes those that the stack
 // sends apart into the terms of the script.
 
-import { finish, pseudoHeaderSum, sum } from '../../src/stack/wire/checksum.js';
 import { parseAddress } from '../../src/stack/wire/address.js';
+import { finish, pseudoHeaderSum, sum } from '../../src/stack/wire/checksum.js';
 import { buildIpv4, parsePacket } from '../../src/testing/index.js';
 import type { IcmpText, OptionText, SegmentText } from './notation.js';
 import { FLAG_LETTERS } from './notation.js';
@@ -90,7 +90,12 @@ export function readOptions(bytes: Uint8Array): OptionText[] {
 /** Writes options in the given order and pads them to a multiple of 4. */
 export function writeOptions(options: readonly OptionText[]): Uint8Array {
   const bytes: number[] = [];
-  const u32 = (value: number): number[] => [value >>> 24, (value >>> 16) & 255, (value >>> 8) & 255, value & 255];
+  const u32 = (value: number): number[] => [
+    value >>> 24,
+    (value >>> 16) & 255,
+    (value >>> 8) & 255,
+    value & 255,
+  ];
   for (const { name, values } of options) {
     const numbers = values.map(Number);
     const [first = 0] = numbers;
@@ -158,7 +163,10 @@ function readIcmp(message: Uint8Array): SentIcmp {
   const [type, code] = message;
   const fields = new Map<string, number>();
   if (type === 0 || type === 8) {
-    fields.set('id', view.getUint16(4)).set('seq', view.getUint16(6)).set('length', message.length - 8);
+    fields
+      .set('id', view.getUint16(4))
+      .set('seq', view.getUint16(6))
+      .set('length', message.length - 8);
     return { kind: 'icmp', name: type === 0 ? 'echo-reply' : 'echo', fields };
   }
   return { kind: 'icmp', name: type === 3 ? UNREACHABLE[code] : `type-${type}`, fields };
@@ -180,7 +188,10 @@ export function buildSegment(
   view.setUint32(4, absolute.seq >>> 0);
   view.setUint32(8, absolute.ack >>> 0);
   view.setUint8(12, Number(extras.get('doff') ?? header / 4) << 4);
-  view.setUint8(13, [...FLAG_LETTERS].reduce((bits, c, i) => bits | (text.flags.includes(c) ? 1 << i : 0), 0));
+  view.setUint8(
+    13,
+    [...FLAG_LETTERS].reduce((bits, c, i) => bits | (text.flags.includes(c) ? 1 << i : 0), 0),
+  );
   view.setUint16(14, typeof text.win === 'number' ? text.win : 65_535);
   if (extras.has('urg')) view.setUint16(18, Number(extras.get('urg')));
   segment.set(options, 20);
@@ -239,8 +250,7 @@ export function buildIcmp(flow: Flow, text: IcmpText, seq: number): Uint8Array {
 
 /** Puts the IP header in front and breaks what the brackets say is broken. */
 function wrap(flow: Flow, extras: Map<string, string>, protocol: number, payload: Uint8Array): Uint8Array {
-  const number = (key: string): number | undefined =>
-    extras.has(key) ? Number(extras.get(key)) : undefined;
+  const number = (key: string): number | undefined => (extras.has(key) ? Number(extras.get(key)) : undefined);
   let packet = buildIpv4({
     src: extras.get('src') ?? flow.remoteIp,
     dst: extras.get('dst') ?? flow.localIp,

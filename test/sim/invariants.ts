@@ -56,14 +56,17 @@ export class Invariants {
       const tcb = core.demux.at(index);
       if (tcb === undefined) break;
       const problem = tcb.state === CLOSED ? this.closed(tcb) : this.open(tcb);
-      if (problem !== '') throw new Error(`${this.name} at ${this.stack.now} µs: ${problem}\n${describe(tcb)}`);
+      if (problem !== '')
+        throw new Error(`${this.name} at ${this.stack.now} µs: ${problem}\n${describe(tcb)}`);
       if (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT) established++;
       if (tcb.state !== CLOSED) inTable++;
       if (core.wheel.isSet(index)) timers++;
     }
     const { TcpCurrEstab } = this.stack.counters;
-    if (TcpCurrEstab !== established) this.fail(`TcpCurrEstab is ${TcpCurrEstab}, established are ${established}`);
-    if (core.demux.size !== inTable) this.fail(`the table says ${core.demux.size} connections, there are ${inTable}`);
+    if (TcpCurrEstab !== established)
+      this.fail(`TcpCurrEstab is ${TcpCurrEstab}, established are ${established}`);
+    if (core.demux.size !== inTable)
+      this.fail(`the table says ${core.demux.size} connections, there are ${inTable}`);
     if (core.wheel.size !== timers) this.fail(`${core.wheel.size} timers, of connections ${timers}`);
   }
 
@@ -82,8 +85,10 @@ export class Invariants {
       ...host.nic.check(),
     };
     const wrong = Object.entries(left).filter(([, count]) => count !== 0);
-    if (wrong.length > 0) this.fail(`left behind: ${wrong.map(([what, count]) => `${count} ${what}`).join(', ')}`);
-    if (host.nextDeadline() !== NEVER) this.fail(`everything is over, yet the next deadline is ${host.nextDeadline()}`);
+    if (wrong.length > 0)
+      this.fail(`left behind: ${wrong.map(([what, count]) => `${count} ${what}`).join(', ')}`);
+    if (host.nextDeadline() !== NEVER)
+      this.fail(`everything is over, yet the next deadline is ${host.nextDeadline()}`);
   }
 
   private fail(problem: string): never {
@@ -92,7 +97,8 @@ export class Invariants {
 
   private closed(tcb: Tcb): string {
     this.past[tcb.index] = undefined;
-    if (tcb.rtxAt !== NEVER || tcb.delackAt !== NEVER || tcb.lifeAt !== NEVER) return 'closed, but a deadline is set';
+    if (tcb.rtxAt !== NEVER || tcb.delackAt !== NEVER || tcb.lifeAt !== NEVER)
+      return 'closed, but a deadline is set';
     if (this.stack.tcp.core.wheel.isSet(tcb.index)) return 'closed, but its timer runs';
     if (tcb.reassembly !== null) return 'closed, but out-of-order ranges are kept';
     if (tcb.sendBuffer.length !== 0) return 'closed, but data to send is kept';
@@ -114,7 +120,8 @@ export class Invariants {
     const flight = diff(tcb.snd.nxt, tcb.snd.una);
     if (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
       if (tcb.rtxAt === NEVER && !tcb.synPending) return 'waits for a handshake without a timer';
-      if (tcb.delackAt !== NEVER || tcb.lifeAt !== NEVER) return 'half open, but a timer of a later state runs';
+      if (tcb.delackAt !== NEVER || tcb.lifeAt !== NEVER)
+        return 'half open, but a timer of a later state runs';
       return '';
     }
     if (tcb.state === TIME_WAIT) {
@@ -123,7 +130,8 @@ export class Invariants {
     } else if (tcb.lifeAt !== NEVER && (tcb.state !== FIN_WAIT_2 || tcb.attached)) {
       return 'lifetime limited without cause';
     }
-    if (tcb.state === FIN_WAIT_2 && !tcb.attached && tcb.lifeAt === NEVER) return 'orphan in FIN-WAIT-2 without end';
+    if (tcb.state === FIN_WAIT_2 && !tcb.attached && tcb.lifeAt === NEVER)
+      return 'orphan in FIN-WAIT-2 without end';
     if (tcb.delackAt !== NEVER && tcb.rcv.nxt === tcb.rcv.lastAck) return 'delays an ACK of nothing';
     if (tcb.persisting && tcb.rtxAt === NEVER) return 'persists without a timer';
     if (tcb.persisting && flight > 0) return 'persists with data in flight';
@@ -169,14 +177,16 @@ export class Invariants {
     if (offered < (rcv.finSeen ? -1 : 0)) return 'RCV.NXT is beyond the right edge';
     const rounding = 1 << rcv.wscale;
     const limit = Math.max(recvBuffer.limit, tcb.localMss) + rounding;
-    if (recvBuffer.length > limit) return `${recvBuffer.length} bytes in a receive buffer of ${recvBuffer.limit}`;
+    if (recvBuffer.length > limit)
+      return `${recvBuffer.length} bytes in a receive buffer of ${recvBuffer.limit}`;
     if (mayReceive(tcb.state) && recvBuffer.length + offered > limit) {
       return `offers ${offered} bytes with ${recvBuffer.length} unread in a receive buffer of ${recvBuffer.limit}`;
     }
     if (diff(rcv.nxt, rcv.lastAck) < 0) return 'acknowledged what has not arrived';
     if (reassembly !== null) {
       if (reassembly.count === 0) return 'keeps an empty list of ranges';
-      if (!reassembly.isSound(rcv.nxt)) return 'the out-of-order ranges are not sorted, disjoint and beyond RCV.NXT';
+      if (!reassembly.isSound(rcv.nxt))
+        return 'the out-of-order ranges are not sorted, disjoint and beyond RCV.NXT';
       if (diff(reassembly.end, rcv.edge) > 0) return 'keeps data beyond the right edge';
     }
     return '';
@@ -188,7 +198,15 @@ export class Invariants {
     const edge = isSynchronized(tcb.state) ? add(snd.una, snd.wnd) : add(snd.nxt, snd.wnd);
     let past = this.past[tcb.index];
     if (past === undefined || past.iss !== snd.iss || past.irs !== rcv.irs) {
-      past = { iss: snd.iss, irs: rcv.irs, una: snd.una, nxt: snd.nxt, rcvNxt: rcv.nxt, rcvEdge: rcv.edge, sndEdge: edge };
+      past = {
+        iss: snd.iss,
+        irs: rcv.irs,
+        una: snd.una,
+        nxt: snd.nxt,
+        rcvNxt: rcv.nxt,
+        rcvEdge: rcv.edge,
+        sndEdge: edge,
+      };
       this.past[tcb.index] = past;
       return '';
     }
@@ -196,7 +214,8 @@ export class Invariants {
     if (diff(snd.nxt, past.nxt) < 0) return 'SND.NXT went back';
     if (diff(rcv.nxt, past.rcvNxt) < 0) return 'RCV.NXT went back';
     // The window of a SYN-ACK is promised when it leaves.
-    if (diff(rcv.edge, past.rcvEdge) < 0 && tcb.state !== SYN_RCVD) return 'the right edge of the window went back';
+    if (diff(rcv.edge, past.rcvEdge) < 0 && tcb.state !== SYN_RCVD)
+      return 'the right edge of the window went back';
     past.una = snd.una;
     past.nxt = snd.nxt;
     past.rcvNxt = rcv.nxt;
@@ -214,7 +233,17 @@ function unsent(tcb: Tcb): number {
 /** A connection in a few lines, for messages. */
 export function describe(tcb: Tcb): string {
   const { snd, rcv, cc, rtt } = tcb;
-  const flags = ['attached', 'passive', 'outputQueued', 'synPending', 'finQueued', 'finSent', 'readShut', 'ackNow', 'persisting'];
+  const flags = [
+    'attached',
+    'passive',
+    'outputQueued',
+    'synPending',
+    'finQueued',
+    'finSent',
+    'readShut',
+    'ackNow',
+    'persisting',
+  ];
   const set = flags.filter((flag) => (tcb as unknown as Record<string, unknown>)[flag] === true);
   const ranges = tcb.reassembly === null ? 0 : tcb.reassembly.count;
   return [

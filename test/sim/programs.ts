@@ -100,7 +100,8 @@ export class End {
     for (let calls = 0; calls < 8 && this.socket >= 0 && this.host.now >= this.sleepUntil; calls++) {
       if (!this.step()) break;
       any = true;
-      if (chance(this.random, this.plan.pause)) this.sleepUntil = this.host.now + 1 + below(this.random, this.plan.pauseUs);
+      if (chance(this.random, this.plan.pause))
+        this.sleepUntil = this.host.now + 1 + below(this.random, this.plan.pauseUs);
     }
     if (any) this.activeAt = this.host.now;
     return any;
@@ -109,7 +110,8 @@ export class End {
   private step(): boolean {
     const { plan, tcb, host } = this;
     const ready = host.stack.tcp.readiness(tcb!);
-    if (plan.ending === 'abort' && this.written >= this.abortAt && (ready & EPOLLOUT) !== 0) return this.let(mtcp_abort);
+    if (plan.ending === 'abort' && this.written >= this.abortAt && (ready & EPOLLOUT) !== 0)
+      return this.let(mtcp_abort);
     if (this.written < plan.bytes && (ready & (EPOLLOUT | EPOLLERR_HUP)) !== 0 && !(this.random() & 1)) {
       if (this.write()) return true;
     }
@@ -140,7 +142,12 @@ export class End {
   private write(): boolean {
     const most = Math.min(this.plan.writeSize, this.plan.bytes - this.written, LONGEST);
     const length = 1 + below(this.random, most);
-    const result = mtcp_write(this.host.mctx, this.socket, streamBytes(this.outgoing, this.written, length), length);
+    const result = mtcp_write(
+      this.host.mctx,
+      this.socket,
+      streamBytes(this.outgoing, this.written, length),
+      length,
+    );
     if (result > 0) {
       this.written += result;
       return true;
@@ -153,7 +160,9 @@ export class End {
     const result = mtcp_read(this.host.mctx, this.socket, scratch, length);
     if (result > 0) {
       if (scratch.compare(streamBytes(this.incoming, this.read, result), 0, result, 0, result) !== 0) {
-        throw new Error(`stream ${this.incoming}: ${result} bytes read at ${this.read} are not what was written`);
+        throw new Error(
+          `stream ${this.incoming}: ${result} bytes read at ${this.read} are not what was written`,
+        );
       }
       this.read += result;
       return true;

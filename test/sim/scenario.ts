@@ -97,7 +97,10 @@ export function makeScenario(seed: number): Scenario {
       tcp_min_snd_mss: pick(48, 536),
     },
   });
-  const blackout = { startUs: below(random, 3_000_000), lengthUs: !clean && chance(random, 0.15) ? below(random, 20_000_000) : 0 };
+  const blackout = {
+    startUs: below(random, 3_000_000),
+    lengthUs: !clean && chance(random, 0.15) ? below(random, 20_000_000) : 0,
+  };
   const hosts: [HostPlan, HostPlan] = [host(), host()];
   const count = pick(1, 2, 4, 8, 16);
   return {
@@ -144,6 +147,7 @@ function makeEnd(random: Random, count: number): EndPlan {
 
 /** True when frames may be missing, so that a connection may fail through no fault of its own. */
 export function isLossy({ aToB, bToA, blackout, hosts }: Scenario): boolean {
-  const loses = ({ loss = 0, corrupt = 0, queueFrames = 1000 }: PathOptions): boolean => loss + corrupt > 0 || queueFrames < 1000;
+  const loses = ({ loss = 0, corrupt = 0, queueFrames = 1000 }: PathOptions): boolean =>
+    loss + corrupt > 0 || queueFrames < 1000;
   return loses(aToB) || loses(bToA) || blackout.lengthUs > 0 || hosts.some(({ frames }) => frames < 1024);
 }

@@ -76,7 +76,9 @@ class Simulation {
     this.hosts = [this.makeHost(0), this.makeHost(1)];
     const [a, b] = this.hosts;
     this.wire = joinHosts(a, b, { seed: scenario.seed, aToB: scenario.aToB, bToA: scenario.bToA });
-    if (traced) for (const [i, host] of this.hosts.entries()) host.trace((way, time, bytes) => this.record(i, way, time, bytes));
+    if (traced)
+      for (const [i, host] of this.hosts.entries())
+        host.trace((way, time, bytes) => this.record(i, way, time, bytes));
     this.invariants = this.hosts.map((host, i) => new Invariants(host.stack, `host ${i}`));
     this.connections = scenario.connections.map((plan, i) => this.makeConnection(plan, i));
     this.live = [...this.connections];
@@ -170,7 +172,9 @@ class Simulation {
 
   private listen(host: Host): number {
     const socket = nonblockingSocket(host);
-    const result = mtcp_bind(host.mctx, socket, sockaddr_in('0.0.0.0', PORT)) || mtcp_listen(host.mctx, socket, this.scenario.backlog);
+    const result =
+      mtcp_bind(host.mctx, socket, sockaddr_in('0.0.0.0', PORT)) ||
+      mtcp_listen(host.mctx, socket, this.scenario.backlog);
     if (result !== 0) throw new Error(`no listener: ${errnoName(errno)}`);
     return socket;
   }
@@ -261,7 +265,8 @@ class Simulation {
   /** Looks at the outcome of an end's connect. Returns whether it has failed just now. */
   private connected(end: End): boolean {
     const tcb = end.connection;
-    if (tcb === undefined || end.read + end.written > 0 || tcb.state >= SYN_SENT || tcb.error === 0) return false;
+    if (tcb === undefined || end.read + end.written > 0 || tcb.state >= SYN_SENT || tcb.error === 0)
+      return false;
     if (tcb.snd.una !== tcb.snd.iss) return false;
     return end.giveUp(`connect: ${errnoName(tcb.error)}`);
   }
@@ -290,7 +295,13 @@ class Simulation {
   private watch(connection: Connection): void {
     const { client, server, plan } = connection;
     const { now } = this.world;
-    const last = Math.max(plan.startUs, client.activeAt, server.activeAt, client.sleepUntil, server.sleepUntil);
+    const last = Math.max(
+      plan.startUs,
+      client.activeAt,
+      server.activeAt,
+      client.sleepUntil,
+      server.sleepUntil,
+    );
     const isWaiting = !client.done || server.socket >= 0;
     if (now - last > STUCK_US && isWaiting) this.fail('a connection is stuck', connection);
   }
@@ -314,16 +325,19 @@ class Simulation {
   /** Compares both ends. Returns whether the connection is complete. */
   private judge(connection: Connection): boolean {
     const { client, server, plan } = connection;
-    if (server.read > client.written || client.read > server.written) this.fail('more was read than written', connection);
+    if (server.read > client.written || client.read > server.written)
+      this.fail('more was read than written', connection);
     const wild = isWild(client) || isWild(server);
     const error = client.error || server.error;
     if (error !== '') {
       const mayBeRefused = plan.simultaneousUs >= 0 && error === 'connect: ECONNREFUSED';
-      if (!wild && !mayBeRefused && !isLossy(this.scenario)) this.fail(`failed with ${error} on a good network`, connection);
+      if (!wild && !mayBeRefused && !isLossy(this.scenario))
+        this.fail(`failed with ${error} on a good network`, connection);
       return false;
     }
     if (wild) return true;
-    const isWhole = server.read === client.written && client.read === server.written && client.sawEnd && server.sawEnd;
+    const isWhole =
+      server.read === client.written && client.read === server.written && client.sawEnd && server.sawEnd;
     if (!isWhole) this.fail('the streams are not whole', connection);
     return true;
   }
@@ -355,6 +369,8 @@ export function simulate(seed: number, traced = false): RunResult {
     return new Simulation(scenario, traced).run();
   } catch (error) {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    throw new Error(`seed ${seed} (replay: SIM_SEED=${seed} SIM_RUNS=1)\n${text}\n${JSON.stringify(scenario, null, 1)}`);
+    throw new Error(
+      `seed ${seed} (replay: SIM_SEED=${seed} SIM_RUNS=1)\n${text}\n${JSON.stringify(scenario, null, 1)}`,
+    );
   }
 }

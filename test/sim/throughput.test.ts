@@ -10,5 +10,9 @@ const file = new URL('../../../test/sim/throughput.txt', import.meta.url);
 t.test('throughput over buffer, loss and round trip is what test/sim/throughput.txt says', async (t) => {
   const table = renderThroughput();
   if (process.env.UPDATE_SNAPSHOTS === '1') writeFileSync(file, table);
-  t.equal(table, readFileSync(file, 'utf8'), 'UPDATE_SNAPSHOTS=1 node build/test/sim/throughput.test.js writes it anew');
+  t.equal(
+    table,
+    readFileSync(file, 'utf8'),
+    'UPDATE_SNAPSHOTS=1 node build/test/sim/throughput.test.js writes it anew',
+  );
 });

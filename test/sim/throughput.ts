@@ -85,8 +85,13 @@ function transfer(buffer: number, loss: number, roundTripMs: number, seed: numbe
 /** The mean over all seeds. */
 function cell(buffer: number, loss: number, roundTripMs: number): string {
   const runs = SEEDS.map((seed) => transfer(buffer, loss, roundTripMs, seed));
-  const mean = (of: (run: Cell) => number): number => runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
-  const parts = [mean((run) => run.mbps).toFixed(2), mean((run) => run.retransmitted).toFixed(0), mean((run) => run.timeouts).toFixed(0)];
+  const mean = (of: (run: Cell) => number): number =>
+    runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
+  const parts = [
+    mean((run) => run.mbps).toFixed(2),
+    mean((run) => run.retransmitted).toFixed(0),
+    mean((run) => run.timeouts).toFixed(0),
+  ];
   return `${parts[0].padStart(8)} ${`${parts[1]}/${parts[2]}`.padStart(7)}`;
 }
 
@@ -103,7 +108,9 @@ export function renderThroughput(): string {
   for (const buffer of BUFFERS) {
     for (const roundTripMs of ROUND_TRIPS_MS) {
       const cells = LOSSES.map((loss) => `${cell(buffer, loss, roundTripMs)} `);
-      lines.push(`${String(buffer).padStart(8)} ${String(roundTripMs).padStart(7)} |${cells.join('|')}`.trimEnd());
+      lines.push(
+        `${String(buffer).padStart(8)} ${String(roundTripMs).padStart(7)} |${cells.join('|')}`.trimEnd(),
+      );
     }
   }
   return `${lines.join('\n')}\n`;

@@ -6,6 +6,7 @@
 //          10.77.0.10   (the stack's)
 
 import { closeSync, existsSync, openSync } from 'node:fs';
+import { setFeature } from './ethtool.js';
 import { createNamespace, removeNamespace, tidyFolder } from './named-namespaces.js';
 import type { LinkInfo } from './netlink.js';
 import { Netlink } from './netlink.js';
@@ -34,6 +35,11 @@ export interface LabOptions {
   readonly queues: number;
   /** MTU of the veth pair in bytes. */
   readonly mtu: number;
+  /**
+   * Checksums and segments made in software on the peer's side too, as on a wire: then a capture there holds what a network card
+   * would send, and every checksum in it can be verified.
+   */
+  readonly noOffload?: boolean;
 }
 
 /** Why a lab cannot be made or removed, in one sentence with the remedy. */
@@ -105,6 +111,7 @@ export function labUp(options: LabOptions): void {
     createNamespace(stackNamespace(name));
     createNamespace(peerNamespace(name));
     joinNamespaces(options);
+    if (options.noOffload === true) endOffload(name);
     waitForCarrier(name);
   } catch (error) {
     labDown(name);
@@ -159,6 +166,13 @@ function joinNamespaces({ name, queues, mtu }: LabOptions): void {
   }
   bringUp(peerNamespace(name), LAB_PEER_INTERFACE, LAB_PEER_ADDRESS);
   bringUp(stackNamespace(name), LAB_STACK_INTERFACE, LAB_STACK_KERNEL_ADDRESS);
+}
+
+function endOffload(name: string): void {
+  inNetns(peerNamespace(name), () => {
+    for (const feature of ['tso', 'gso', 'gro', 'tx'] as const)
+      setFeature(LAB_PEER_INTERFACE, feature, false);
+  });
 }
 
 function bringUp(namespace: string, interfaceName: string, address: string): void {

@@ -26,6 +26,7 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   updateWindow(core, tcb, seg, wnd);
   // Any acknowledgment answers a probe (RFC 9293 3.8.6.1: MUST-37, the connection lives on).
   tcb.probes = 0;
+  tcb.heardAt = core.clock.now;
 }
 
 /** RFC 5681 2, a duplicate acknowledgment: (a) data outstanding, (b) none carried, (c) no SYN or FIN, (d), (e) same window. */
@@ -113,4 +114,3 @@ function growSendBuffer(core: TcpCore, tcb: Tcb): void {
 export function finAcked(tcb: Tcb): boolean {
   return tcb.finSent && geq(tcb.snd.una, tcb.snd.nxt);
 }
-

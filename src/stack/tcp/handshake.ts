@@ -31,16 +31,21 @@ export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoi
   // The clock of timestamps runs from a secret offset, so that it does not tell how long the stack has been up.
   tcb.tsOffset = core.config.timestamps === 2 ? 0 : core.isn.timestampOffset(local, remote);
   tcb.rcv.wscale = windowScale(Math.max(tcb.recvBuffer.limit, core.config.rmem[2]));
-  const snd = tcb.snd;
-  snd.iss = core.isn.isn(local, remote, core.clock.now);
-  snd.una = snd.iss;
-  snd.nxt = add(snd.iss, 1);
-  snd.base = snd.nxt;
-  snd.small = snd.iss;
-  tcb.cc.recover = snd.iss;
-  tcb.cc.rtxNext = snd.iss;
-  tcb.cc.rtxEnd = snd.iss;
+  startAt(tcb, core.isn.isn(local, remote, core.clock.now));
   tcb.congestion = congestionControl(core.config.congestionControl) ?? null;
+}
+
+/** Sets the initial sequence number, before the SYN or SYN-ACK is sent. */
+export function startAt(tcb: Tcb, isn: number): void {
+  const { snd, cc } = tcb;
+  snd.iss = isn;
+  snd.una = isn;
+  snd.nxt = add(isn, 1);
+  snd.base = snd.nxt;
+  snd.small = isn;
+  cc.recover = isn;
+  cc.rtxNext = isn;
+  cc.rtxEnd = isn;
 }
 
 /** Takes over the peer's SYN: its sequence number and the options that both ends want. */

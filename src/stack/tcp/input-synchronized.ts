@@ -9,7 +9,7 @@ import { EPOLLIN, EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { replyReset, sendAck } from './output.js';
-import { add, diff, geq, gt, inWindow, leq, lt } from './seq.js';
+import { add, diff, gt, inWindow, leq, lt } from './seq.js';
 import {
   CLOSE_WAIT,
   CLOSING,

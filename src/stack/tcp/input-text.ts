@@ -36,6 +36,10 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   // After the peer's FIN there can be no text; what claims to be is ignored.
   if (!mayReceive(tcb.state) || tcb.readShut) return true;
   const { rcv } = tcb;
+  if (rcv.finSeen && isBeyondFin(tcb, seg)) {
+    acknowledgeNow(core, tcb);
+    return true;
+  }
   const end = add(seg.seq, seg.dataLength);
   if (!tcb.attached && gt(end, rcv.nxt)) {
     // RFC 9293 3.6.1, RFC 2525 2.16: nobody will ever read it, and the peer must know.
@@ -59,16 +63,27 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   return true;
 }
 
+/**
+ * There is no text beyond a FIN, even of one that has not been reached yet (RFC 9293 3.10.7.4, seventh check): it is cut off.
+ * Returns true when nothing remains.
+ */
+function isBeyondFin(tcb: Tcb, seg: Segment): boolean {
+  seg.dataLength = Math.max(0, Math.min(seg.dataLength, diff(tcb.rcv.finSeq, seg.seq)));
+  return seg.dataLength === 0;
+}
+
 /** A segment beyond a hole: kept, and acknowledged at once so that the sender hears of the hole (RFC 5681 4.2). */
 function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: number): void {
   const reassembly = core.reassemblyOf(tcb);
-  if (reassembly.covers(seg.seq, end)) {
+  const isDuplicate = reassembly.covers(seg.seq, end);
+  // A duplicate is entered as well: its range comes first in the SACK option (RFC 2018 4).
+  if (!reassembly.insert(seg.seq, end)) {
+    core.counters.TcpExtTCPOFODrop++;
+  } else if (isDuplicate) {
     core.counters.TcpExtTCPDuplicateSegs++;
-  } else if (reassembly.insert(seg.seq, end)) {
+  } else {
     core.counters.TcpExtTCPOFOQueue++;
     tcb.recvBuffer.place(ahead, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
-  } else {
-    core.counters.TcpExtTCPOFODrop++;
   }
   sendAck(core, tcb);
 }
@@ -106,9 +121,12 @@ function acknowledgeNow(core: TcpCore, tcb: Tcb): void {
 export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { rcv } = tcb;
   if (tcb.readShut) return;
-  if ((seg.flags & FIN) !== 0 && !rcv.finSeen) {
+  const finSeq = add(seg.seq, seg.dataLength);
+  // A FIN in front of text that is already here is none; the peer contradicts itself.
+  const isPossible = tcb.reassembly === null || geq(finSeq, tcb.reassembly.end);
+  if ((seg.flags & FIN) !== 0 && !rcv.finSeen && isPossible) {
     rcv.finSeen = true;
-    rcv.finSeq = add(seg.seq, seg.dataLength);
+    rcv.finSeq = finSeq;
     if (gt(rcv.finSeq, rcv.nxt) && seg.dataLength === 0) sendAck(core, tcb);
   }
   if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;

@@ -3,31 +3,34 @@
 
 import { ACK, FIN, RST, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { acceptSyn, prepare } from './handshake.js';
+import { acceptSyn, prepare, startAt } from './handshake.js';
 import { synSentArrives } from './input-syn-sent.js';
 import { synchronizedArrives } from './input-synchronized.js';
+import { isnAfter } from './isn.js';
 import type { Listener } from './listener.js';
 import { replyReset } from './output.js';
-import { SYN_RCVD, SYN_SENT } from './state.js';
+import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
 
 /** Processes the segment in `core.seg`, whose checksum is known to be right. */
 export function segmentArrives(core: TcpCore): void {
   const seg = core.seg;
   const tcb = core.demux.find(seg.dst, seg.src);
   if (tcb === undefined) {
-    noConnection(core, seg);
+    noConnection(core, seg, undefined);
   } else if (tcb.state === SYN_SENT) {
     synSentArrives(core, tcb, seg);
-  } else if (synchronizedArrives(core, tcb, seg)) {
+  } else {
+    const isn = tcb.state === TIME_WAIT ? isnAfter(tcb) : undefined;
     // RFC 6191: a new SYN may take over a tuple in TIME-WAIT; the old connection is gone by now.
-    noConnection(core, seg);
+    if (synchronizedArrives(core, tcb, seg)) noConnection(core, seg, isn);
   }
 }
 
-function noConnection(core: TcpCore, seg: Segment): void {
+/** `isn` is the initial sequence number to use, where the tuple was in use before. */
+function noConnection(core: TcpCore, seg: Segment, isn: number | undefined): void {
   const listener = core.listeners.find(seg.dst.port, seg.dst);
   if (listener !== undefined) {
-    listenArrives(core, listener, seg);
+    listenArrives(core, listener, seg, isn);
     return;
   }
   // RFC 9293 3.10.7.1: everything but a RST is answered with one.
@@ -36,7 +39,7 @@ function noConnection(core: TcpCore, seg: Segment): void {
 }
 
 /** RFC 9293 3.10.7.2 */
-function listenArrives(core: TcpCore, listener: Listener, seg: Segment): void {
+function listenArrives(core: TcpCore, listener: Listener, seg: Segment, isn: number | undefined): void {
   // First, check for a RST: ignored.
   if ((seg.flags & RST) !== 0) {
     core.counters.TcpExtTCPNoPort++;
@@ -64,6 +67,7 @@ function listenArrives(core: TcpCore, listener: Listener, seg: Segment): void {
   }
   const tcb = core.demux.allocate(core.config);
   prepare(core, tcb, seg.dst, seg.src, core.ip.nextHop);
+  if (isn !== undefined) startAt(tcb, isn);
   acceptSyn(core, tcb, seg);
   tcb.passive = true;
   tcb.listener = listener;

@@ -3,6 +3,13 @@
 
 import type { Endpoint } from '../wire/address.js';
 import { KeyedHash } from './keyed-hash.js';
+import { add } from './seq.js';
+import type { Tcb } from './tcb.js';
+
+/** The ISN of a connection that follows `old` on the same tuple: beyond everything that was sent (RFC 6191 4). */
+export function isnAfter(old: Tcb): number {
+  return add(old.snd.nxt, 65_536 + 2);
+}
 
 export class IsnGenerator {
   readonly #isn: KeyedHash;

@@ -1,8 +1,8 @@
 // A listening port (RFC 9293 3.10.1, passive OPEN): how many connections are half open, which ones wait to be accepted, and
 // the table in which a SYN finds its listener.
 
-import { Endpoint } from '../wire/address.js';
 import type { Address } from '../wire/address.js';
+import { Endpoint } from '../wire/address.js';
 import { AcceptQueue } from './queues.js';
 
 export class Listener {

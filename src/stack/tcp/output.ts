@@ -2,11 +2,11 @@
 // send what is decided in `transmit.ts`; nothing here changes a connection's state.
 
 import { NEVER } from '../clock.js';
-import { PROTOCOL_TCP } from '../wire/ipv4.js';
 import { pseudoHeaderSum } from '../wire/checksum.js';
+import { PROTOCOL_TCP } from '../wire/ipv4.js';
 import {
   ACK,
-
+  FIN,
   RST,
   type Segment,
   SYN,
@@ -78,7 +78,9 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
     tcb.delackAt = NEVER;
     core.arm(tcb);
   }
-  core.counters.TcpOutSegs++;
+  // RFC 4022: what holds nothing but octets sent before is not counted here.
+  const last = add(seq, length + (flags & FIN));
+  if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length);
 }
 
@@ -121,7 +123,8 @@ export function sendSyn(core: TcpCore, tcb: Tcb): number {
     tcb.rcv.edge = add(tcb.rcv.nxt, wnd);
     tcb.rcv.lastAck = tcb.rcv.nxt;
   }
-  core.counters.TcpOutSegs++;
+  if (tcb.retransmits > 0) core.counters.TcpRetransSegs++;
+  else core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength);
 }
 
@@ -170,16 +173,7 @@ export function replyReset(core: TcpCore, seg: Segment): void {
   core.counters.TcpOutSegs++;
   core.counters.TcpOutRsts++;
   const partial = pseudoHeaderSum(seg.dst, seg.src, PROTOCOL_TCP, TCP_HEADER);
-  ip.send(
-    frame,
-    ip.nextHop,
-    seg.dst.w3,
-    seg.src.w3,
-    PROTOCOL_TCP,
-    TCP_HEADER,
-    TCP_CHECKSUM_OFFSET,
-    partial,
-  );
+  ip.send(frame, ip.nextHop, seg.dst.w3, seg.src.w3, PROTOCOL_TCP, TCP_HEADER, TCP_CHECKSUM_OFFSET, partial);
 }
 
 function finish(core: TcpCore, tcb: Tcb, frame: number, length: number): number {
@@ -200,4 +194,3 @@ function finish(core: TcpCore, tcb: Tcb, frame: number, length: number): number 
 export function optionBytes(tcb: Tcb): number {
   return tcb.timestamps ? TIMESTAMPS_LENGTH : 0;
 }
-

@@ -26,14 +26,14 @@ export function hasLost(tcb: Tcb): boolean {
 /** A duplicate ACK arrived (RFC 5681 2). */
 export function onDuplicateAck(core: TcpCore, tcb: Tcb): void {
   const cc = tcb.cc;
-  cc.dupAcks++;
+  if (++cc.dupAcks === 1) cc.dupFlight = flightSize(tcb);
   if (cc.inRecovery) {
     // RFC 6582 3.2 step 3: each further duplicate says that a segment has left the network.
     cc.cwnd += tcb.snd.mss;
   } else if (cc.dupAcks === 3 && geq(tcb.snd.una, cc.recover)) {
     // RFC 6582 3.2 step 1: only if everything sent before the last recovery is acknowledged.
     cc.recover = tcb.snd.nxt;
-    cc.ssthresh = tcb.congestion?.ssthresh(tcb, flightSize(tcb)) ?? 2 * tcb.snd.mss;
+    cc.ssthresh = tcb.congestion?.ssthresh(tcb, cc.dupFlight) ?? 2 * tcb.snd.mss;
     cc.cwnd = cc.ssthresh + 3 * tcb.snd.mss;
     cc.inRecovery = true;
     cc.credit = 0;

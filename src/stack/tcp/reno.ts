@@ -1,6 +1,7 @@
 // The congestion control of RFC 5681: slow start and congestion avoidance by bytes acknowledged (RFC 3465, L = 2).
 
 import type { CongestionControl } from './congestion.js';
+import { gt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 export const reno: CongestionControl = {
@@ -14,8 +15,9 @@ export const reno: CongestionControl = {
     const cc = tcb.cc;
     const mss = tcb.snd.mss;
     if (cc.cwnd < cc.ssthresh) {
-      // RFC 5681 3.1, equation (2): at most two segments for each ACK, so that a stretched ACK makes no burst.
-      cc.cwnd += Math.min(acked, 2 * mss);
+      // RFC 3465 2.2 and 2.3: at most two segments for each ACK, so that a stretched ACK makes no burst, and at most one
+      // while what a timeout has sent again is being acknowledged.
+      cc.cwnd += Math.min(acked, gt(cc.recover, tcb.snd.una) ? mss : 2 * mss);
       return;
     }
     // RFC 5681 3.1: one segment for each window of data acknowledged.

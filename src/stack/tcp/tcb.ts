@@ -1,8 +1,8 @@
 // The transmission control block (RFC 9293 3.3.1): all that is known of one connection. SND and RCV are records of their own
 // so that `tcb.snd.una` reads as the RFC's SND.UNA. Blocks are pooled by `demux.ts`; `reset` makes one new.
 
+import { type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
-import { NEVER, type Micros } from '../clock.js';
 import { Endpoint } from '../wire/address.js';
 import type { CongestionControl } from './congestion.js';
 import type { Listener } from './listener.js';
@@ -66,6 +66,8 @@ export class CongestionState {
   credit = 0;
   /** Duplicate ACKs in a row. */
   dupAcks = 0;
+  /** Flight when the first of them came: what limited transmit sends later is not part of it (RFC 5681 3.2, step 2). */
+  dupFlight = 0;
   /** Fast recovery runs until SND.UNA reaches `recover` (RFC 6582 3.2). */
   inRecovery = false;
   recover = 0;
@@ -149,6 +151,8 @@ export class Tcb {
   retransmits = 0;
   /** Zero-window probes sent without an answer. */
   probes = 0;
+  /** When the peer last acknowledged anything, be it old. */
+  heardAt: Micros = -NEVER;
   /** How often the time between two probes has doubled, answered or not. */
   probeBackoff = 0;
   /** When the data that is being retransmitted was first sent. */
@@ -205,6 +209,7 @@ export class Tcb {
     this.sendBlocked = false;
     this.retransmits = 0;
     this.probes = 0;
+    this.heardAt = -NEVER;
     this.probeBackoff = 0;
     this.retransmitSince = NEVER;
     this.timing = false;
@@ -243,7 +248,6 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.nxt = 0;
   rcv.wnd = 0;
   rcv.edge = 0;
-  rcv.wnd = 0;
   rcv.irs = 0;
   rcv.wscale = 0;
   rcv.lastAck = 0;
@@ -257,6 +261,7 @@ function resetCongestion(cc: CongestionState): void {
   cc.ssthresh = 0x7fffffff;
   cc.credit = 0;
   cc.dupAcks = 0;
+  cc.dupFlight = 0;
   cc.inRecovery = false;
   cc.recover = 0;
   cc.rtxNext = 0;

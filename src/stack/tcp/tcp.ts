@@ -11,13 +11,13 @@ import { Endpoint } from '../wire/address.js';
 import * as calls from './calls.js';
 import { TcpCore } from './core.js';
 import { EPOLLIN } from './events.js';
-import { prepare } from './handshake.js';
+import { prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
 import { segmentArrives } from './input.js';
+import { isnAfter } from './isn.js';
 import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
-import { add } from './seq.js';
 import { SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
@@ -160,11 +160,11 @@ export class Tcp {
   #open(local: Endpoint, remote: Endpoint, nextHop: number, owner: number): Tcb {
     const { core } = this;
     const old = core.demux.find(local, remote);
-    const isn = old === undefined ? undefined : old.snd.nxt;
+    const isn = old === undefined ? undefined : isnAfter(old);
     if (old !== undefined) core.destroy(old, 0);
     const tcb = core.demux.allocate(core.config);
     prepare(core, tcb, local, remote, nextHop);
-    if (isn !== undefined) startBeyond(tcb, isn);
+    if (isn !== undefined) startAt(tcb, isn);
     tcb.owner = owner;
     tcb.timing = true;
     tcb.timedSeq = tcb.snd.nxt;
@@ -234,17 +234,4 @@ export class Tcp {
   listenerReadiness(listener: Listener): number {
     return listener.acceptQueue.length > 0 ? EPOLLIN : 0;
   }
-}
-
-/** Moves the ISN of a connection beyond everything that its predecessor on the same tuple has sent (RFC 6191 4). */
-function startBeyond(tcb: Tcb, previous: number): void {
-  const { snd, cc } = tcb;
-  snd.iss = add(previous, 65_536 + 2);
-  snd.una = snd.iss;
-  snd.nxt = add(snd.iss, 1);
-  snd.base = snd.nxt;
-  snd.small = snd.iss;
-  cc.recover = snd.iss;
-  cc.rtxNext = snd.iss;
-  cc.rtxEnd = snd.iss;
 }

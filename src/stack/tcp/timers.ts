@@ -6,7 +6,7 @@ import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { sendAck } from './output.js';
 import { flightSize, onTimeout } from './recovery.js';
-import { isSynchronized, SYN_RCVD, SYN_SENT } from './state.js';
+import { isSynchronized, SYN_SENT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { sendWindowProbe, startPersistTimer } from './transmit.js';
 
@@ -53,7 +53,6 @@ function onSynTimeout(core: TcpCore, tcb: Tcb): void {
   tcb.rtt.backoff++;
   tcb.timing = false;
   tcb.synPending = true;
-  if (tcb.state === SYN_RCVD) core.counters.TcpRetransSegs++;
   core.output.push(tcb);
 }
 
@@ -61,7 +60,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   if (flightSize(tcb) === 0) return;
   const now = core.clock.now;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
-  else if (now - tcb.retransmitSince >= patienceUs(core, tcb)) {
+  else if (now - tcb.retransmitSince >= patienceUs(core, tcb) && !isShutOut(core, tcb)) {
     giveUp(core, tcb);
     return;
   }
@@ -71,6 +70,14 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.
   tcb.rtt.backoff++;
   core.output.push(tcb);
+}
+
+/**
+ * True when the peer has taken its window back from under data in flight and still answers: it is robust to wait (RFC 9293
+ * 3.8.6, MUST-34) for as long as a peer whose window is closed is waited for.
+ */
+function isShutOut(core: TcpCore, tcb: Tcb): boolean {
+  return tcb.attached && tcb.snd.wnd === 0 && core.clock.now - tcb.heardAt <= core.config.rtoMaxUs;
 }
 
 /** RFC 9293 3.8.6.1: probed for as long as the probes are answered. */

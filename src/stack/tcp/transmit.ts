@@ -22,8 +22,9 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
     if (result < 0) core.destroy(tcb, -result);
     return true;
   }
-  if (!isSynchronized(tcb.state)) return true;
-  if (tcb.state !== TIME_WAIT && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
+  const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
+  if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
 
@@ -41,7 +42,13 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
     if (cc.rtxNext !== snd.una && pipe(tcb) + length > cc.cwnd) return true;
     const end = add(cc.rtxNext, length);
     const fin = tcb.finSent && end === dataEnd && lt(end, cc.rtxEnd);
-    const result = emit(core, tcb, cc.rtxNext, length, (fin ? FIN : 0) | (end === dataEnd ? PSH : 0));
+    const result = emit(
+      core,
+      tcb,
+      cc.rtxNext,
+      length,
+      (fin ? FIN : 0) | (length > 0 && end === dataEnd ? PSH : 0),
+    );
     if (result > 0) return false;
     core.counters.TcpRetransSegs++;
     cc.rtxNext = fin ? add(end, 1) : end;

@@ -1,0 +1,165 @@
+// What simulations and the fuzzer have found, each in a few packets, and the drops that chance alone does not meet.
+
+import t from 'tap';
+import {
+  AF_INET,
+  mtcp_accept,
+  mtcp_bind,
+  mtcp_close,
+  mtcp_connect,
+  mtcp_listen,
+  mtcp_setsock_nonblock,
+  mtcp_socket,
+  mtcp_write,
+  SOCK_STREAM,
+  sockaddr_in,
+} from '../../src/index.js';
+import { finish, sum } from '../../src/stack/wire/checksum.js';
+import { buildIpv4, createHost, type Host } from '../../src/testing/index.js';
+import { HOST_IP, PEER_IP, Peer, type PeerConnection } from '../property/peer.js';
+import { simulate } from './simulation.js';
+
+const PORT = 80;
+
+interface Scene {
+  host: Host;
+  peer: Peer;
+  connection: PeerConnection;
+  listening: number;
+  /** The accepted socket. */
+  socket: number;
+}
+
+function listen(sysctl: Record<string, number | string>, backlog = 4): Omit<Scene, 'connection' | 'socket'> {
+  const host = createHost({
+    addresses: [`${HOST_IP}/24`],
+    link: 'ip',
+    sysctl: { tcp_timestamps: 0, ...sysctl },
+  });
+  const listening = mtcp_socket(host.mctx, AF_INET, SOCK_STREAM, 0);
+  mtcp_setsock_nonblock(host.mctx, listening);
+  mtcp_bind(host.mctx, listening, sockaddr_in(HOST_IP, PORT));
+  mtcp_listen(host.mctx, listening, backlog);
+  return { host, peer: new Peer(host), listening };
+}
+
+/** A connection from a hand-made peer that offers `wnd` bytes. */
+function establish(sysctl: Record<string, number | string> = {}, wnd = 65_535, wscale?: number): Scene {
+  const scene = listen(sysctl);
+  const { host, peer, listening } = scene;
+  const connection = peer.connection(PORT, 5000);
+  peer.send(connection, 'S', {
+    ack: 0,
+    wnd,
+    options: { mss: 1460, ...(wscale === undefined ? {} : { wscale }) },
+  });
+  peer.send(connection, '.', { wnd });
+  const socket = mtcp_accept(host.mctx, listening);
+  mtcp_setsock_nonblock(host.mctx, socket);
+  return { ...scene, connection, socket };
+}
+
+t.test('a window closes although its scale is coarse and segments are tiny', async (t) => {
+  // Rounded up with every segment, the offered window never shrank and the buffer grew without limit (RFC 7323 2.4).
+  const { host, peer, connection } = establish({ tcp_rmem: '4096 8192 6291456' }, 65_535, 7);
+  const room = 4096;
+  for (let sent = 0; sent < 2 * room; sent++) peer.send(connection, 'P.', { payload: 'x' });
+  const tcb = host.stack.tcp.core.demux.at(0);
+  t.ok(tcb.recvBuffer.length <= room + 128, `${tcb.recvBuffer.length} bytes were taken`);
+  t.equal(connection.wnd, 0, 'and the window is closed');
+});
+
+t.test('a receive buffer smaller than a unit of the scale opens its window again', async (t) => {
+  const result = simulate(1);
+  t.ok(result.complete > 0, 'seed 1 has a buffer of 4,096 bytes and a scale of 14');
+});
+
+t.test('data on a SYN-ACK is cut to the window (RFC 9293 3.10.7.3)', async (t) => {
+  const sysctl = { tcp_timestamps: 0, tcp_rmem: '4096 4096 6291456' };
+  const host = createHost({ addresses: [`${HOST_IP}/24`], link: 'ip', sysctl });
+  const peer = new Peer(host);
+  const socket = mtcp_socket(host.mctx, AF_INET, SOCK_STREAM, 0);
+  mtcp_setsock_nonblock(host.mctx, socket);
+  mtcp_bind(host.mctx, socket, sockaddr_in(HOST_IP, 3000));
+  mtcp_connect(host.mctx, socket, sockaddr_in(PEER_IP, 5000));
+  const connection = peer.connection(3000, 5000);
+  const [syn] = peer.listen();
+  peer.send(connection, 'S.', { payload: 'x'.repeat(5000) });
+  const taken = host.stack.tcp.core.demux.at(0).recvBuffer.length;
+  t.equal(taken, syn?.tcp?.wnd, 'exactly the window of the SYN was taken');
+});
+
+t.test('a small RTO does not make the stack give up early (RFC 9293 3.8.3, SHLD-11)', async (t) => {
+  const { host, peer, socket } = establish({ tcp_rto_min_us: 1000 });
+  mtcp_write(host.mctx, socket, new Uint8Array(100));
+  peer.listen();
+  mtcp_close(host.mctx, socket);
+  host.advance(100_000_000);
+  t.equal(host.stack.tcp.core.demux.size, 1, 'an orphan still tries after 100 s');
+  host.advance(300_000_000);
+  t.equal(host.stack.tcp.core.demux.size, 0, 'and has given up after 300 s');
+});
+
+t.test(
+  'a closed window is probed ever more rarely, even when the probes are answered (SHLD-30)',
+  async (t) => {
+    const { host, peer, connection, socket } = establish();
+    peer.send(connection, '.', { wnd: 0 });
+    mtcp_write(host.mctx, socket, new Uint8Array(100));
+    const times: number[] = [];
+    while (times.length < 6) {
+      host.advance(Math.ceil(host.nextDeadline()));
+      if (peer.listen().length === 0) continue;
+      times.push(host.now);
+      peer.send(connection, '.', { wnd: 0 });
+    }
+    const gaps = times.slice(1).map((time, i) => time - times[i]);
+    for (let i = 1; i < gaps.length; i++)
+      t.equal(gaps[i], 2 * gaps[i - 1], `interval ${i + 1} is twice the one before`);
+  },
+);
+
+t.test('a window that stays small is used at last (RFC 9293 3.8.6.2.1, override timeout)', async (t) => {
+  const { host, peer, connection, socket } = establish();
+  peer.send(connection, '.', { wnd: 500 });
+  mtcp_write(host.mctx, socket, new Uint8Array(5000));
+  t.equal(peer.listen().length, 0, 'too small to be used at once');
+  let arrived = 0;
+  for (let i = 0; i < 20 && arrived < 5000; i++) {
+    host.advance(Math.ceil(host.nextDeadline()));
+    for (const { payload } of peer.listen()) arrived += payload.length;
+    peer.send(connection, '.', { wnd: 500 });
+  }
+  t.equal(arrived, 5000, 'but everything arrives');
+});
+
+t.test('drops that chance alone does not meet are counted', async (t) => {
+  t.test('a range too many', async (t) => {
+    const { host, peer, connection } = establish();
+    for (let i = 1; i <= 66; i++) peer.send(connection, '.', { seq: connection.seq + 10 * i, payload: 'x' });
+    t.equal(host.stack.counters.TcpExtTCPOFODrop, 2);
+  });
+
+  t.test('a SYN that finds the listener full, and a final ACK that does', async (t) => {
+    const { host, peer } = listen({}, 1);
+    const half = [6000, 6001, 6002, 6003].map((port) => peer.connection(PORT, port));
+    for (const connection of half) peer.send(connection, 'S', { ack: 0 });
+    for (const connection of half) peer.send(connection, '.');
+    t.ok(host.stack.counters.TcpExtListenOverflows > 0, 'final ACKs');
+    const before = host.stack.counters.TcpExtListenDrops;
+    peer.send(peer.connection(PORT, 6010), 'S', { ack: 0 });
+    t.equal(host.stack.counters.TcpExtListenDrops, before + 1, 'a SYN');
+  });
+
+  t.test('a source route', async (t) => {
+    const { host, peer } = listen({});
+    const packet = buildIpv4({ src: PEER_IP, dst: HOST_IP, protocol: 1, payload: new Uint8Array(12) });
+    packet[0] = 0x47;
+    packet.set([131, 7, 4, 10, 0, 0, 3, 0], 20);
+    const view = new DataView(packet.buffer);
+    view.setUint16(10, 0);
+    view.setUint16(10, finish(sum(view, 0, 28)));
+    peer.deliver(packet);
+    t.equal(host.stack.counters.IpInSourceRoutes, 1);
+  });
+});
