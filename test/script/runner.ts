@@ -318,7 +318,7 @@ class Runner {
   /** Options of a segment of ours, relative: acknowledged ranges to the peer's ISN, TSval to our clock, TSecr as it is. */
   #relativeOption({ name, values }: OptionText, flow: Flow): OptionText {
     if (name === 'sack') return { name, values: values.map((value) => relative(Number(value), flow.irs)) };
-    if (name === 'TS') return { name, values: [Number(values[0]) - (flow.tsBase ?? 0), values[1]] };
+    if (name === 'TS') return { name, values: [relative(Number(values[0]), flow.tsBase), values[1]] };
     return { name, values };
   }
 

@@ -161,6 +161,7 @@ export class Invariants {
     if (tcb.finSent && !tcb.finQueued) return 'FIN without close';
     if (diff(cc.rtxEnd, snd.nxt) > 0) return 'would retransmit what was never sent';
     if (diff(snd.small, snd.nxt) > 0) return 'small segment beyond SND.NXT';
+    if (diff(cc.recover, snd.nxt) > 0) return 'recovery beyond SND.NXT';
     const past = this.past[tcb.index];
     // A FIN may stand one beyond the window.
     if (past !== undefined && past.iss === snd.iss && diff(snd.nxt, past.sndEdge) > 1 && flight > 1) {

@@ -16,6 +16,7 @@ import {
   SOCK_STREAM,
 } from '../../src/index.js';
 import { below, chance, createRandom, type Random } from '../../src/stack/random.js';
+import { SYN_RCVD, SYN_SENT } from '../../src/stack/tcp/state.js';
 import type { Tcb } from '../../src/stack/tcp/tcb.js';
 import type { Host } from '../../src/testing/index.js';
 import type { EndPlan } from './scenario.js';
@@ -65,15 +66,27 @@ export class End {
   sleepUntil = 0;
   /** When a call last did something. */
   activeAt = 0;
+  /** Waits for an event before it does anything. */
+  asleep = false;
   private tcb: Tcb | undefined = undefined;
   private readonly random: Random;
   private readonly outgoing: number;
   private readonly incoming: number;
   private readonly abortAt: number;
   private closedWrite = false;
+  /** Asks the stack what is possible; otherwise events tell, and what is not possible answers EAGAIN. */
+  private readonly polls: boolean;
 
-  constructor(host: Host, plan: EndPlan, random: Random, outgoing: number, incoming: number) {
+  constructor(
+    host: Host,
+    plan: EndPlan,
+    random: Random,
+    outgoing: number,
+    incoming: number,
+    polls: boolean,
+  ) {
     this.host = host;
+    this.polls = polls;
     this.plan = plan;
     this.random = random;
     this.outgoing = outgoing;
@@ -95,10 +108,13 @@ export class End {
 
   /** Does what can be done now. Returns whether that was anything. */
   act(): boolean {
-    if (this.socket < 0 || this.host.now < this.sleepUntil) return false;
+    if (this.socket < 0 || this.asleep || this.host.now < this.sleepUntil) return false;
     let any = false;
     for (let calls = 0; calls < 8 && this.socket >= 0 && this.host.now >= this.sleepUntil; calls++) {
-      if (!this.step()) break;
+      if (!this.step()) {
+        this.asleep = !this.polls;
+        break;
+      }
       any = true;
       if (chance(this.random, this.plan.pause))
         this.sleepUntil = this.host.now + 1 + below(this.random, this.plan.pauseUs);
@@ -109,15 +125,23 @@ export class End {
 
   private step(): boolean {
     const { plan, tcb, host } = this;
-    const ready = host.stack.tcp.readiness(tcb!);
+    const ready = this.polls ? host.stack.tcp.readiness(tcb!) : this.hope();
     if (plan.ending === 'abort' && this.written >= this.abortAt && (ready & EPOLLOUT) !== 0)
       return this.let(mtcp_abort);
     if (this.written < plan.bytes && (ready & (EPOLLOUT | EPOLLERR_HUP)) !== 0 && !(this.random() & 1)) {
       if (this.write()) return true;
     }
-    if (!this.sawEnd && (ready & (EPOLLIN | EPOLLERR_HUP)) !== 0) return this.receive();
+    if (!this.sawEnd && (ready & (EPOLLIN | EPOLLERR_HUP)) !== 0) {
+      if (this.receive()) return true;
+    }
     if (this.written < plan.bytes) return (ready & (EPOLLOUT | EPOLLERR_HUP)) !== 0 && this.write();
     return this.end(ready);
+  }
+
+  /** Without asking: once connected, everything may be possible. */
+  private hope(): number {
+    const { state } = this.tcb!;
+    return state === SYN_SENT || state === SYN_RCVD ? 0 : EPOLLIN | EPOLLOUT;
   }
 
   /** Everything is written. */

@@ -74,6 +74,15 @@ t.test('a receive buffer smaller than a unit of the scale opens its window again
   t.ok(result.complete > 0, 'seed 1 has a buffer of 4,096 bytes and a scale of 14');
 });
 
+t.test('probes outlast the silence that a peer may keep between two answers (RFC 5961 10)', async (t) => {
+  const { host, peer, connection, socket } = establish({ tcp_rto_min_us: 1000 });
+  peer.send(connection, '.', { wnd: 0 });
+  mtcp_write(host.mctx, socket, new Uint8Array(100));
+  mtcp_close(host.mctx, socket);
+  host.advance(20_000_000);
+  t.equal(host.stack.tcp.core.demux.size, 1, 'an orphan before a closed window lives on');
+});
+
 t.test('data on a SYN-ACK is cut to the window (RFC 9293 3.10.7.3)', async (t) => {
   const sysctl = { tcp_timestamps: 0, tcp_rmem: '4096 4096 6291456' };
   const host = createHost({ addresses: [`${HOST_IP}/24`], link: 'ip', sysctl });
@@ -131,6 +140,28 @@ t.test('a window that stays small is used at last (RFC 9293 3.8.6.2.1, override 
     peer.send(connection, '.', { wnd: 500 });
   }
   t.equal(arrived, 5000, 'but everything arrives');
+});
+
+t.test('after 2 GiB without a small segment or a loss, both are still dealt with (RFC 9293 3.4)', async (t) => {
+  const { host, peer, connection, socket } = establish();
+  const { snd } = host.stack.tcp.core.demux.at(0);
+  // Nothing is in flight, so moving these is as good as having sent half a gibibyte.
+  const jump = 2 ** 29;
+  for (let i = 0; i < 5; i++) {
+    for (const field of ['una', 'nxt', 'base', 'wl2'] as const) snd[field] = (snd[field] + jump) | 0;
+    connection.ack = (connection.ack + jump) >>> 0;
+    mtcp_write(host.mctx, socket, new Uint8Array(1460));
+    peer.listen();
+    peer.send(connection, '.');
+  }
+  mtcp_write(host.mctx, socket, new Uint8Array(10));
+  t.equal(peer.listen().length, 1, 'a small segment leaves');
+  const lost = connection.ack;
+  peer.send(connection, '.');
+  mtcp_write(host.mctx, socket, new Uint8Array(6 * 1460));
+  peer.listen();
+  for (let i = 0; i < 3; i++) peer.send(connection, '.', { ack: lost });
+  t.equal(host.stack.counters.TcpExtTCPFastRetrans, 1, 'a loss is repaired at once');
 });
 
 t.test('drops that chance alone does not meet are counted', async (t) => {

@@ -52,6 +52,8 @@ export interface Scenario {
   /** Nothing passes in this time; length 0 for never. */
   blackout: { startUs: number; lengthUs: number };
   backlog: number;
+  /** How programs learn that there is something to do: by trying, or by level- or edge-triggered epoll. */
+  notice: 'poll' | 'level' | 'edge';
   hosts: [HostPlan, HostPlan];
   connections: ConnectionPlan[];
 }
@@ -110,6 +112,7 @@ export function makeScenario(seed: number): Scenario {
     bToA: path(),
     blackout,
     backlog: pick(1, 4, 64),
+    notice: pick('poll' as const, 'level' as const, 'edge' as const),
     hosts,
     connections: Array.from({ length: count }, () => makeConnection(random, count)),
   };

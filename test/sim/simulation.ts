@@ -3,12 +3,19 @@
 
 import { createHash } from 'node:crypto';
 import {
+  type EpollEvent,
   errno,
   errnoName,
+  MTCP_EPOLL_CTL_ADD,
+  MTCP_EPOLLET,
+  MTCP_EPOLLIN,
+  MTCP_EPOLLOUT,
   mtcp_accept,
   mtcp_bind,
   mtcp_close,
   mtcp_connect,
+  mtcp_epoll_create,
+  mtcp_epoll_ctl,
   mtcp_listen,
   mtcp_setsock_nonblock,
   sockaddr_in,
@@ -64,6 +71,10 @@ class Simulation {
   readonly connections: Connection[];
   private readonly random: Random;
   private readonly listeners: number[] = [];
+  /** Epoll sets by host, and the ends by host and socket. */
+  private readonly sets: number[] = [];
+  private readonly waiting: Map<number, End>[] = [new Map(), new Map()];
+  private readonly events: EpollEvent[] = [];
   /** Connections by the client's host and port. */
   private readonly byPort = new Map<string, Connection>();
   private readonly hash = createHash('sha256');
@@ -83,6 +94,7 @@ class Simulation {
     this.connections = scenario.connections.map((plan, i) => this.makeConnection(plan, i));
     this.live = [...this.connections];
     this.listeners = this.hosts.map((host) => this.listen(host));
+    this.sets = this.hosts.map((host) => mtcp_epoll_create(host.mctx, 1));
     this.world.add({ turn: () => this.turn(), deadline: () => this.deadline() });
     this.planBlackout();
   }
@@ -90,9 +102,13 @@ class Simulation {
   run(): RunResult {
     const { world } = this;
     this.go(() => this.live.length === 0);
-    for (const [i, host] of this.hosts.entries()) mtcp_close(host.mctx, this.listeners[i]);
+    for (const [i, host] of this.hosts.entries()) {
+      mtcp_close(host.mctx, this.listeners[i]);
+      mtcp_close(host.mctx, this.sets[i]);
+    }
     this.go(() => false);
-    if (this.abandon()) this.go(() => false);
+    for (const connection of this.live) this.abandon(connection);
+    this.go(() => false);
     // A server of which nobody has heard: its client has gone before the handshake was over.
     const waiting = this.live.filter(({ client, server }) => !client.done || server.socket >= 0);
     if (waiting.length > 0) this.fail('nothing happens any more, but programs wait', waiting[0]);
@@ -116,19 +132,11 @@ class Simulation {
     };
   }
 
-  /** Lets ends go that wait for a peer whose reset, or whose last retransmission, was lost. Returns whether there were any. */
-  private abandon(): boolean {
-    let any = false;
-    for (const { client, server } of isLossy(this.scenario) ? this.live : []) {
-      for (const [end, other] of [
-        [client, server],
-        [server, client],
-      ]) {
-        if (!other.done || end.done || end.socket < 0) continue;
-        any = end.giveUp('abandoned');
-      }
-    }
-    return any;
+  /** Lets an end go that waits for a peer whose reset, or whose last retransmission, was lost. Returns whether it did. */
+  private abandon({ client, server }: Connection): boolean {
+    if (!isLossy(this.scenario) || client.done === server.done) return false;
+    const end = client.done ? server : client;
+    return end.socket >= 0 && end.giveUp('abandoned');
   }
 
   /** Lets time pass until `isOver`, or until nothing will ever happen. */
@@ -160,11 +168,12 @@ class Simulation {
 
   private makeConnection(plan: ConnectionPlan, index: number): Connection {
     const { seed } = this.scenario;
+    const polls = this.scenario.notice === 'poll';
     const [from, to] = [this.hosts[plan.from], this.hosts[1 - plan.from]];
     return {
       plan,
-      client: new End(from, plan.client, createRandom(seed + index * 2 + 1), index * 2, index * 2 + 1),
-      server: new End(to, plan.server, createRandom(~seed - index * 2), index * 2 + 1, index * 2),
+      client: new End(from, plan.client, createRandom(seed + index * 2 + 1), index * 2, index * 2 + 1, polls),
+      server: new End(to, plan.server, createRandom(~seed - index * 2), index * 2 + 1, index * 2, polls),
       started: false,
       serverStarted: false,
     };
@@ -199,6 +208,7 @@ class Simulation {
     if (this.turns > MAX_TURNS) this.fail('it goes on and on', this.live[0]);
     let any = this.accept(0) || this.accept(1);
     let done = false;
+    this.wake();
     for (const connection of this.live) {
       any = this.start(connection) || any;
       any = this.connected(connection.client) || any;
@@ -258,6 +268,7 @@ class Simulation {
     mtcp_connect(host.mctx, socket, sockaddr_in(to, remotePort));
     if (errnoName(errno) !== 'EINPROGRESS') throw new Error(`mtcp_connect: ${errnoName(errno)}`);
     end.open(socket);
+    this.attend(end);
     if (plan.nodelay) host.stack.tcp.setNoDelay(end.connection!, true);
     return end.connection!.local.port;
   }
@@ -269,6 +280,31 @@ class Simulation {
       return false;
     if (tcb.snd.una !== tcb.snd.iss) return false;
     return end.giveUp(`connect: ${errnoName(tcb.error)}`);
+  }
+
+  /** Has an end told by events, when that is the way of this run. */
+  private attend(end: End): void {
+    const index = this.hosts.indexOf(end.host);
+    const { notice } = this.scenario;
+    if (notice === 'poll') return;
+    this.waiting[index].set(end.socket, end);
+    const events = MTCP_EPOLLIN | MTCP_EPOLLOUT | (notice === 'edge' ? MTCP_EPOLLET : 0);
+    const result = mtcp_epoll_ctl(end.host.mctx, this.sets[index], MTCP_EPOLL_CTL_ADD, end.socket, { events });
+    if (result !== 0) throw new Error(`mtcp_epoll_ctl: ${errnoName(errno)}`);
+  }
+
+  /** Wakes the ends that have events. Collects without turning the loop, as mtcp_epoll_wait would. */
+  private wake(): void {
+    if (this.scenario.notice === 'poll') return;
+    for (const [index, { mctx }] of this.hosts.entries()) {
+      const set = mctx.sockets.get(this.sets[index])?.epoll;
+      if (set === undefined) continue;
+      const count = mctx.interests.collect(set, this.events, 1000);
+      for (let i = 0; i < count; i++) {
+        const end = this.waiting[index].get(this.events[i].data.sockid ?? -1);
+        if (end !== undefined) end.asleep = false;
+      }
+    }
   }
 
   private accept(index: number): boolean {
@@ -287,6 +323,7 @@ class Simulation {
         throw new Error(`host ${index} accepts a connection from port ${port} that nobody has opened`);
       }
       connection.server.open(socket);
+      this.attend(connection.server);
       if (below(this.random, 4) === 0) connection.server.sleepUntil = host.now + below(this.random, 50_000);
     }
   }
@@ -294,16 +331,9 @@ class Simulation {
   /** Finds what does not go on although it should. */
   private watch(connection: Connection): void {
     const { client, server, plan } = connection;
-    const { now } = this.world;
-    const last = Math.max(
-      plan.startUs,
-      client.activeAt,
-      server.activeAt,
-      client.sleepUntil,
-      server.sleepUntil,
-    );
-    const isWaiting = !client.done || server.socket >= 0;
-    if (now - last > STUCK_US && isWaiting) this.fail('a connection is stuck', connection);
+    const last = Math.max(plan.startUs, client.activeAt, server.activeAt, client.sleepUntil, server.sleepUntil);
+    if (this.world.now - last <= STUCK_US || (client.done && server.socket < 0)) return;
+    if (!this.abandon(connection)) this.fail('a connection is stuck', connection);
   }
 
   /** True when neither program wanted it to end as it did. */

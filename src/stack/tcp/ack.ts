@@ -6,7 +6,7 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { EPOLLOUT } from './events.js';
 import { flightSize, onDuplicateAck, onProgress } from './recovery.js';
-import { add, diff, geq, gt, leq, lt } from './seq.js';
+import { add, diff, geq, gt, leq, lt, max } from './seq.js';
 import type { Tcb } from './tcb.js';
 import { startRetransmissionTimer } from './transmit.js';
 
@@ -40,6 +40,8 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   const { snd, sendBuffer } = tcb;
   const flight = flightSize(tcb);
   snd.una = seg.ack;
+  // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
+  snd.small = max(snd.small, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
   if (dataAcked > 0) {
     sendBuffer.acknowledge(dataAcked, core.buffers);

@@ -54,6 +54,7 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   core.notify(tcb, EPOLLOUT);
   // "If there are other controls or text in the segment, then continue processing at the sixth step."
   seg.seq = tcb.rcv.nxt;
+  seg.flags &= ~SYN;
   trimEnd(core, tcb, seg);
   if (seg.dataLength > 0) textArrives(core, tcb, seg);
   finArrives(core, tcb, seg);

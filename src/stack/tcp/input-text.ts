@@ -2,7 +2,7 @@
 // reassembly, and ACKs at once, with the next data, or delayed (RFC 9293 3.8.6.3, RFC 5681 4.2).
 
 import { NEVER } from '../clock.js';
-import { FIN, type Segment } from '../wire/tcp-header.js';
+import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import { finAcked } from './ack.js';
 import type { TcpCore } from './core.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
@@ -23,7 +23,9 @@ import { offered } from './window.js';
 
 /** Cuts off what lies beyond the right edge of the window, and with it the FIN (RFC 9293 3.10.7.4, first check). */
 export function trimEnd(core: TcpCore, tcb: Tcb, seg: Segment): void {
-  const beyond = diff(add(seg.seq, seg.dataLength), tcb.rcv.nxt) - offered(tcb);
+  // Behind the SYN of a simultaneous open the text begins one later.
+  const end = add(seg.seq, seg.dataLength + ((seg.flags & SYN) !== 0 ? 1 : 0));
+  const beyond = diff(end, tcb.rcv.nxt) - offered(tcb);
   if (beyond <= 0 || seg.dataLength === 0) return;
   core.counters.TcpExtTCPOutOfWindow++;
   seg.dataLength = Math.max(0, seg.dataLength - beyond);
@@ -124,10 +126,13 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const finSeq = add(seg.seq, seg.dataLength);
   // A FIN in front of text that is already here is none; the peer contradicts itself.
   const isPossible = tcb.reassembly === null || geq(finSeq, tcb.reassembly.end);
-  if ((seg.flags & FIN) !== 0 && !rcv.finSeen && isPossible) {
-    rcv.finSeen = true;
-    rcv.finSeq = finSeq;
-    if (gt(rcv.finSeq, rcv.nxt) && seg.dataLength === 0) sendAck(core, tcb);
+  if ((seg.flags & FIN) !== 0) {
+    if (!rcv.finSeen && isPossible) {
+      rcv.finSeen = true;
+      rcv.finSeq = finSeq;
+    }
+    // Behind a hole it is out of order like text, and acknowledged at once (RFC 5681 4.2).
+    if (seg.dataLength === 0 && gt(finSeq, rcv.nxt)) sendAck(core, tcb);
   }
   if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;
   rcv.nxt = add(rcv.finSeq, 1);

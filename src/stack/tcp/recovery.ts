@@ -50,6 +50,8 @@ export function onProgress(tcb: Tcb, acked: number, flight: number): void {
   cc.dupAcks = 0;
   cc.rtxNext = max(cc.rtxNext, una);
   cc.rtxEnd = max(cc.rtxEnd, una);
+  // RFC 9293 3.4: what stays behind by 2 GiB would seem to lie ahead, and no loss would be recovered any more.
+  cc.recover = max(cc.recover, una);
   if (!cc.inRecovery) {
     if (isWindowLimited(tcb, flight)) tcb.congestion?.onAck(tcb, acked);
     return;

@@ -10,6 +10,12 @@ import { add, diff, gt, lt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
+/**
+ * Least time before the first probe, in µs, whatever the least RTO: peers answer only one such segment in half a second
+ * (RFC 5961 10), and RFC 9293 3.8.6.2.1 wants an override timeout of 0.1 to 1 s. Linux's TCP_RTO_MIN.
+ */
+const MIN_PROBE_US = 200_000;
+
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
   if (tcb.state === CLOSED) return true;
@@ -125,7 +131,8 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   if (tcb.rtxAt !== NEVER) return;
   tcb.persisting = true;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
-  tcb.rtxAt = core.clock.now + Math.min(tcb.rtt.rtoUs * backoff, core.config.rtoMaxUs);
+  const intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
+  tcb.rtxAt = core.clock.now + Math.min(intervalUs, core.config.rtoMaxUs);
   core.arm(tcb);
 }
 
