@@ -112,7 +112,7 @@ export class Invariants {
 
   private timers(tcb: Tcb): string {
     const { core } = this.stack.tcp;
-    const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt);
+    const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt, tcb.holdAt);
     const set = core.wheel.deadlineOf(tcb.index);
     // A deadline that moves away leaves the timer as it is: it comes early, and is set anew then.
     if (set > earliest) return `timer set for ${set}, earliest deadline ${earliest}`;
@@ -137,7 +137,8 @@ export class Invariants {
     if (tcb.persisting && flight > 0) return 'persists with data in flight';
     if (tcb.rtxAt !== NEVER && !tcb.persisting && flight === 0) return 'retransmission timer without flight';
     if (flight > 0 && tcb.rtxAt === NEVER && !tcb.outputQueued) return 'flight without retransmission timer';
-    if (flight === 0 && unsent(tcb) > 0 && !tcb.persisting && !tcb.outputQueued) {
+    const waits = tcb.persisting || tcb.outputQueued || tcb.holdAt !== NEVER;
+    if (flight === 0 && unsent(tcb) > 0 && !waits) {
       return 'data to send, but nothing will ever send it';
     }
     if (flight === 0 && tcb.finQueued && !tcb.finSent && !tcb.outputQueued && unsent(tcb) === 0) {

@@ -9,12 +9,16 @@ import { flightSize, hasLost, pipe } from './recovery.js';
 import { add, diff, gt, lt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
+import { wakeWriter } from './writability.js';
 
 /**
  * Least time before the first probe, in µs, whatever the least RTO: peers answer only one such segment in half a second
  * (RFC 5961 10), and RFC 9293 3.8.6.2.1 wants an override timeout of 0.1 to 1 s. Linux's TCP_RTO_MIN.
  */
 const MIN_PROBE_US = 200_000;
+
+/** Longest time for which TCP_CORK or MSG_MORE hold data back, in µs (tcp(7)). */
+const CORK_US = 200_000;
 
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
@@ -31,6 +35,7 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
   const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
 
@@ -73,6 +78,8 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
     if (unsent <= 0) {
+      tcb.flush = false;
+      tcb.holdAt = NEVER;
       if (!tcb.finQueued || tcb.finSent) break;
       return sendData(core, tcb, 0, FIN);
     }
@@ -89,7 +96,7 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
     }
     if (pipe(tcb) + length > cc.cwnd + limitedTransmit(tcb)) break;
     const last = length === unsent;
-    if (length < snd.mss && last && !mayBeSmall(tcb)) break;
+    if (length < snd.mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
     if (length < snd.mss) snd.small = snd.nxt;
@@ -122,7 +129,13 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.persisting = false;
   tcb.probeBackoff = 0;
-  tcb.rtxAt = core.clock.now + tcb.rtt.timeoutUs(core.config);
+  let delayUs = tcb.rtt.timeoutUs(core.config);
+  const { userTimeoutUs } = tcb.tuning;
+  if (userTimeoutUs > 0 && tcb.retransmits > 0) {
+    // The timeout of the user comes on time, not with the next retransmission after it.
+    delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
+  }
+  tcb.rtxAt = core.clock.now + delayUs;
   core.arm(tcb);
 }
 
@@ -131,7 +144,11 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   if (tcb.rtxAt !== NEVER) return;
   tcb.persisting = true;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
-  const intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
+  let intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
+  const { userTimeoutUs } = tcb.tuning;
+  if (userTimeoutUs > 0 && tcb.probeBackoff > 0) {
+    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + userTimeoutUs - core.clock.now));
+  }
   tcb.rtxAt = core.clock.now + Math.min(intervalUs, core.config.rtoMaxUs);
   core.arm(tcb);
 }
@@ -163,8 +180,17 @@ function limitedTransmit(tcb: Tcb): number {
  * RFC 9293 3.7.4 (Nagle) in Minshall's variant, which Linux uses: a small segment waits only while another small one is
  * unacknowledged. The end of the stream is never held back.
  */
-function mayBeSmall(tcb: Tcb): boolean {
-  return tcb.nodelay || tcb.finQueued || !gt(tcb.snd.small, tcb.snd.una);
+function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
+  if (tcb.finQueued || tcb.flush) return true;
+  if (tcb.tuning.cork || tcb.more) {
+    // tcp(7): a cork holds for 200 ms at most.
+    if (tcb.holdAt === NEVER) {
+      tcb.holdAt = core.clock.now + CORK_US;
+      core.arm(tcb);
+    }
+    return false;
+  }
+  return tcb.tuning.nodelay || !gt(tcb.snd.small, tcb.snd.una);
 }
 
 /** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */
