@@ -35,10 +35,21 @@ function countersPage() {
 /** The groups of the API page: title and the files that hold the calls. */
 const GROUPS = [
   ['Beginning and end', ['src/api/lifecycle.ts']],
-  ['Sockets', ['src/api/socket-calls.ts', 'src/api/connect.ts']],
-  ['Data', ['src/api/stream-calls.ts']],
-  ['Events', ['src/api/epoll-calls.ts']],
-  ['Names and options', ['src/api/option-calls.ts']],
+  [
+    'Sockets',
+    ['src/api/socket-calls.ts', 'src/api/accept.ts', 'src/api/connect.ts', 'src/api/close-calls.ts'],
+  ],
+  [
+    'Data',
+    [
+      'src/api/stream-calls.ts',
+      'src/api/vector-calls.ts',
+      'src/api/zero-copy-calls.ts',
+      'src/api/pipe-calls.ts',
+    ],
+  ],
+  ['Events', ['src/api/epoll-calls.ts', 'src/api/poll-call.ts']],
+  ['Names, modes and options', ['src/api/name-calls.ts', 'src/api/mode-calls.ts', 'src/api/option-calls.ts']],
   ['Errors', ['src/api/errno.ts']],
 ];
 

@@ -16,7 +16,7 @@ import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findStream } from './guard.js';
-import { block, turn } from './loop.js';
+import { block, limitOf, turn } from './loop.js';
 import type { SockAddrArgument, SockLen } from './sockaddr.js';
 import { readSockAddr } from './sockaddr.js';
 import type { Socket } from './sockets.js';
@@ -36,7 +36,7 @@ import { CONNECTED, CONNECTING, UNCONNECTED } from './sockets.js';
  *   tried again), EINVAL (malformed address, port 0, a group address; or a bound tuple whose replies would arrive on
  *   another core),
  *   ENETUNREACH (no route), EADDRNOTAVAIL (no local port left), EADDRINUSE (the tuple is in use), ENOMEM (no memory or too
- *   many connections), EINPROGRESS (non-blocking), and what the network says:
+ *   many connections), EINPROGRESS (non-blocking, or SO_SNDTIMEO is over: the attempt goes on), and what the network says:
  *   EINTR (the context was destroyed meanwhile), ETIMEDOUT (no answer to any SYN), ECONNREFUSED (RST), EHOSTUNREACH and ENETUNREACH (ARP or ICMP).
  */
 export function mtcp_connect(
@@ -54,15 +54,16 @@ export function mtcp_connect(
   if (wrong !== 0) return fail(wrong);
 
   core.touch();
-  const tcb = core.stack.tcp.connect(socket.local, core.remote, socket.id);
+  const tcb = core.stack.tcp.connect(socket.local, core.remote, socket.id, socket.tuning);
   if (typeof tcb === 'number') return fail(-tcb);
   socket.tcb = tcb;
   socket.phase = CONNECTING;
-  if (socket.nodelay) core.stack.tcp.setNoDelay(tcb, true);
   if (socket.nonblocking) return fail(EINPROGRESS);
 
+  const untilUs = limitOf(core, socket.sendTimeoutUs);
   while (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
-    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
+    if (core.clock() >= untilUs) return fail(EINPROGRESS);
+    if (!block(core, untilUs)) return fail(EINTR);
   }
   if (progress(socket, tcb) !== CONNECTED) return fail(detach(core, socket, tcb));
   // The last ACK of the handshake leaves now: nobody may come back soon to turn the loop.

@@ -24,8 +24,28 @@ export const MTCP_SOCK_LISTENER = 3;
 export const MTCP_SOCK_EPOLL = 4;
 export const MTCP_SOCK_PIPE = 5;
 
+/** Flag of `mtcp_accept4`: the new socket does not block. */
+export const SOCK_NONBLOCK = 0o4000;
+/** Flag of `mtcp_accept4`: accepted without effect, for there is no exec to close on. */
+export const SOCK_CLOEXEC = 0o2000000;
+
 /** `mtcp_recv`: leave what is read in the receive buffer. */
-export const MSG_PEEK = 2;
+export const MSG_PEEK = 0x02;
+/** `mtcp_recv`: throw away what would be read, without copying it. */
+export const MSG_TRUNC = 0x20;
+/** `mtcp_recv`, `mtcp_send`: do not block this time. */
+export const MSG_DONTWAIT = 0x40;
+/** `mtcp_recv`: wait until the whole buffer is full. */
+export const MSG_WAITALL = 0x100;
+/** `mtcp_send`: raise no SIGPIPE; there is none anyway. */
+export const MSG_NOSIGNAL = 0x4000;
+/** `mtcp_send`: more follows; hold what does not fill a segment back for it, 200 ms at most. */
+export const MSG_MORE = 0x8000;
+/** `mtcp_recvmsg`: accepted without effect, for no descriptors are passed. */
+export const MSG_CMSG_CLOEXEC = 0x40000000;
+
+/** Most buffers in one `mtcp_readv`, `mtcp_writev`, `mtcp_sendmsg` or `mtcp_recvmsg`. */
+export const IOV_MAX = 1024;
 
 /** `mtcp_shutdown`: no more receiving. */
 export const SHUT_RD = 0;
@@ -36,10 +56,26 @@ export const SHUT_RDWR = 2;
 
 /** Option level of sockets of any protocol. */
 export const SOL_SOCKET = 1;
+/** Lets a socket bind to an address that another one is bound to which has this option too and does not listen. */
+export const SO_REUSEADDR = 2;
 /** Socket type (read only). */
 export const SO_TYPE = 3;
 /** Pending error; reading takes it (read only). */
 export const SO_ERROR = 4;
+/** Size of the send buffer. Twice what is set is told, as on Linux; what is set is how many bytes fit. */
+export const SO_SNDBUF = 7;
+/** Size of the receive buffer. Twice what is set is told, as on Linux; what is set is the largest window. */
+export const SO_RCVBUF = 8;
+/** Probe a peer that has been silent for long (RFC 9293 3.8.4). */
+export const SO_KEEPALIVE = 9;
+/** What `mtcp_close` does with what is not sent yet: `l_onoff` and `l_linger` in seconds; 0 s resets the connection. */
+export const SO_LINGER = 13;
+/** Lets several listeners share an address; each peer is given to one of them by its address and port. */
+export const SO_REUSEPORT = 15;
+/** Longest wait of a call that receives, accepts: `tv_sec` and `tv_usec`; 0 for ever. */
+export const SO_RCVTIMEO = 20;
+/** Longest wait of a call that sends or connects. */
+export const SO_SNDTIMEO = 21;
 /** 1 when the socket listens (read only). */
 export const SO_ACCEPTCONN = 30;
 /** Protocol number (read only). */
@@ -51,6 +87,61 @@ export const SO_DOMAIN = 39;
 export const SOL_TCP = 6;
 /** Send small segments at once instead of holding them until the last is acknowledged (RFC 9293 3.7.4). */
 export const TCP_NODELAY = 1;
+/** Largest segment to announce and to send, in bytes, 88 to 32,767. */
+export const TCP_MAXSEG = 2;
+/** Hold what does not fill a segment back, for 200 ms at most. */
+export const TCP_CORK = 3;
+/** Silence before the first keepalive probe, in seconds. */
+export const TCP_KEEPIDLE = 4;
+/** Time between two keepalive probes, in seconds. */
+export const TCP_KEEPINTVL = 5;
+/** Keepalive probes without an answer after which the connection is given up. */
+export const TCP_KEEPCNT = 6;
+/** Retransmissions of the SYN. */
+export const TCP_SYNCNT = 7;
+/** Stay of a closed connection in FIN-WAIT-2, in seconds; 0 for the stack's option, negative for none. */
+export const TCP_LINGER2 = 8;
+/** Of a listener: accept a connection when its first data is there, or after so many seconds. */
+export const TCP_DEFER_ACCEPT = 9;
+/** What the stack knows of a connection, as an object with the fields of Linux's `struct tcp_info` (read only). */
+export const TCP_INFO = 11;
+/** 1 acknowledges at once for a while, 0 lets ACKs be delayed. */
+export const TCP_QUICKACK = 12;
+/** Name of the congestion control. */
+export const TCP_CONGESTION = 13;
+/** How long what was sent may stay unacknowledged before the connection is given up, in ms; 0 for the stack's option. */
+export const TCP_USER_TIMEOUT = 18;
+/** Bytes not yet sent from which on a socket is not writable. */
+export const TCP_NOTSENT_LOWAT = 25;
+
+/** `mtcp_socket_ioctl`: how many bytes can be read. */
+export const FIONREAD = 0x541b;
+/** `mtcp_socket_ioctl`: non-blocking if not 0. */
+export const FIONBIO = 0x5421;
+
+/** `mtcp_fcntl`: tell the flags. */
+export const F_GETFL = 3;
+/** `mtcp_fcntl`: set the flags, of which only O_NONBLOCK matters. */
+export const F_SETFL = 4;
+/** Flag of a descriptor that reads and writes, as all do. */
+export const O_RDWR = 2;
+/** Flag of a descriptor that does not block. */
+export const O_NONBLOCK = 0o4000;
+
+/** `mtcp_poll`: something can be read. */
+export const POLLIN = 0x001;
+/** `mtcp_poll`: never raised. */
+export const POLLPRI = 0x002;
+/** `mtcp_poll`: something can be written. */
+export const POLLOUT = 0x004;
+/** `mtcp_poll`: an error is pending; told whether asked for or not. */
+export const POLLERR = 0x008;
+/** `mtcp_poll`: both directions are closed; told whether asked for or not. */
+export const POLLHUP = 0x010;
+/** `mtcp_poll`: no such socket; told whether asked for or not. */
+export const POLLNVAL = 0x020;
+/** `mtcp_poll`: the peer has closed its sending side. */
+export const POLLRDHUP = 0x2000;
 
 /** `mtcp_epoll_create1`: accepted without effect, for there is no exec to close on. */
 export const O_CLOEXEC = 0o2000000;

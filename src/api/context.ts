@@ -33,6 +33,8 @@ export class Context {
   /** Scratch of the calls. */
   readonly local = new Endpoint();
   readonly remote = new Endpoint();
+  /** Turns of the loop so far. */
+  turns = 0;
   /** Calls that answered EAGAIN since the last turn. */
   attempts = 0;
   destroyed = false;

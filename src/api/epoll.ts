@@ -92,6 +92,11 @@ export class EpollSet {
   private first: Interest | undefined = undefined;
   private last: Interest | undefined = undefined;
 
+  /** The first candidate. */
+  get head(): Interest | undefined {
+    return this.first;
+  }
+
   /** Adds a candidate at the end, unless it is one. */
   append(interest: Interest): void {
     if (interest.isCandidate) return;
@@ -216,9 +221,20 @@ export class Interests {
     let bits: number;
     if (socket.tcb !== undefined) bits = this.tcp.readiness(socket.tcb);
     else if (socket.listener !== undefined) bits = this.tcp.listenerReadiness(socket.listener);
+    else if (socket.pipe !== undefined) bits = socket.pipe.readiness;
+    else if (socket.epoll !== undefined) bits = this.hasReady(socket.epoll) ? MTCP_EPOLLIN : 0;
     else bits = MTCP_EPOLLOUT | MTCP_EPOLLHUP;
     if (socket.readShut) bits |= MTCP_EPOLLIN | MTCP_EPOLLRDHUP;
     return withNormal(bits);
+  }
+
+  /** Tells whether a set has anything to report. */
+  hasReady(set: EpollSet): boolean {
+    for (let interest = set.head; interest !== undefined; interest = interest.nextCandidate) {
+      if (interest.socket !== undefined && (this.readiness(interest.socket) & interest.mask) !== 0)
+        return true;
+    }
+    return false;
   }
 
   /** Reports up to `max` ready sockets of a set into `events`, extending the array where it is too short. */

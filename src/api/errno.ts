@@ -47,6 +47,7 @@ const DESCRIPTIONS: readonly (readonly [number: number, name: string, message: s
   [numbers.ENFILE, 'ENFILE', 'Too many sockets in this context'],
   [numbers.EMFILE, 'EMFILE', 'Too many open files'],
   [numbers.EPIPE, 'EPIPE', 'The sending side is closed'],
+  [numbers.EDOM, 'EDOM', 'Number out of range'],
   [numbers.EDEADLK, 'EDEADLK', 'The call would wait for ever'],
   [numbers.ENOSYS, 'ENOSYS', 'Not implemented'],
   [numbers.EPROTO, 'EPROTO', 'Protocol error'],

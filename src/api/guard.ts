@@ -2,7 +2,7 @@
 // `return fail(...)` of src/api/errno.ts when a check here has set errno.
 
 import { EBADF, EINVAL, ENOTSOCK, EPERM } from '../stack/errors.js';
-import { MTCP_SOCK_STREAM } from './constants.js';
+import { MTCP_SOCK_PIPE, MTCP_SOCK_STREAM } from './constants.js';
 import { Context } from './context.js';
 import { fail } from './errno.js';
 import type { Socket } from './sockets.js';
@@ -38,6 +38,15 @@ export function findSocket(mctx: MctxArgument, sockid: number): Socket | undefin
 export function findStream(mctx: MctxArgument, sockid: number): Socket | undefined {
   const socket = findSocket(mctx, sockid);
   if (socket === undefined || socket.kind === MTCP_SOCK_STREAM) return socket;
+  fail(ENOTSOCK);
+  return undefined;
+}
+
+/** Finds a stream or the end of a pipe, which can be read and written as well; undefined as `findStream`. */
+export function findChannel(mctx: MctxArgument, sockid: number): Socket | undefined {
+  const socket = findSocket(mctx, sockid);
+  if (socket === undefined || socket.kind === MTCP_SOCK_STREAM || socket.kind === MTCP_SOCK_PIPE)
+    return socket;
   fail(ENOTSOCK);
   return undefined;
 }

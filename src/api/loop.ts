@@ -16,6 +16,7 @@ export function turn(core: Context): boolean {
   const { nic, stack, batch } = core;
   stack.now = core.clock();
   core.attempts = 0;
+  core.turns++;
   stack.output();
   nic.flush();
 
@@ -46,6 +47,11 @@ export function idle(core: Context, untilUs: number): void {
 export function block(core: Context, untilUs: number): boolean {
   if (!turn(core)) idle(core, untilUs);
   return !core.destroyed;
+}
+
+/** When a call that waits for `timeoutUs` from now at most is over; 0 stands for no limit. */
+export function limitOf(core: Context, timeoutUs: number): number {
+  return timeoutUs === 0 ? Number.POSITIVE_INFINITY : core.clock() + timeoutUs;
 }
 
 /**

@@ -1,6 +1,8 @@
 // mTCP's calls under mTCP's names, gathered from the files that hold them. A call that fails returns -1 (null where it would
 // return a context) and sets `errno`; none throws, whatever it is given.
 
+export { mtcp_accept, mtcp_accept4 } from './accept.js';
+export { mtcp_abort, mtcp_close, mtcp_shutdown } from './close-calls.js';
 export { mtcp_connect } from './connect.js';
 export {
   mtcp_epoll_create,
@@ -12,23 +14,22 @@ export {
 export { mtcp_last_error } from './errno.js';
 export type { Mctx, MctxArgument } from './guard.js';
 export { mtcp_create_context, mtcp_destroy, mtcp_destroy_context, mtcp_init } from './lifecycle.js';
-export type { OptionValue } from './option-calls.js';
-export {
-  mtcp_getpeername,
-  mtcp_getsockname,
-  mtcp_getsockopt,
-  mtcp_setsock_nonblock,
-  mtcp_setsockopt,
-  mtcp_sysctl,
-} from './option-calls.js';
+export { mtcp_fcntl, mtcp_setsock_nonblock, mtcp_socket_ioctl } from './mode-calls.js';
+export { mtcp_getpeername, mtcp_getsockname } from './name-calls.js';
+export { mtcp_getsockopt, mtcp_setsockopt, mtcp_sysctl } from './option-calls.js';
+export type { Linger, OptionValue, TimeVal } from './option-values.js';
 export type { MtcpOptions } from './options.js';
+export { mtcp_pipe } from './pipe-calls.js';
+export type { PollFd } from './poll-call.js';
+export { mtcp_poll } from './poll-call.js';
+export { mtcp_bind, mtcp_listen, mtcp_socket } from './socket-calls.js';
+export { mtcp_read, mtcp_recv, mtcp_send, mtcp_write } from './stream-calls.js';
+export type { Iovec, IovecArgument, MsgHdr } from './vector-calls.js';
+export { mtcp_readv, mtcp_recvmsg, mtcp_sendmsg, mtcp_writev } from './vector-calls.js';
 export {
-  mtcp_abort,
-  mtcp_accept,
-  mtcp_bind,
-  mtcp_close,
-  mtcp_listen,
-  mtcp_shutdown,
-  mtcp_socket,
-} from './socket-calls.js';
-export { mtcp_read, mtcp_recv, mtcp_write } from './stream-calls.js';
+  mtcp_recv_release,
+  mtcp_recv_view,
+  mtcp_send_commit,
+  mtcp_send_reserve,
+  mtcp_view,
+} from './zero-copy-calls.js';

@@ -3,9 +3,11 @@
 
 import type { Listener } from '../stack/tcp/listener.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
+import { type Tuning, UNTUNED } from '../stack/tcp/tuning.js';
 import { Endpoint } from '../stack/wire/address.js';
 import { MTCP_SOCK_UNUSED } from './constants.js';
 import type { EpollSet, Interest } from './epoll.js';
+import type { Pipe } from './pipe.js';
 
 /** Not connected, and no attempt under way. */
 export const UNCONNECTED = 0;
@@ -14,10 +16,10 @@ export const CONNECTING = 1;
 /** Connected, now or once. */
 export const CONNECTED = 2;
 
-/** One descriptor: a stream, a listener or an epoll set. */
+/** One descriptor: a stream, a listener, an epoll set or the end of a pipe. */
 export class Socket {
   readonly id: number;
-  /** MTCP_SOCK_UNUSED, _STREAM, _LISTENER or _EPOLL. */
+  /** MTCP_SOCK_UNUSED, _STREAM, _LISTENER, _EPOLL or _PIPE. */
   kind = MTCP_SOCK_UNUSED;
   nonblocking = false;
   /** UNCONNECTED, CONNECTING or CONNECTED; of streams. */
@@ -25,13 +27,24 @@ export class Socket {
   /** True after `mtcp_bind`; `local` is what it was given. */
   bound = false;
   readonly local = new Endpoint();
-  /** TCP_NODELAY; for connections to come, too. */
-  nodelay = false;
+  /** Options of its connection, and of those to come. */
+  tuning: Tuning = UNTUNED;
+  reuseAddress = false;
+  reusePort = false;
+  /** SO_LINGER in seconds; -1 when off. */
+  lingerS = -1;
+  /** SO_RCVTIMEO and SO_SNDTIMEO in µs; 0 for ever. */
+  receiveTimeoutUs = 0;
+  sendTimeoutUs = 0;
+  /** Bytes that `mtcp_send_reserve` has given out, and the turn of the loop in which it did. */
+  reserved = 0;
+  reservedTurn = -1;
   /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
   readShut = false;
   tcb: Tcb | undefined = undefined;
   listener: Listener | undefined = undefined;
   epoll: EpollSet | undefined = undefined;
+  pipe: Pipe | undefined = undefined;
   /** The first entry of this socket in an epoll set. */
   firstInterest: Interest | undefined = undefined;
 
@@ -89,11 +102,19 @@ export class SocketTable {
     socket.nonblocking = false;
     socket.phase = UNCONNECTED;
     this.unbind(socket);
-    socket.nodelay = false;
+    socket.tuning = UNTUNED;
+    socket.reuseAddress = false;
+    socket.reusePort = false;
+    socket.lingerS = -1;
+    socket.receiveTimeoutUs = 0;
+    socket.sendTimeoutUs = 0;
+    socket.reserved = 0;
+    socket.reservedTurn = -1;
     socket.readShut = false;
     socket.tcb = undefined;
     socket.listener = undefined;
     socket.epoll = undefined;
+    socket.pipe = undefined;
     const word = socket.id >>> 5;
     this.taken[word] &= ~(1 << (socket.id & 31));
     if (word < this.firstWord) this.firstWord = word;
@@ -117,11 +138,13 @@ export class SocketTable {
     socket.local.setV4(0).port = 0;
   }
 
-  /** Finds a bound stream or listener whose address and port clash with `local`, other than `except`. */
-  findBound(local: Endpoint, except: Socket): Socket | undefined {
+  /** Finds a bound stream or listener that keeps `asker` from binding to `local`. */
+  findBound(local: Endpoint, asker: Socket): Socket | undefined {
     if (!this.boundTo.has(local.port)) return undefined;
     for (const socket of this.entries) {
-      if (socket.bound && socket !== except && socket.local.port === local.port) {
+      if (socket.bound && socket !== asker && socket.local.port === local.port) {
+        if (asker.reusePort && socket.reusePort) continue;
+        if (asker.reuseAddress && socket.reuseAddress && socket.listener === undefined) continue;
         if (local.isUnspecified || socket.local.isUnspecified || socket.local.equals(local)) return socket;
       }
     }

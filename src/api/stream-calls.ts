@@ -1,16 +1,46 @@
-// Reading and writing: mtcp_read, mtcp_recv, mtcp_write. A blocking socket turns the loop until there is something to return;
-// a wrong buffer is an errno, never an exception.
+// Reading and writing with one buffer: mtcp_read, mtcp_recv, mtcp_write, mtcp_send. A blocking socket turns the loop until there
+// is something to return; a wrong buffer is an errno, never an exception.
 
-import { EAGAIN, EFAULT, EINTR, EINVAL, ENOTCONN } from '../stack/errors.js';
-import { MSG_PEEK } from './constants.js';
+import { EFAULT, EINVAL, EOPNOTSUPP } from '../stack/errors.js';
+import {
+  MSG_CMSG_CLOEXEC,
+  MSG_DONTWAIT,
+  MSG_MORE,
+  MSG_NOSIGNAL,
+  MSG_PEEK,
+  MSG_TRUNC,
+  MSG_WAITALL,
+} from './constants.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
-import { findStream } from './guard.js';
-import { block, turn, wouldBlock } from './loop.js';
+import { findChannel } from './guard.js';
+import { turn } from './loop.js';
+import { receiveInto, sendFrom } from './transfer.js';
+
+/** Urgent data: RFC 6093 advises against it, and it stays in the stream here. */
+const MSG_OOB = 1;
+const RECEIVE_FLAGS = MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
+const SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+
+/** Checks the flags of a call that receives: 0, EINVAL (an unknown one) or EOPNOTSUPP (MSG_OOB). */
+export function checkReceiveFlags(flags: unknown): number {
+  return checkFlags(flags, RECEIVE_FLAGS);
+}
+
+/** Checks the flags of a call that sends: 0, EINVAL (an unknown one) or EOPNOTSUPP (MSG_OOB). */
+export function checkSendFlags(flags: unknown): number {
+  return checkFlags(flags, SEND_FLAGS);
+}
+
+function checkFlags(flags: unknown, known: number): number {
+  if (typeof flags !== 'number' || (flags | 0) !== flags) return EINVAL;
+  if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
+  return (flags & ~known) === 0 ? 0 : EINVAL;
+}
 
 /**
- * Reads from a connection; the same as `mtcp_recv` without flags.
+ * Reads from a connection or pipe; the same as `mtcp_recv` without flags.
  * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`.
  * Source: mtcp_read(3), read(3p).
  */
@@ -24,57 +54,38 @@ export function mtcp_read(
 }
 
 /**
- * Reads from a connection what has arrived, up to `len` bytes, waiting for the first byte if need be.
+ * Reads from a connection or pipe what has arrived, up to `len` bytes, waiting for the first byte if need be.
  * @param buf where to write; `len` defaults to its whole length
- * @param flags 0, or MSG_PEEK to leave the bytes where they are
+ * @param flags MSG_PEEK leaves the bytes where they are, MSG_DONTWAIT does not wait, MSG_WAITALL waits until `len` bytes are
+ *   there (or the stream ends), MSG_TRUNC throws the bytes away and counts them; MSG_NOSIGNAL has no meaning
  * @returns bytes read, 0 at the end of the stream (or when `len` is 0), or -1 with errno
- *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a
- *   stream), EFAULT (`buf` is not bytes, or shorter than `len`), ENOTCONN (never connected),
- *   EAGAIN (non-blocking, and nothing is there yet), ECONNRESET (the peer has reset the connection), ETIMEDOUT (the peer does not
- *   answer any more), EHOSTUNREACH (nor does its neighbour), EINTR (the context was destroyed meanwhile).
- * Source: mtcp_recv(3), recv(3p). Unlike mTCP's, a reset is an error and not an end of stream.
+ *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (neither a
+ *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB: urgent data stays in the
+ *   stream), ENOTCONN (never connected),
+ *   EAGAIN (non-blocking, or SO_RCVTIMEO is over, and nothing is there yet), ECONNRESET (the peer has reset the connection),
+ *   ETIMEDOUT (the peer does not answer any more), EHOSTUNREACH (nor does its neighbour), EINTR (the context was destroyed
+ *   meanwhile).
+ * Source: mtcp_recv(3), recv(3p), recv(2). Unlike mTCP's, a reset is an error and not an end of stream.
  */
 export function mtcp_recv(
   mctx: MctxArgument,
   sockid: number,
   buf: Uint8Array,
   len: number,
-  flags: number,
+  flags = 0,
 ): number {
-  const socket = findStream(mctx, sockid);
+  const socket = findChannel(mctx, sockid);
   if (socket === undefined) return -1;
-  if (!(buf instanceof Uint8Array)) return fail(EFAULT);
-  if (!Number.isInteger(len) || len < 0) return fail(EINVAL);
-  if (len > buf.length) return fail(EFAULT);
-  if (flags !== 0 && flags !== MSG_PEEK) return fail(EINVAL);
-  const { tcb } = socket;
-  if (tcb === undefined) return fail(ENOTCONN);
-  if (len === 0) return 0;
-  const core = mctx as Context;
-  const { tcp } = core.stack;
-  for (;;) {
-    const result = tcp.receive(tcb, buf, 0, len, flags !== 0);
-    if (result >= 0) return result;
-    if (result !== -EAGAIN) return fail(-result);
-    if (socket.readShut) return 0;
-    if (socket.nonblocking) {
-      wouldBlock(core);
-      return fail(EAGAIN);
-    }
-    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
-  }
+  const wrong = checkBuffer(buf, len) || checkReceiveFlags(flags);
+  if (wrong !== 0) return fail(wrong);
+  const result = receiveInto(mctx as Context, socket, buf, 0, len, flags);
+  return result < 0 ? fail(-result) : result;
 }
 
 /**
- * Writes to a connection. A non-blocking socket takes as much as its send buffer has room for; a blocking one waits until all
- * is taken. What is taken leaves with the next turn of the loop; a blocking socket makes that turn itself.
+ * Writes to a connection or pipe; the same as `mtcp_send` without flags.
  * @param buf what to send; `len` defaults to its whole length
- * @returns bytes taken, or -1 with errno
- *   EINVAL (no context, a bad `len`), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream),
- *   EFAULT (`buf` is not bytes, or shorter than `len`), ENOTCONN (never connected), EAGAIN (non-blocking, and no room, or not
- *   connected yet), ENOMEM (no memory), EPIPE (this side is closed, or the connection is gone; there is no SIGPIPE),
- *   ECONNRESET (the peer has reset the connection), ETIMEDOUT, EHOSTUNREACH, EINTR (as `mtcp_recv`). An error after some bytes were
- *   taken is told by the next call.
+ * @returns bytes taken, or -1 with the errno of `mtcp_send`.
  * Source: mtcp_write(3), write(3p).
  */
 export function mtcp_write(
@@ -83,34 +94,44 @@ export function mtcp_write(
   buf: Uint8Array,
   len: number = sizeOf(buf),
 ): number {
-  const socket = findStream(mctx, sockid);
+  return mtcp_send(mctx, sockid, buf, len, 0);
+}
+
+/**
+ * Writes to a connection or pipe. A non-blocking socket takes as much as its send buffer has room for; a blocking one waits
+ * until all is taken. What is taken leaves with the next turn of the loop; a blocking socket makes that turn itself.
+ * @param buf what to send
+ * @param flags MSG_MORE holds what does not fill a segment back for more, MSG_DONTWAIT does not wait; MSG_NOSIGNAL is as always
+ * @returns bytes taken, or -1 with errno
+ *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (neither a
+ *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB: no urgent data is sent),
+ *   ENOTCONN (never connected), EAGAIN (non-blocking, or SO_SNDTIMEO is over, and no room, or not connected yet), ENOMEM (no
+ *   memory), EPIPE (this side is closed, or the connection is gone; there is no SIGPIPE), ECONNRESET (the peer has reset the
+ *   connection), ETIMEDOUT, EHOSTUNREACH, EINTR (as `mtcp_recv`). An error after some bytes were taken is told by the next call.
+ * Source: send(3p), send(2). Not in mTCP.
+ */
+export function mtcp_send(
+  mctx: MctxArgument,
+  sockid: number,
+  buf: Uint8Array,
+  len: number,
+  flags = 0,
+): number {
+  const socket = findChannel(mctx, sockid);
   if (socket === undefined) return -1;
-  if (!(buf instanceof Uint8Array)) return fail(EFAULT);
-  if (!Number.isInteger(len) || len < 0) return fail(EINVAL);
-  if (len > buf.length) return fail(EFAULT);
-  const { tcb } = socket;
-  if (tcb === undefined) return fail(ENOTCONN);
+  const wrong = checkBuffer(buf, len) || checkSendFlags(flags);
+  if (wrong !== 0) return fail(wrong);
   const core = mctx as Context;
-  const { tcp } = core.stack;
-  let taken = 0;
-  for (;;) {
-    const result = tcp.send(tcb, buf, taken, len - taken);
-    if (result >= 0) {
-      taken += result;
-    } else if (result !== -EAGAIN) {
-      return taken > 0 ? taken : fail(-result);
-    }
-    if (socket.nonblocking) {
-      if (result >= 0) return taken;
-      wouldBlock(core);
-      return fail(EAGAIN);
-    }
-    if (taken === len) {
-      turn(core);
-      return taken;
-    }
-    if (!block(core, Number.POSITIVE_INFINITY)) return fail(EINTR);
-  }
+  const result = sendFrom(core, socket, buf, 0, len, flags);
+  if (result < 0) return fail(-result);
+  if (!socket.nonblocking) turn(core);
+  return result;
+}
+
+function checkBuffer(buf: unknown, len: unknown): number {
+  if (!(buf instanceof Uint8Array)) return EFAULT;
+  if (!Number.isInteger(len) || (len as number) < 0) return EINVAL;
+  return (len as number) > buf.length ? EFAULT : 0;
 }
 
 /** The default length: that of the buffer, or 0 for something that the call will refuse. */

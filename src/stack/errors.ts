@@ -16,6 +16,7 @@ export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const EPIPE = 32;
+export const EDOM = 33;
 export const EDEADLK = 35;
 export const ENOSYS = 38;
 export const EPROTO = 71;

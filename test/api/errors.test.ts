@@ -69,6 +69,20 @@ const CALLS: Record<string, Call> = {
   mtcp_listen: (m) => mtcp_listen(m, 0, 1),
   mtcp_accept: (m) => mtcp_accept(m, 0),
   mtcp_connect: (m) => mtcp_connect(m, 0, peer),
+  mtcp_accept4: (m) => api.mtcp_accept4(m, 0),
+  mtcp_pipe: (m) => api.mtcp_pipe(m, []),
+  mtcp_poll: (m) => api.mtcp_poll(m, [], 0, 0),
+  mtcp_fcntl: (m) => api.mtcp_fcntl(m, 0, api.F_GETFL),
+  mtcp_socket_ioctl: (m) => api.mtcp_socket_ioctl(m, 0, api.FIONREAD, { value: 0 }),
+  mtcp_send: (m) => api.mtcp_send(m, 0, buf, 8, 0),
+  mtcp_readv: (m) => api.mtcp_readv(m, 0, [buf]),
+  mtcp_writev: (m) => api.mtcp_writev(m, 0, [buf]),
+  mtcp_recvmsg: (m) => api.mtcp_recvmsg(m, 0, { msg_iov: [buf] }),
+  mtcp_sendmsg: (m) => api.mtcp_sendmsg(m, 0, { msg_iov: [buf] }),
+  mtcp_recv_view: (m) => api.mtcp_recv_view(m, 0, api.mtcp_view()),
+  mtcp_recv_release: (m) => api.mtcp_recv_release(m, 0, 0),
+  mtcp_send_reserve: (m) => api.mtcp_send_reserve(m, 0, 1, api.mtcp_view()),
+  mtcp_send_commit: (m) => api.mtcp_send_commit(m, 0, 0),
   mtcp_read: (m) => mtcp_read(m, 0, buf),
   mtcp_recv: (m) => mtcp_recv(m, 0, buf, 8, 0),
   mtcp_write: (m) => mtcp_write(m, 0, buf),
@@ -109,6 +123,7 @@ t.test('every exported call is in this table', async (t) => {
     'mtcp_destroy',
     'mtcp_last_error',
     'mtcp_epoll_events',
+    'mtcp_view',
   ];
   const names = Object.keys(api).filter((name) => name.startsWith('mtcp_') && !elsewhere.includes(name));
   t.same(names.sort(), Object.keys(CALLS).sort());
@@ -117,6 +132,8 @@ t.test('every exported call is in this table', async (t) => {
 t.test('an id that is none is EBADF in every call that takes one', async (t) => {
   const takesNone = [
     'mtcp_socket',
+    'mtcp_pipe',
+    'mtcp_poll',
     'mtcp_sysctl',
     'mtcp_epoll_create',
     'mtcp_epoll_create1',
@@ -348,7 +365,8 @@ t.test('buffers and lengths that cannot be are EFAULT and EINVAL', async (t) => 
   }
   t.equal(failure(mtcp_read(m, id, buf, 9)), 'EFAULT');
   t.equal(failure(mtcp_write(m, id, buf, 9)), 'EFAULT');
-  t.equal(failure(mtcp_recv(m, id, buf, 8, 64)), 'EINVAL');
+  t.equal(failure(mtcp_recv(m, id, buf, 8, 8)), 'EINVAL');
+  t.equal(failure(mtcp_recv(m, id, buf, 8, 1)), 'EOPNOTSUPP', 'urgent data');
   t.equal(failure(mtcp_recv(m, id, buf, 8, MSG_PEEK)), 'ENOTCONN');
   t.equal(failure(mtcp_read(m, id, buf)), 'ENOTCONN');
   t.equal(failure(mtcp_write(m, id, buf)), 'ENOTCONN');
@@ -492,6 +510,7 @@ t.test('no call throws, whatever it is given (seeded)', async (t) => {
     const name = names[below(random, names.length)];
     const args = Array.from({ length: below(random, 6) }, () => values[below(random, values.length)]());
     if (name === 'mtcp_epoll_wait') args[3] = 0;
+    if (name === 'mtcp_poll') args[2] = 0;
     if (name === 'mtcp_epoll_ctl' && i % 2 === 0)
       args.splice(0, 4, below(random, 14), 1 + below(random, 3), below(random, 14), { events: random() });
     try {

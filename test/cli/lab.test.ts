@@ -99,6 +99,27 @@ class Program {
   }
 }
 
+t.test('a lab with several queues spreads over them as it was told', { skip }, async (t) => {
+  const refusals: [string[], number, RegExp][] = [
+    [['--rss-key', '6d5a'], 1, /ask for at least 2 with --queues/],
+    [['--queues', '2', '--rss-key', '6d5'], 1, /a key is bytes in hex digits/],
+    [['--queues', '2', '--rss-table', '0,2'], 1, /the table names queue 2/],
+    [['--queues', '2', '--rss-table', '0;1'], 2, /--rss-table is queues with commas/],
+  ];
+  for (const [words, code, sentence] of refusals) {
+    const refused = await mtcp('lab', 'up', '--name', NAME, ...words);
+    t.equal(refused.code, code);
+    t.match(refused.said, sentence);
+    t.notOk(labExists(NAME));
+  }
+  const spread = ['--queues', '2', '--rss-key', '6d:5a', '--rss-table', '0,0,0,1'];
+  const up = await mtcp('lab', 'up', '--name', NAME, ...spread);
+  t.match(up.out.text, /RSS: Toeplitz, key 6d5a6d5a…, entries of 128 for queue 0: 96, 1: 32\n/);
+  const { out } = await mtcp('lab', 'status', '--name', NAME, '--json');
+  t.match(out.values[0], { rss: { key: '6d5a'.repeat(20), table: [0, 0, 0, 1, 0] } });
+  t.equal((await mtcp('lab', 'down', '--name', NAME)).code, 0);
+});
+
 t.test('a lab comes up, can be looked at, and goes down', { skip }, async (t) => {
   const up = await mtcp('lab', 'up', '--name', NAME, '--queues', '2', '--mtu', '1400');
   t.equal(up.code, 0);

@@ -259,6 +259,7 @@ t.test('the doctor gives each line a status, and a remedy unless it is well', as
     addresses: [],
     gateway: undefined,
     xdp: 'native',
+    rss: undefined,
   });
   t.same(
     bad.map(({ status }) => status),
