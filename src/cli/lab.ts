@@ -1,6 +1,7 @@
 // `mtcp lab up|down|status`: two namespaces and a veth pair to try the stack in. The work is done by src/nic/os/lab.ts.
 
-import type { LabSide, LabStatus } from '../nic/os/lab.js';
+import type { RssDescription } from '../nic/nic.js';
+import type { LabOptions, LabSide, LabStatus } from '../nic/os/lab.js';
 import { LAB_STACK_INTERFACE, LabError, labDown, labExists, labStatus, labUp } from '../nic/os/lab.js';
 import type { Command, Environment } from './command.js';
 import { CliError, usageError } from './failure.js';
@@ -20,7 +21,7 @@ export const lab: Command = {
   name: 'lab',
   summary: 'make, remove or show two namespaces joined by a veth pair',
   usage: [
-    'up [--name PREFIX] [--queues N] [--mtu N] [--no-offload]',
+    'up [--name PREFIX] [--queues N [--rss-key HEX] [--rss-table LIST]] [--mtu N] [--no-offload]',
     'down [--name PREFIX]',
     'status [--name PREFIX]',
   ],
@@ -28,11 +29,20 @@ export const lab: Command = {
     'PREFIX-stack holds the interface for the stack (mtcp0: the kernel has 10.77.0.2 on it, the stack takes',
     '10.77.0.10), PREFIX-peer a kernel to talk to (peer0: 10.77.0.1). `ip netns exec` works with both. `down`',
     'removes whatever is there, also of a lab that was made in part.',
+    '',
+    'With several queues the lab has RSS: what the peer sends is spread over them by the Toeplitz hash of its',
+    'addresses and ports, as a network card does it, with the key and the indirection table (128 entries) given.',
   ],
   positionals: [1, 1],
   options: [
     { name: 'name', value: 'PREFIX', help: `first part of the namespaces' names (${DEFAULT_LAB})` },
     { name: 'queues', value: 'N', help: 'queues of the veth pair (1)' },
+    {
+      name: 'rss-key',
+      value: 'HEX',
+      help: 'key of the hash; a short one repeats itself (6d5a is symmetric)',
+    },
+    { name: 'rss-table', value: 'LIST', help: 'queues in turn, such as 0,0,0,1 (each one once)' },
     { name: 'no-offload', help: "no checksum or segmentation offload on the peer's side" },
     { name: 'mtu', value: 'N', help: `MTU of the veth pair in bytes (${DEFAULT_MTU})` },
   ],
@@ -45,7 +55,7 @@ export const lab: Command = {
       switch (action) {
         case 'up':
           environment.log.info({ name, queues, mtu }, 'making a lab');
-          labUp({ name, queues, mtu, noOffload: args.has('no-offload') });
+          labUp({ name, queues, mtu, noOffload: args.has('no-offload'), ...readRss(args) });
           return report(labStatus(name), environment);
         case 'down':
           return reportDown(name, environment);
@@ -57,6 +67,19 @@ export const lab: Command = {
     });
   },
 };
+
+/** Reads the options of receive-side scaling; whether they fit the queues, the lab says. */
+function readRss(args: Args): Pick<LabOptions, 'rssKey' | 'rssTable'> {
+  const rssKey = args.text('rss-key');
+  const list = args.text('rss-table');
+  if (list !== undefined && !/^\d{1,3}(,\d{1,3})*$/.test(list)) {
+    throw usageError(`--rss-table is queues with commas between them, such as 0,0,0,1, not "${list}"`);
+  }
+  return {
+    ...(rssKey === undefined ? {} : { rssKey }),
+    ...(list === undefined ? {} : { rssTable: list.split(',').map(Number) }),
+  };
+}
 
 /** Runs something of the lab and turns its errors into those of the command line. */
 export function translate<T>(work: () => T): T {
@@ -94,8 +117,9 @@ function toJson(status: LabStatus): Record<string, unknown> {
     queues: of.link?.rxQueues ?? null,
     xdp: of.link?.xdp ?? null,
   });
-  const { name, state, stackAddress, stack, peer } = status;
-  return { lab: name, state, address: stackAddress, stack: side(stack), peer: side(peer) };
+  const { name, state, stackAddress, stack, peer, rss } = status;
+  const spread = rss === undefined ? null : { key: Buffer.from(rss.key).toString('hex'), table: rss.table };
+  return { lab: name, state, address: stackAddress, stack: side(stack), peer: side(peer), rss: spread };
 }
 
 function describe(status: LabStatus, { out }: Environment): string[] {
@@ -116,6 +140,7 @@ function describe(status: LabStatus, { out }: Environment): string[] {
   }
   lines.push(...columns(rows, '  '));
   if (state === 'incomplete') return [...lines, `remove the rest with: mtcp lab down${labOption(name)}`];
+  if (status.rss !== undefined) lines.push(describeRss(status.rss));
   const address = status.stackAddress.split('/')[0];
   const value = name === DEFAULT_LAB ? '' : `=${name}`;
   lines.push(
@@ -124,6 +149,15 @@ function describe(status: LabStatus, { out }: Environment): string[] {
     `  ip netns exec ${peer.namespace} curl http://${address}/`,
   );
   return lines;
+}
+
+/** One line: the key's beginning, and what share of the table each queue has. */
+function describeRss({ key, table }: RssDescription): string {
+  const shares = new Map<number, number>();
+  for (const queue of table) shares.set(queue, (shares.get(queue) ?? 0) + 1);
+  const parts = [...shares].sort(([a], [b]) => a - b).map(([queue, count]) => `${queue}: ${count}`);
+  const start = Buffer.from(key.subarray(0, 4)).toString('hex');
+  return `RSS: Toeplitz, key ${start}…, entries of ${table.length} for queue ${parts.join(', ')}`;
 }
 
 function labOption(name: string): string {

@@ -2,6 +2,37 @@
 // length. Nothing here knows of a kernel, a clock or a protocol; `xdp-nic`, `memory-nic` and the wrappers implement it,
 // and a program may bring an implementation of its own.
 
+/** Fields of a packet that a device hashes, by their bits in ethtool's flow hash (RXH_* of linux/ethtool.h). */
+export const RXH_IP_SRC = 1 << 4;
+export const RXH_IP_DST = 1 << 5;
+export const RXH_L4_SRC = 1 << 6;
+export const RXH_L4_DST = 1 << 7;
+/** Both addresses. */
+export const RXH_ADDRESSES = RXH_IP_SRC | RXH_IP_DST;
+/** Both addresses and both ports. */
+export const RXH_TUPLE = RXH_ADDRESSES | RXH_L4_SRC | RXH_L4_DST;
+
+/**
+ * How a device spreads what it receives over its queues, as far as it tells (`ethtool -x`, `ethtool -n`). Plain data, as it was
+ * when the device was opened; Rss in rss.ts predicts with it.
+ */
+export interface RssDescription {
+  /** The hash function. Only that of Toeplitz has one definition that all devices share. */
+  readonly hash: 'toeplitz' | 'xor' | 'crc32' | 'other';
+  /** The secret key of the hash, 40 bytes with most devices. */
+  readonly key: Uint8Array;
+  /** The indirection table: entry `hash % length` is the queue. */
+  readonly table: readonly number[];
+  /** What is hashed of TCP over IPv4: a sum of RXH_*. */
+  readonly tcp4: number;
+  /** As `tcp4`, of TCP over IPv6. */
+  readonly tcp6: number;
+  /** False when the device did not tell `tcp4` and `tcp6`, so that they are what nearly all devices do: the whole tuple. */
+  readonly fieldsTold: boolean;
+  /** What is done to the fields before they are hashed, so that both directions of a connection are hashed alike. */
+  readonly transform: 'none' | 'xor' | 'or-xor' | 'other';
+}
+
 /** What a Nic can do and where it sits; fixed for its lifetime. */
 export interface NicCapabilities {
   /** `ethernet`: frames begin with an Ethernet header. `ip`: frames are bare IP packets and nobody speaks ARP. */
@@ -19,6 +50,12 @@ export interface NicCapabilities {
   readonly rxPartialChecksum: boolean;
   /** A short word for reports: `xdp-native`, `xdp-zerocopy`, `xdp-skb`, `memory`, … */
   readonly mode: string;
+  /** Which queue of its device this Nic is; 0 when left out. */
+  readonly queue?: number;
+  /** How many RX queues the device has; 1 when left out. */
+  readonly queues?: number;
+  /** How the device spreads what it receives over its queues; left out when it does not tell. */
+  readonly rss?: RssDescription;
 }
 
 /** A receive batch is an Int32Array of triples: offset, length, flags. */

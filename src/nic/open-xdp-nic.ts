@@ -2,7 +2,7 @@
 // and gives the Nic. Whatever fails on the way is undone and thrown as one NicError. Called by the API and
 // the command line.
 
-import type { NicCapabilities } from './nic.js';
+import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
 import { ipBytes } from './os/ip-bytes.js';
@@ -51,6 +51,8 @@ export interface XdpNicOptions {
    * them.
    */
   readonly program?: XdpProgram;
+  /** How the device spreads what it receives over its queues: as it tells itself, unless given. */
+  readonly rss?: RssDescription;
 }
 
 const DEFAULT_FRAMES = 8192;
@@ -185,6 +187,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked
     // for by name.
     const txChecksum = socket.txMetadata && (!socket.zeroCopy || options.txChecksum === true);
+    const rss = options.rss ?? info.rss;
     const capabilities: NicCapabilities = {
       linkType: 'ethernet',
       mtu: info.mtu,
@@ -192,6 +195,9 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       txChecksum,
       rxPartialChecksum: LOCAL_DRIVERS.has(info.driver) || LOCAL_DRIVERS.has(info.kind),
       mode: socket.zeroCopy ? 'xdp-zerocopy' : `xdp-${program.mode}`,
+      queue,
+      queues: info.queues,
+      ...(rss === undefined ? {} : { rss }),
     };
     const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
     const busyPoll = busyPollUs > 0;

@@ -70,6 +70,15 @@ export class StackConfig {
   challengeAckLimit = 1000;
   /** Largest number of connections, half-open and TIME-WAIT ones included. */
   maxConnections = 1_048_576;
+  /** Keepalive: silence before the first probe, between two, in µs, and how many are not answered (RFC 9293 3.8.4). */
+  keepaliveTimeUs = 7_200_000_000;
+  keepaliveIntervalUs = 75_000_000;
+  keepaliveProbes = 9;
+  /** Ends a connection on which nothing was sent or received for so long, in µs, as mTCP's tcp_timeout; 0 for never. */
+  idleTimeoutUs = 0;
+  /** Largest buffers that SO_RCVBUF and SO_SNDBUF may ask for, in bytes. */
+  rmemMax = 4_194_304;
+  wmemMax = 4_194_304;
   /** Name of the congestion control of new connections. */
   congestionControl = 'cubic';
   /** Ends slow start by HyStart++ when 1 (RFC 9406). */
@@ -153,6 +162,12 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_min_snd_mss', 'minSndMss', 'integer', 1, 48, 65_535],
       ['net.ipv4.tcp_invalid_ratelimit', 'invalidRatelimitUs', 'integer', 1_000, 0, INT_MAX],
       ['net.ipv4.tcp_challenge_ack_limit', 'challengeAckLimit', 'integer', 1, 0, INT_MAX],
+      ['net.ipv4.tcp_keepalive_time', 'keepaliveTimeUs', 'integer', 1_000_000, 1, 32_767],
+      ['net.ipv4.tcp_keepalive_intvl', 'keepaliveIntervalUs', 'integer', 1_000_000, 1, 32_767],
+      ['net.ipv4.tcp_keepalive_probes', 'keepaliveProbes', 'integer', 1, 1, 127],
+      ['net.ipv4.tcp_idle_timeout_ms', 'idleTimeoutUs', 'integer', 1_000, 0, INT_MAX],
+      ['net.core.rmem_max', 'rmemMax', 'integer', 1, 2304, 1 << 30],
+      ['net.core.wmem_max', 'wmemMax', 'integer', 1, 4608, 1 << 30],
       ['net.ipv4.tcp_max_connections', 'maxConnections', 'integer', 1, 1, 1 << 24],
       ['net.ipv4.tcp_hystart', 'hystart', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],

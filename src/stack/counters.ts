@@ -10,7 +10,7 @@ export class Counters {
   EthOutFrames = 0;
   /** Drop: shorter than an Ethernet header. */
   EthInTruncated = 0;
-  /** Drop: destination MAC is neither ours nor broadcast nor multicast. */
+  /** Drop: destination MAC is not ours, or a group's where the packet is for one host (RFC 1122 3.3.6). */
   EthInOtherHost = 0;
   /** Drop: an EtherType that this stack does not speak. */
   EthInUnknownProtos = 0;

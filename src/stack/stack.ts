@@ -150,6 +150,11 @@ export class Stack {
     }
     switch (etherType(view, offset)) {
       case ETHERTYPE_IPV4:
+        // RFC 1122 3.3.6: a packet for one host in a frame for many is nobody's, and must not be answered by each.
+        if (isGroupMac(high)) {
+          counters.EthInOtherHost++;
+          return;
+        }
         this.#ipInput(offset + ETHERNET_HEADER, length - ETHERNET_HEADER, flags);
         return;
       case ETHERTYPE_ARP:

@@ -77,14 +77,7 @@ export class End {
   /** Asks the stack what is possible; otherwise events tell, and what is not possible answers EAGAIN. */
   private readonly polls: boolean;
 
-  constructor(
-    host: Host,
-    plan: EndPlan,
-    random: Random,
-    outgoing: number,
-    incoming: number,
-    polls: boolean,
-  ) {
+  constructor(host: Host, plan: EndPlan, random: Random, outgoing: number, incoming: number, polls: boolean) {
     this.host = host;
     this.polls = polls;
     this.plan = plan;

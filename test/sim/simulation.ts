@@ -289,7 +289,9 @@ class Simulation {
     if (notice === 'poll') return;
     this.waiting[index].set(end.socket, end);
     const events = MTCP_EPOLLIN | MTCP_EPOLLOUT | (notice === 'edge' ? MTCP_EPOLLET : 0);
-    const result = mtcp_epoll_ctl(end.host.mctx, this.sets[index], MTCP_EPOLL_CTL_ADD, end.socket, { events });
+    const result = mtcp_epoll_ctl(end.host.mctx, this.sets[index], MTCP_EPOLL_CTL_ADD, end.socket, {
+      events,
+    });
     if (result !== 0) throw new Error(`mtcp_epoll_ctl: ${errnoName(errno)}`);
   }
 
@@ -331,7 +333,13 @@ class Simulation {
   /** Finds what does not go on although it should. */
   private watch(connection: Connection): void {
     const { client, server, plan } = connection;
-    const last = Math.max(plan.startUs, client.activeAt, server.activeAt, client.sleepUntil, server.sleepUntil);
+    const last = Math.max(
+      plan.startUs,
+      client.activeAt,
+      server.activeAt,
+      client.sleepUntil,
+      server.sleepUntil,
+    );
     if (this.world.now - last <= STUCK_US || (client.done && server.socket < 0)) return;
     if (!this.abandon(connection)) this.fail('a connection is stuck', connection);
   }

@@ -2,6 +2,7 @@
 // drivers refuse many of these; a refusal is an answer here (undefined), not an error. Reference:
 // linux/ethtool.h. For set-up only.
 
+import { type RssDescription, RXH_TUPLE } from '../nic.js';
 import { AF_INET, addressOf, close, ioctl, SOCK_DGRAM, socket } from './syscalls.js';
 
 const SIOCETHTOOL = 0x8946;
@@ -9,7 +10,23 @@ const IFREQ_LENGTH = 40;
 const IFNAMSIZ = 16;
 
 const ETHTOOL_GDRVINFO = 0x03;
+const ETHTOOL_GRXFH = 0x29;
+const ETHTOOL_GRXRINGS = 0x2d;
 const ETHTOOL_GCHANNELS = 0x3c;
+const ETHTOOL_GRSSH = 0x46;
+
+/** Bytes of struct ethtool_rxnfc, and of struct ethtool_rxfh ahead of its table. */
+const RXNFC_LENGTH = 192;
+const RXFH_LENGTH = 24;
+const TCP_V4_FLOW = 0x01;
+const TCP_V6_FLOW = 0x05;
+/** More than any device has: a driver that says more is not believed. */
+const MAX_TABLE = 1 << 16;
+const MAX_KEY = 1 << 10;
+
+/** Hash functions by their bit, and transforms of the input by their number. */
+const HASHES = { 1: 'toeplitz', 2: 'xor', 4: 'crc32' } as const;
+const TRANSFORMS = { 0: 'none', 1: 'xor', 2: 'or-xor' } as const;
 
 /** Switches of one value that ethtool reads and sets, by the short names that `ethtool -k` has for them. */
 const FEATURES = {
@@ -81,6 +98,59 @@ export function channels(name: string): Channels | undefined {
     tx: bytes.readUInt32LE(24),
     combined: bytes.readUInt32LE(32),
   };
+}
+
+/** Reads how many RX rings the hash spreads over; undefined when the driver does not tell. */
+export function rxRings(name: string): number | undefined {
+  const bytes = Buffer.alloc(RXNFC_LENGTH);
+  bytes.writeUInt32LE(ETHTOOL_GRXRINGS, 0);
+  return ask(name, bytes) ? Number(bytes.readBigUInt64LE(8)) : undefined;
+}
+
+/** Reads which fields of TCP over IPv4 or IPv6 are hashed, a sum of RXH_*; undefined when the driver does not tell. */
+export function rxHashFields(name: string, family: 4 | 6): number | undefined {
+  const bytes = Buffer.alloc(RXNFC_LENGTH);
+  bytes.writeUInt32LE(ETHTOOL_GRXFH, 0);
+  bytes.writeUInt32LE(family === 4 ? TCP_V4_FLOW : TCP_V6_FLOW, 4);
+  // All flags that exist are in the low half, but RXH_DISCARD at its top.
+  return ask(name, bytes) ? bytes.readUInt32LE(8) : undefined;
+}
+
+/**
+ * Reads how the device spreads what it receives: key, indirection table, hash function and fields. Undefined when the driver
+ * does not tell its key and table.
+ */
+export function rssDescription(name: string): RssDescription | undefined {
+  const sizes = Buffer.alloc(RXFH_LENGTH);
+  sizes.writeUInt32LE(ETHTOOL_GRSSH, 0);
+  if (!ask(name, sizes)) return undefined;
+  const tableSize = sizes.readUInt32LE(8);
+  const keySize = sizes.readUInt32LE(12);
+  if (tableSize === 0 || keySize === 0 || tableSize > MAX_TABLE || keySize > MAX_KEY) return undefined;
+  const bytes = Buffer.alloc(RXFH_LENGTH + tableSize * 4 + keySize);
+  bytes.writeUInt32LE(ETHTOOL_GRSSH, 0);
+  bytes.writeUInt32LE(tableSize, 8);
+  bytes.writeUInt32LE(keySize, 12);
+  if (!ask(name, bytes)) return undefined;
+  const keyAt = RXFH_LENGTH + tableSize * 4;
+  const table: number[] = [];
+  for (let at = RXFH_LENGTH; at < keyAt; at += 4) table.push(bytes.readUInt32LE(at));
+  const tcp4 = rxHashFields(name, 4);
+  const tcp6 = rxHashFields(name, 6);
+  return {
+    hash: hashName(bytes[16]!),
+    key: Uint8Array.from(bytes.subarray(keyAt)),
+    table,
+    tcp4: tcp4 ?? RXH_TUPLE,
+    tcp6: tcp6 ?? RXH_TUPLE,
+    fieldsTold: tcp4 !== undefined && tcp6 !== undefined,
+    transform: TRANSFORMS[bytes[17] as keyof typeof TRANSFORMS] ?? 'other',
+  };
+}
+
+/** Drivers that know but one function leave the byte 0, and that one is Toeplitz's. */
+function hashName(bits: number): RssDescription['hash'] {
+  return bits === 0 ? 'toeplitz' : (HASHES[bits as keyof typeof HASHES] ?? 'other');
 }
 
 /** Reads a switch; undefined when the driver does not tell. */

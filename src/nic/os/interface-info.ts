@@ -4,7 +4,9 @@
 
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { channels, driverName } from './ethtool.js';
+import type { RssDescription } from '../nic.js';
+import { channels, driverName, rssDescription } from './ethtool.js';
+import { rssFromAlias } from './lab-rss.js';
 import { Netlink } from './netlink.js';
 import { SystemError } from './syscalls.js';
 
@@ -36,6 +38,8 @@ export interface InterfaceInfo {
   readonly gateway: string | undefined;
   /** How an XDP program sits on it now: `none`, `native`, `skb`, `offload`, `multi`. */
   readonly xdp: string;
+  /** How what arrives is spread over the queues: as the driver tells, or as the lab does it; undefined when nobody tells. */
+  readonly rss: RssDescription | undefined;
 }
 
 /**
@@ -67,6 +71,7 @@ export function interfaceInfo(name: string): InterfaceInfo {
       addresses,
       gateway: ipv4Gateway(name),
       xdp: link.xdp,
+      rss: link.kind === 'veth' ? rssFromAlias(link.alias) : rssDescription(name),
     };
   } finally {
     netlink.close();

@@ -6,7 +6,9 @@
 //          10.77.0.10   (the stack's)
 
 import { closeSync, existsSync, openSync } from 'node:fs';
+import type { RssDescription } from '../nic.js';
 import { setFeature } from './ethtool.js';
+import { attachRss, LabRssError, labRssDescription, rssFromAlias, rssToAlias } from './lab-rss.js';
 import { createNamespace, removeNamespace, tidyFolder } from './named-namespaces.js';
 import type { LinkInfo } from './netlink.js';
 import { Netlink } from './netlink.js';
@@ -40,6 +42,10 @@ export interface LabOptions {
    * would send, and every checksum in it can be verified.
    */
   readonly noOffload?: boolean;
+  /** With several queues: the key by which what the peer sends is spread over them, in hex digits; a short one repeats itself. */
+  readonly rssKey?: string;
+  /** With several queues: the queues of the indirection table, in turn; all of them when left out. */
+  readonly rssTable?: readonly number[];
 }
 
 /** Why a lab cannot be made or removed, in one sentence with the remedy. */
@@ -74,6 +80,8 @@ export interface LabStatus {
   readonly peer: LabSide;
   /** The address that the stack takes by convention, as CIDR. */
   readonly stackAddress: string;
+  /** How what the peer sends is spread over the queues of the stack's interface; undefined with one queue. */
+  readonly rss: RssDescription | undefined;
 }
 
 /** Name of the namespace in which the stack runs. */
@@ -100,6 +108,7 @@ export function labExists(name: string): boolean {
 export function labUp(options: LabOptions): void {
   const { name } = options;
   checkName(name);
+  const rss = rssOf(options);
   if (labExists(name)) {
     const { state } = labStatus(name);
     throw new LabError(
@@ -111,6 +120,7 @@ export function labUp(options: LabOptions): void {
     createNamespace(stackNamespace(name));
     createNamespace(peerNamespace(name));
     joinNamespaces(options);
+    if (rss !== undefined) spread(options, rss);
     if (options.noOffload === true) endOffload(name);
     waitForCarrier(name);
   } catch (error) {
@@ -144,7 +154,13 @@ export function labStatus(name: string): LabStatus {
   const peer = lookAt(peerNamespace(name), LAB_PEER_INTERFACE);
   const whole = [stack, peer].every(({ link, addresses }) => link?.up === true && addresses.length > 0);
   const state = whole ? 'up' : labExists(name) ? 'incomplete' : 'down';
-  return { name, state, stack, peer, stackAddress: `${LAB_STACK_ADDRESS}/${LAB_PREFIX}` };
+  const rss = rssFromAlias(stack.link?.alias ?? '');
+  return { name, state, stack, peer, stackAddress: `${LAB_STACK_ADDRESS}/${LAB_PREFIX}`, rss };
+}
+
+/** Reads how a lab spreads what the peer sends over its queues; undefined with one queue, or without such a lab. */
+export function labRss(name: string): RssDescription | undefined {
+  return labStatus(name).rss;
 }
 
 function checkName(name: string): void {
@@ -166,6 +182,31 @@ function joinNamespaces({ name, queues, mtu }: LabOptions): void {
   }
   bringUp(peerNamespace(name), LAB_PEER_INTERFACE, LAB_PEER_ADDRESS);
   bringUp(stackNamespace(name), LAB_STACK_INTERFACE, LAB_STACK_KERNEL_ADDRESS);
+}
+
+/** What the options say about receive-side scaling; undefined with one queue, which needs none. */
+function rssOf({ queues, rssKey, rssTable }: LabOptions): RssDescription | undefined {
+  if (queues < 2) {
+    if (rssKey === undefined && rssTable === undefined) return undefined;
+    throw new LabError('a key and a table spread over several queues: ask for at least 2 with --queues');
+  }
+  try {
+    return labRssDescription(queues, rssKey, rssTable);
+  } catch (error) {
+    if (error instanceof LabRssError) throw new LabError(error.message, error);
+    throw error;
+  }
+}
+
+function spread({ name, queues }: LabOptions, rss: RssDescription): void {
+  withNetlink(peerNamespace(name), (netlink) => {
+    const link = netlink.link(LAB_PEER_INTERFACE);
+    if (link !== undefined) attachRss(netlink, link.index, queues, rss);
+  });
+  withNetlink(stackNamespace(name), (netlink) => {
+    const link = netlink.link(LAB_STACK_INTERFACE);
+    if (link !== undefined) netlink.setAlias(link.index, rssToAlias(rss));
+  });
 }
 
 function endOffload(name: string): void {

@@ -29,6 +29,8 @@ const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const RTM_NEWADDR = 20;
 const RTM_GETADDR = 22;
+const RTM_NEWQDISC = 36;
+const RTM_NEWTFILTER = 44;
 
 const IFLA_ADDRESS = 1;
 const IFLA_IFNAME = 3;
@@ -36,6 +38,7 @@ const IFLA_MTU = 4;
 const IFLA_LINKINFO = 18;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_IFALIAS = 20;
 const IFLA_NET_NS_FD = 28;
 const IFLA_NUM_TX_QUEUES = 31;
 const IFLA_NUM_RX_QUEUES = 32;
@@ -45,6 +48,19 @@ const IFLA_XDP_PROG_ID = 4;
 const VETH_INFO_PEER = 1;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
+
+// tc(8): the place for classifiers on what an interface receives and sends, and a classifier that is a program.
+const TCA_KIND = 1;
+const TCA_OPTIONS = 2;
+const TCA_BPF_FD = 6;
+const TCA_BPF_NAME = 7;
+const TCA_BPF_FLAGS = 8;
+const TCA_BPF_FLAG_ACT_DIRECT = 1;
+const CLSACT_HANDLE = 0xffff0000;
+const CLSACT_PARENT = 0xfffffff1;
+const CLSACT_EGRESS = 0xfffffff3;
+/** Priority 1, every protocol (ETH_P_ALL in network order). */
+const FILTER_INFO = 0x00010300;
 
 const IFF_UP = 0x1;
 const IFF_RUNNING = 0x40;
@@ -68,6 +84,8 @@ export interface LinkInfo {
   readonly xdp: string;
   /** Id of the attached program, 0 for none. */
   readonly xdpProgram: number;
+  /** What somebody wrote to it with `ip link set alias`; empty for nothing. */
+  readonly alias: string;
 }
 
 /** An IPv4 address on a link. */
@@ -150,6 +168,25 @@ export class Netlink {
     this.request(message, 'adding an address');
   }
 
+  /** Writes a link's alias, at most 255 bytes of text. */
+  setAlias(index: number, alias: string): void {
+    const message = new NetlinkMessage(RTM_NEWLINK, NLM_F_ACK).interfaceHeader(index, 0, 0);
+    this.request(message.attribute(IFLA_IFALIAS, Buffer.from(alias)), 'naming a link');
+  }
+
+  /** Runs a program (BPF_PROG_TYPE_SCHED_CLS, by its descriptor) on everything that a link sends, for as long as the link lives. */
+  addEgressProgram(index: number, program: number, name: string): void {
+    const create = NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+    const place = new NetlinkMessage(RTM_NEWQDISC, create).bytes(tcHeader(index, CLSACT_PARENT));
+    this.request(place.text(TCA_KIND, 'clsact'), 'making room for a program on what a link sends');
+    const filter = new NetlinkMessage(RTM_NEWTFILTER, create).bytes(tcHeader(index, CLSACT_EGRESS));
+    filter.text(TCA_KIND, 'bpf').nest(TCA_OPTIONS, () => {
+      filter.u32(TCA_BPF_FD, program).text(TCA_BPF_NAME, name);
+      filter.u32(TCA_BPF_FLAGS, TCA_BPF_FLAG_ACT_DIRECT);
+    });
+    this.request(filter, 'adding a program on what a link sends');
+  }
+
   /** Lists the links of the namespace. */
   links(): LinkInfo[] {
     const found: LinkInfo[] = [];
@@ -212,6 +249,16 @@ export class Netlink {
   }
 }
 
+/** Makes struct tcmsg. */
+function tcHeader(index: number, parent: number): Uint8Array {
+  const header = Buffer.alloc(20);
+  header.writeInt32LE(index, 4);
+  header.writeUInt32LE(parent === CLSACT_PARENT ? CLSACT_HANDLE : 0, 8);
+  header.writeUInt32LE(parent, 12);
+  header.writeUInt32LE(parent === CLSACT_PARENT ? 0 : FILTER_INFO, 16);
+  return header;
+}
+
 /** Reads struct nlmsgerr and throws unless it says 0. */
 function acknowledge(payload: Buffer, flags: number, what: string): void {
   const error = -payload.readInt32LE(0);
@@ -242,5 +289,6 @@ function readLink(payload: Buffer): LinkInfo {
     txQueues: attributeU32(attributes.get(IFLA_NUM_TX_QUEUES)),
     xdp: XDP_ATTACHED[xdp.get(IFLA_XDP_ATTACHED)?.[0] ?? 0] ?? 'none',
     xdpProgram: attributeU32(xdp.get(IFLA_XDP_PROG_ID)),
+    alias: attributeText(attributes.get(IFLA_IFALIAS)),
   };
 }

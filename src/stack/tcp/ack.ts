@@ -4,7 +4,6 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { EPOLLOUT } from './events.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { flightSize, onAck } from './recovery.js';
@@ -13,6 +12,7 @@ import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
 import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
+import { wakeWriter } from './writability.js';
 
 /** True when the acknowledgment is none of ours: beyond SND.NXT, or older than any window reaches (RFC 5961 5.2). */
 export function isInvalidAck(tcb: Tcb, seg: Segment): boolean {
@@ -74,10 +74,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
     tcb.confirmedAt = core.clock.now;
     core.ip.confirm(tcb.nextHop);
   }
-  if (tcb.sendBlocked && sendBuffer.free * 3 >= sendBuffer.limit) {
-    tcb.sendBlocked = false;
-    core.notify(tcb, EPOLLOUT);
-  }
+  wakeWriter(core, tcb);
   core.output.push(tcb);
 }
 
@@ -168,6 +165,7 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
 
 /** The send buffer follows the congestion window, so that a fast path is not limited by it. */
 function growSendBuffer(core: TcpCore, tcb: Tcb): void {
+  if (tcb.tuning.sendBytes > 0) return;
   const { wmem } = core.config;
   const wanted = Math.min(2 * tcb.cc.cwnd, wmem[2]);
   if (wanted > tcb.sendBuffer.limit) tcb.sendBuffer.limit = wanted;

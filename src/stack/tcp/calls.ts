@@ -20,7 +20,9 @@ import {
   TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
+import { finTimeoutUs } from './tuning.js';
 import { worthUpdating } from './window.js';
+import { isBacklogged, isWritable } from './writability.js';
 
 const sendSpans = new SpanCache();
 const receiveSpans = new SpanCache();
@@ -44,6 +46,10 @@ export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number,
   }
   if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
   if (length === 0) return 0;
+  if (isBacklogged(tcb)) {
+    tcb.sendBlocked = true;
+    return -EAGAIN;
+  }
   const taken = tcb.sendBuffer.append(sendSpans.of(bytes), offset, length, core.buffers);
   if (taken < length) tcb.sendBlocked = true;
   if (taken === 0) return -EAGAIN;
@@ -123,7 +129,7 @@ export function close(core: TcpCore, tcb: Tcb): void {
   tcb.recvBuffer.clear(core.buffers);
   shutdownWrite(core, tcb);
   if (tcb.state === FIN_WAIT_2) {
-    tcb.lifeAt = core.clock.now + core.config.finTimeoutUs;
+    tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
     core.arm(tcb);
   }
 }
@@ -150,7 +156,7 @@ export function readiness(tcb: Tcb): number {
   if (state !== SYN_SENT && state !== SYN_RCVD) {
     if (tcb.recvBuffer.length > 0) events |= EPOLLIN;
     if (isDead || tcb.finQueued) events |= EPOLLOUT;
-    else if (tcb.sendBuffer.free * 3 >= tcb.sendBuffer.limit) events |= EPOLLOUT;
+    else if (isWritable(tcb)) events |= EPOLLOUT;
     else tcb.sendBlocked = true;
   }
   if (tcb.error !== 0) events |= EPOLLERR;

@@ -29,7 +29,7 @@ export class TcpCore {
   readonly ip: IpOutput;
   readonly addresses: LocalAddresses;
   readonly demux: Demux;
-  readonly listeners: ListenerTable = new ListenerTable();
+  readonly listeners: ListenerTable;
   readonly wheel: TimerWheel = new TimerWheel();
   readonly buffers: BufferPool = new BufferPool();
   readonly isn: IsnGenerator;
@@ -63,6 +63,7 @@ export class TcpCore {
     this.isn = new IsnGenerator(random);
     this.ports = new EphemeralPorts(random);
     this.throttle = new Throttle(clock, config, random);
+    this.listeners = new ListenerTable(this.demux.key);
   }
 
   /** Tells the application that something has happened to the connection: `news` are the epoll events it brings about. */
@@ -140,6 +141,8 @@ export class TcpCore {
     tcb.rtxAt = NEVER;
     tcb.delackAt = NEVER;
     tcb.lifeAt = NEVER;
+    tcb.keepAt = NEVER;
+    tcb.holdAt = NEVER;
     tcb.ackNow = false;
     tcb.synPending = false;
     tcb.readShut = true;
@@ -151,7 +154,9 @@ export class TcpCore {
     if (listener !== null) {
       tcb.listener = null;
       if (wasHalfOpen) listener.halfOpen--;
+      else if (tcb.deferred) listener.deferred--;
       else listener.acceptQueue.remove(tcb);
+      tcb.deferred = false;
       tcb.attached = false;
     }
     this.notify(tcb, EPOLL_ALL);
@@ -168,5 +173,7 @@ export class TcpCore {
 
 function earliestDeadline(tcb: Tcb): Micros {
   const first = tcb.rtxAt < tcb.delackAt ? tcb.rtxAt : tcb.delackAt;
-  return tcb.lifeAt < first ? tcb.lifeAt : first;
+  const second = tcb.keepAt < tcb.holdAt ? tcb.keepAt : tcb.holdAt;
+  const least = second < first ? second : first;
+  return tcb.lifeAt < least ? tcb.lifeAt : least;
 }

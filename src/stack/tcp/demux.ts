@@ -8,7 +8,8 @@ import { Tcb } from './tcb.js';
 const EMPTY = -1;
 
 export class Demux {
-  readonly #key: number;
+  /** Makes the hash differ from stack to stack. */
+  readonly key: number;
   /** Slot to index of a block; a power of two of slots, at most half of them in use. */
   #slots: Int32Array;
   #hashes: Int32Array;
@@ -19,7 +20,7 @@ export class Demux {
   size = 0;
 
   constructor(random: () => number) {
-    this.#key = random();
+    this.key = random();
     this.#slots = new Int32Array(1024).fill(EMPTY);
     this.#hashes = new Int32Array(1024);
     this.#mask = 1023;
@@ -121,7 +122,7 @@ export class Demux {
   }
 
   #hash(local: Endpoint, remote: Endpoint): number {
-    let h = this.#key ^ ((remote.port << 16) | local.port);
+    let h = this.key ^ ((remote.port << 16) | local.port);
     h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
     h = Math.imul(h ^ remote.w3 ^ (h >>> 15), 0x846ca68b);
     h = Math.imul(h ^ local.w3 ^ (h >>> 16), 0x7feb352d);

@@ -7,6 +7,7 @@ import { IPV4_HEADER } from '../wire/ipv4.js';
 import { type Segment, TCP_HEADER } from '../wire/tcp-header.js';
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
+import { startKeepalive } from './keepalive.js';
 import { optionBytes } from './output.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -16,7 +17,7 @@ import { initialWindow, windowScale } from './window.js';
 /** MSS of a peer that announces none, IPv4 (RFC 9293 3.7.1, MUST-15). */
 const DEFAULT_MSS = 536;
 /** Segments acknowledged at once at the beginning, at most; Linux's TCP_MAX_QUICKACKS. */
-const MAX_QUICK_ACKS = 16;
+export const MAX_QUICK_ACKS = 16;
 
 /** Fills a new block with what the tuple and the options decide, before its SYN or SYN-ACK. */
 export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoint, nextHop: number): void {
@@ -25,6 +26,7 @@ export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoi
   tcb.nextHop = nextHop;
   // RFC 6691: the announced MSS is the MTU less fixed headers, whatever the options.
   tcb.localMss = Math.min(core.ip.mtu - IPV4_HEADER - TCP_HEADER, 0xffff);
+  if (tcb.tuning.maxSegment > 0) tcb.localMss = Math.min(tcb.localMss, tcb.tuning.maxSegment);
   tcb.scaling = core.config.windowScaling !== 0;
   tcb.timestamps = core.config.timestamps !== 0;
   tcb.sack = core.config.sack !== 0;
@@ -32,7 +34,8 @@ export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoi
   tcb.tsOffset = core.config.timestamps === 2 ? 0 : core.isn.timestampOffset(local, remote);
   tcb.rcv.wscale = windowScale(Math.max(tcb.recvBuffer.limit, core.config.rmem[2]));
   startAt(tcb, core.isn.isn(local, remote, core.clock.now));
-  tcb.congestion = congestionControl(core.config.congestionControl) ?? null;
+  const { congestion } = tcb.tuning;
+  tcb.congestion = congestionControl(congestion === '' ? core.config.congestionControl : congestion) ?? null;
 }
 
 /** Sets the initial sequence number, before the SYN or SYN-ACK is sent. */
@@ -83,6 +86,7 @@ export function beginData(core: TcpCore, tcb: Tcb): void {
   tcb.retransmits = 0;
   tcb.rtxAt = NEVER;
   core.arm(tcb);
+  startKeepalive(core, tcb);
   // RFC 5681 3.1: one segment after a lost SYN.
   tcb.cc.cwnd = synLost ? tcb.snd.mss : initialCwnd(core, tcb);
   tcb.congestion?.init(tcb);

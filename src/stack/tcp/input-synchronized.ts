@@ -5,9 +5,10 @@ import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
 import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
-import { EPOLLIN, EPOLLOUT } from './events.js';
+import { EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
+import { admit, defer, enqueue } from './listener.js';
 import { replyReset, sendAck } from './output.js';
 import { add, diff, gt, inWindow, leq, lt } from './seq.js';
 import {
@@ -21,6 +22,7 @@ import {
   TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
+import { finTimeoutUs } from './tuning.js';
 import { offered } from './window.js';
 
 /** TS.Recent of a connection idle for longer is not to be trusted (RFC 7323 5.5): 24 days. */
@@ -51,6 +53,7 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
   if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;
   finArrives(core, tcb, seg);
+  if (tcb.deferred && (tcb.recvBuffer.length > 0 || tcb.readShut)) admit(core, tcb);
   return false;
 }
 
@@ -103,7 +106,10 @@ function recordTimestamp(core: TcpCore, tcb: Tcb, seg: Segment, seq: number): vo
 
 /** First, check the sequence number. What lies outside of the window is cut off. */
 function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
-  if (isSimultaneousSynAck(tcb, seg)) return true;
+  if (isSimultaneousSynAck(tcb, seg)) {
+    trimEnd(core, tcb, seg);
+    return true;
+  }
   const { rcv } = tcb;
   const window = offered(tcb);
   const length = segLen(seg);
@@ -272,9 +278,8 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   core.enter(tcb, ESTABLISHED);
   if (listener !== null) {
     listener.halfOpen--;
-    listener.acceptQueue.push(tcb);
-    listener.news |= EPOLLIN;
-    core.ready.push(listener);
+    if (listener.tuning.deferAcceptUs > 0) defer(core, tcb, listener);
+    else enqueue(core, tcb, listener);
   }
   if (tcb.finQueued) core.enter(tcb, FIN_WAIT_1);
   tcb.synPending = false;
@@ -293,7 +298,7 @@ function finWait2(core: TcpCore, tcb: Tcb): void {
   core.enter(tcb, FIN_WAIT_2);
   // RFC 9293 3.6.1 sets no limit; without one an orphan would wait for a silent peer forever.
   if (!tcb.attached) {
-    tcb.lifeAt = core.clock.now + core.config.finTimeoutUs;
+    tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
     core.arm(tcb);
   }
 }

@@ -10,6 +10,7 @@ import { isnAfter } from './isn.js';
 import type { Listener } from './listener.js';
 import { replyReset } from './output.js';
 import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
+import { adopt } from './tune.js';
 
 /** Processes the segment in `core.seg`, whose checksum is known to be right. */
 export function segmentArrives(core: TcpCore): void {
@@ -28,7 +29,7 @@ export function segmentArrives(core: TcpCore): void {
 
 /** `isn` is the initial sequence number to use, where the tuple was in use before. */
 function noConnection(core: TcpCore, seg: Segment, isn: number | undefined): void {
-  const listener = core.listeners.find(seg.dst.port, seg.dst);
+  const listener = core.listeners.find(seg.dst.port, seg.dst, seg.src);
   if (listener !== undefined) {
     listenArrives(core, listener, seg, isn);
     return;
@@ -66,6 +67,7 @@ function listenArrives(core: TcpCore, listener: Listener, seg: Segment, isn: num
     return;
   }
   const tcb = core.demux.allocate(core.config);
+  adopt(tcb, listener.tuning);
   prepare(core, tcb, seg.dst, seg.src, core.ip.nextHop);
   if (isn !== undefined) startAt(tcb, isn);
   acceptSyn(core, tcb, seg);

@@ -6,8 +6,8 @@ import { FIN, PSH } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { emit } from './output.js';
 import { type AckReport, flightSize, OPEN } from './recovery.js';
-import { HAS_FIN, SACKED } from './scoreboard.js';
-import { diff, geq, gt } from './seq.js';
+import { SACKED } from './scoreboard.js';
+import { geq, gt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 /** What a receiver may delay its ACK of a lone segment by, at worst (RFC 8985 7.2, WCDelAckT). */
@@ -31,10 +31,9 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
   if (board === null) return true;
   let last = board.next - 1;
   while (last > board.first && (board.flags[last & board.mask] & SACKED) !== 0) last--;
-  const at = last & board.mask;
-  const start = board.start[at];
-  const fin = (board.flags[at] & HAS_FIN) !== 0;
-  const length = diff(board.end[at], start) - (fin ? 1 : 0);
+  const start = board.start[last & board.mask];
+  const fin = board.hasFin(last);
+  const length = board.payload(last);
   if (emit(core, tcb, start, length, (fin ? FIN : 0) | (length > 0 ? PSH : 0)) > 0) return false;
   core.counters.TcpRetransSegs++;
   board.resend(last, core.clock.now);

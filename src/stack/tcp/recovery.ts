@@ -53,6 +53,7 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   const wasLost = board === null ? 0 : board.lost - board.repaired;
   if (report.acked > 0) endDuplicates(tcb, report);
   else if (report.isDuplicate && !tcb.sack) countDuplicate(tcb, report);
+  const wasReducing = cc.phase === RECOVERY;
   if (cc.phase !== OPEN) {
     if (mayUndo(tcb, report)) undo(tcb);
     else if (geq(snd.una, cc.recover)) endRecovery(tcb);
@@ -61,8 +62,8 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   cc.recover = max(cc.recover, snd.una);
   if (board !== null && board.count > 0) findLosses(core, tcb, board, report);
   const isLosing = board !== null && board.lost - board.repaired > wasLost;
-  if (cc.phase === RECOVERY) reduce(tcb, report.delivered, report.acked > 0 && !isLosing);
-  else if (report.acked > 0 && isWindowLimited(tcb, report.flight)) {
+  if (cc.phase === RECOVERY) reduce(tcb, report, report.acked > 0 && !isLosing);
+  else if (report.acked > 0 && !wasReducing && isWindowLimited(tcb, report.flight)) {
     tcb.congestion?.onAck(core, tcb, report.acked);
   }
 }
@@ -71,6 +72,8 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
 function countDuplicate(tcb: Tcb, report: AckReport): void {
   const { cc, snd } = tcb;
   if (++cc.dupAcks === 1) cc.dupFlight = report.flight;
+  // After a timeout they are about what was sent before it.
+  if (cc.phase === LOSS) return;
   const more = Math.min(snd.mss, flightSize(tcb) - snd.mss - cc.renoSacked);
   if (more <= 0) return;
   cc.renoSacked += more;
@@ -121,8 +124,9 @@ export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number): void {
 }
 
 /** RFC 9937 6: as many bytes may leave as the reduction allows for what was delivered. */
-function reduce(tcb: Tcb, delivered: number, isSafe: boolean): void {
+function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
   const { cc, snd } = tcb;
+  const { delivered } = report;
   if (delivered <= 0) return;
   cc.prrDelivered += delivered;
   const inFlight = pipe(tcb);
@@ -134,9 +138,9 @@ function reduce(tcb: Tcb, delivered: number, isSafe: boolean): void {
     if (isSafe) send += snd.mss;
     send = Math.min(cc.ssthresh - inFlight, send);
   }
-  // The first repair always goes.
-  if (cc.prrOut === 0) send = Math.max(send, snd.mss);
-  cc.cwnd = inFlight + Math.max(0, send);
+  // The first repair always goes, and the one that a partial acknowledgment asks for (RFC 6582 3.2).
+  if (cc.prrOut === 0 || (report.acked > 0 && !tcb.sack)) send = Math.max(send, snd.mss);
+  cc.cwnd = Math.max(inFlight + Math.max(0, send), snd.mss);
 }
 
 function endRecovery(tcb: Tcb): void {

@@ -3,7 +3,7 @@
 
 import type { Span } from '../wire/span.js';
 import type { BufferPool } from './buffer-pool.js';
-import { RingBytes } from './ring-bytes.js';
+import { type BytesView, RingBytes } from './ring-bytes.js';
 
 export class RecvBuffer {
   readonly #ring = new RingBytes();
@@ -37,6 +37,20 @@ export class RecvBuffer {
     if (count === 0) return 0;
     this.#ring.copyOut(0, dst, dstOffset, count);
     if (!peek) this.#forget(count, pool);
+    return count;
+  }
+
+  /** Points `view` at the first readable bytes, as many as lie in a row. */
+  look(view: BytesView): void {
+    view.bytes = this.#ring.memory;
+    view.offset = this.#ring.indexOf(0);
+    view.length = Math.min(this.length, view.bytes.length - view.offset);
+  }
+
+  /** Forgets up to `length` readable bytes; returns how many. */
+  discard(length: number, pool: BufferPool): number {
+    const count = Math.min(length, this.length);
+    if (count > 0) this.#forget(count, pool);
     return count;
   }
 

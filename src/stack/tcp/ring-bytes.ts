@@ -7,6 +7,13 @@ import type { BufferPool } from './buffer-pool.js';
 /** Stands for "no memory held" so that the field has one type. */
 const NONE = new Span(new Uint8Array(0));
 
+/** A run of bytes in somebody else's memory. */
+export interface BytesView {
+  bytes: Uint8Array;
+  offset: number;
+  length: number;
+}
+
 export class RingBytes {
   #span: Span = NONE;
   #mask = 0;
@@ -39,6 +46,15 @@ export class RingBytes {
     const first = Math.min(length, this.#mask + 1 - start);
     copy(dst, dstOffset, this.#span, start, first);
     if (first < length) copy(dst, dstOffset + first, this.#span, 0, length - first);
+  }
+
+  /** The memory itself, and where in it the byte `at` lies: what follows is contiguous up to the end of the memory. */
+  get memory(): Uint8Array {
+    return this.#span.bytes;
+  }
+
+  indexOf(at: number): number {
+    return (this.#head + at) & this.#mask;
   }
 
   /** Forgets the first `length` bytes. */

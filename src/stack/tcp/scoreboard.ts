@@ -112,11 +112,26 @@ export class Scoreboard {
     this.sentAt[at] = now;
   }
 
+  /** True when a segment is deemed lost and was not sent again since. */
+  isUnrepaired(number: number): boolean {
+    return (this.flags[number & this.mask] & (LOST | REPAIRED | SACKED)) === LOST;
+  }
+
+  hasFin(number: number): boolean {
+    return (this.flags[number & this.mask] & HAS_FIN) !== 0;
+  }
+
+  /** Bytes of data in a segment. */
+  payload(number: number): number {
+    const at = number & this.mask;
+    return diff(this.end[at], this.start[at]) - ((this.flags[at] & HAS_FIN) !== 0 ? 1 : 0);
+  }
+
   /** The first segment that waits to be sent again, or -1. */
   firstUnrepaired(): number {
     if (!this.hasUnrepaired) return -1;
     for (; this.hint < this.next; this.hint++) {
-      if ((this.flags[this.hint & this.mask] & (LOST | REPAIRED | SACKED)) === LOST) return this.hint;
+      if (this.isUnrepaired(this.hint)) return this.hint;
     }
     return -1;
   }

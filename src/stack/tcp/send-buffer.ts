@@ -3,7 +3,7 @@
 
 import type { Span } from '../wire/span.js';
 import type { BufferPool } from './buffer-pool.js';
-import { RingBytes } from './ring-bytes.js';
+import { type BytesView, RingBytes } from './ring-bytes.js';
 
 export class SendBuffer {
   readonly #ring = new RingBytes();
@@ -24,6 +24,20 @@ export class SendBuffer {
     this.#ring.copyIn(this.length, src, srcOffset, taken);
     this.length += taken;
     return taken;
+  }
+
+  /** Points `view` at room for up to `length` bytes behind the last one, as many as lie in a row. */
+  reserve(length: number, view: BytesView, pool: BufferPool): void {
+    const wanted = Math.min(length, this.free);
+    this.#ring.reserve(this.length + wanted, this.length, pool);
+    view.bytes = this.#ring.memory;
+    view.offset = this.#ring.indexOf(this.length);
+    view.length = Math.min(wanted, view.bytes.length - view.offset);
+  }
+
+  /** Takes `length` bytes that were written to where `reserve` pointed. */
+  commit(length: number): void {
+    this.length += length;
   }
 
   /** Copies `length` bytes, `at` bytes after the oldest unacknowledged one. */

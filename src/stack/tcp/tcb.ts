@@ -14,6 +14,7 @@ import { RttEstimator } from './rtt.js';
 import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
 import { CLOSED } from './state.js';
+import { type Tuning, UNTUNED } from './tuning.js';
 
 /** Send sequence variables (RFC 9293 3.3.1, figure 3). Sequence numbers are signed int32. */
 export class SendSequence {
@@ -164,8 +165,14 @@ export class Tcb {
   /** TS.Recent (RFC 7323 4.3) and when it was set. */
   tsRecent = 0;
   tsRecentAt: Micros = NEVER;
-  /** Sends small segments at once (TCP_NODELAY). */
-  nodelay = false;
+  /** What the program has set. */
+  tuning: Tuning = UNTUNED;
+  /** The program has said that more follows what it wrote last (MSG_MORE). */
+  more = false;
+  /** What is held back for want of a full segment may leave all the same. */
+  flush = false;
+  /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
+  deferred = false;
 
   /** A SYN or SYN-ACK must go out. */
   synPending = false;
@@ -204,6 +211,12 @@ export class Tcb {
   delackAt: Micros = NEVER;
   /** TIME-WAIT, orphaned FIN-WAIT-2. */
   lifeAt: Micros = NEVER;
+  /** Keepalive and idle timeout. */
+  keepAt: Micros = NEVER;
+  /** End of the time for which a cork holds data back, or a deferred connection is not accepted. */
+  holdAt: Micros = NEVER;
+  /** When the probing of a closed window began. */
+  probeSince: Micros = NEVER;
   /** When an ACK of something invalid was last sent (RFC 5961 10). */
   invalidAckAt: Micros = -NEVER;
   /** When the neighbour was last known to be alive. */
@@ -234,7 +247,10 @@ export class Tcb {
     this.tsOffset = 0;
     this.tsRecent = 0;
     this.tsRecentAt = NEVER;
-    this.nodelay = false;
+    this.tuning = UNTUNED;
+    this.more = false;
+    this.flush = false;
+    this.deferred = false;
     this.synPending = false;
     this.finQueued = false;
     this.finSent = false;
@@ -255,6 +271,9 @@ export class Tcb {
     this.board = null;
     this.delackAt = NEVER;
     this.lifeAt = NEVER;
+    this.keepAt = NEVER;
+    this.holdAt = NEVER;
+    this.probeSince = NEVER;
     this.invalidAckAt = -NEVER;
     this.confirmedAt = -NEVER;
     this.rtt.reset(config);

@@ -1,7 +1,7 @@
 // The face of TCP: what the stack feeds (segments, time, ICMP errors) and what the API calls (listen, connect, send, receive,
 // close). Everything behind it is a function over `TcpCore`, in the files beside this one.
 
-import type { Clock, Micros } from '../clock.js';
+import { type Clock, type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import { EADDRINUSE, EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENOMEM } from '../errors.js';
@@ -11,17 +11,22 @@ import { Endpoint } from '../wire/address.js';
 import * as calls from './calls.js';
 import { TcpCore } from './core.js';
 import { EPOLLIN } from './events.js';
-import { prepare, startAt } from './handshake.js';
+import { MAX_QUICK_ACKS, prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
+import { type TcpInfo, tcpInfo } from './info.js';
 import { segmentArrives } from './input.js';
 import { isnAfter } from './isn.js';
 import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
+import type { BytesView } from './ring-bytes.js';
 import { SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
 import { transmit } from './transmit.js';
+import { adopt, tune } from './tune.js';
+import { type Tuning, UNTUNED } from './tuning.js';
+import * as zeroCopy from './zero-copy.js';
 
 export class Tcp {
   readonly core: TcpCore;
@@ -98,12 +103,20 @@ export class Tcp {
    * OPEN, passive (RFC 9293 3.10.1). `local` may have the unspecified address for all of the stack's. Returns the listener, or
    * -EADDRINUSE, -EADDRNOTAVAIL (not an address of the stack), -EINVAL (port 0).
    */
-  listen(local: Endpoint, backlog: number, owner: number): Listener | number {
+  listen(
+    local: Endpoint,
+    backlog: number,
+    owner: number,
+    tuning: Tuning = UNTUNED,
+    reusePort = false,
+  ): Listener | number {
     const { core } = this;
     if (local.port === 0) return -EINVAL;
     if (!local.isUnspecified && !core.addresses.has(local)) return -EADDRNOTAVAIL;
-    if (core.listeners.conflicts(local)) return -EADDRINUSE;
+    if (core.listeners.conflicts(local, reusePort)) return -EADDRINUSE;
     const listener = new Listener(local, Math.min(Math.max(1, backlog), core.config.somaxconn), owner);
+    listener.tuning = tuning;
+    listener.reusePort = reusePort;
     core.listeners.add(listener);
     return listener;
   }
@@ -133,7 +146,7 @@ export class Tcp {
    * connection, or -ENETUNREACH, -EADDRNOTAVAIL (no address, or no port left), -EADDRINUSE (the tuple is taken), -EAFNOSUPPORT
    * (no IPv6 yet), -EINVAL (port 0, a multicast or broadcast address, or a tuple of another core), -ENOMEM (too many).
    */
-  connect(local: Endpoint, remote: Endpoint, owner: number): Tcb | number {
+  connect(local: Endpoint, remote: Endpoint, owner: number, tuning: Tuning = UNTUNED): Tcb | number {
     const { core } = this;
     if (!remote.isV4) return -EAFNOSUPPORT;
     const isGroup = isMulticastWord(remote.w3) || core.addresses.isBroadcast(remote.w3);
@@ -154,15 +167,16 @@ export class Tcp {
     } else if (!this.ownsTuple(tuple, remote)) {
       return -EINVAL;
     }
-    return this.#open(tuple, remote, nextHop, owner);
+    return this.#open(tuple, remote, nextHop, owner, tuning);
   }
 
-  #open(local: Endpoint, remote: Endpoint, nextHop: number, owner: number): Tcb {
+  #open(local: Endpoint, remote: Endpoint, nextHop: number, owner: number, tuning: Tuning): Tcb {
     const { core } = this;
     const old = core.demux.find(local, remote);
     const isn = old === undefined ? undefined : isnAfter(old);
     if (old !== undefined) core.destroy(old, 0);
     const tcb = core.demux.allocate(core.config);
+    adopt(tcb, tuning);
     prepare(core, tcb, local, remote, nextHop);
     if (isn !== undefined) startAt(tcb, isn);
     tcb.owner = owner;
@@ -190,12 +204,39 @@ export class Tcp {
     );
   }
 
-  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+  /** `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). */
+  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false): number {
+    tcb.more = more;
     return calls.send(this.core, tcb, bytes, offset, length);
   }
 
   receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
     return calls.receive(this.core, tcb, bytes, offset, length, peek);
+  }
+
+  /** Points `view` at received bytes where they lie: how many, or as `receive`. They stay until `discard`. */
+  look(tcb: Tcb, view: BytesView): number {
+    return zeroCopy.look(tcb, view);
+  }
+
+  /** Forgets up to `length` received bytes: how many, or as `receive`. */
+  discard(tcb: Tcb, length: number): number {
+    return zeroCopy.discard(this.core, tcb, length);
+  }
+
+  /** Points `view` at room for up to `length` bytes in the send buffer: how many, or as `send`. */
+  reserve(tcb: Tcb, length: number, view: BytesView): number {
+    return zeroCopy.reserve(this.core, tcb, length, view);
+  }
+
+  /** Sends `length` bytes that were written where `reserve` pointed, nothing having happened since. */
+  commit(tcb: Tcb, length: number): void {
+    zeroCopy.commit(this.core, tcb, length);
+  }
+
+  /** What TCP_INFO tells of a connection. */
+  info(tcb: Tcb): TcpInfo {
+    return tcpInfo(this.core, tcb);
   }
 
   /** Bytes that can be read without waiting (FIONREAD). */
@@ -217,8 +258,20 @@ export class Tcp {
 
   /** Sends small segments at once (true), or lets Nagle's algorithm hold them (false). */
   setNoDelay(tcb: Tcb, nodelay: boolean): void {
-    tcb.nodelay = nodelay;
-    if (nodelay) this.core.output.push(tcb);
+    this.tune(tcb, { ...tcb.tuning, nodelay });
+  }
+
+  /** Changes the options of a connection. */
+  tune(tcb: Tcb, tuning: Tuning): void {
+    tune(this.core, tcb, tuning);
+  }
+
+  /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */
+  setQuickAck(tcb: Tcb, quick: boolean): void {
+    tcb.quickAcks = quick ? MAX_QUICK_ACKS : 0;
+    if (!quick || tcb.delackAt === NEVER) return;
+    tcb.ackNow = true;
+    this.core.output.push(tcb);
   }
 
   /** Takes the pending error: an errno, 0 for none (SO_ERROR). */

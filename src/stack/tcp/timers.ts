@@ -1,9 +1,12 @@
 // What happens when a connection's deadline comes: retransmission of SYN, data and FIN (RFC 6298 5), zero-window probes
-// (RFC 9293 3.8.6.1), delayed ACKs, the end of TIME-WAIT and of an orphan's FIN-WAIT-2.
+// (RFC 9293 3.8.6.1), delayed ACKs, keepalive, the end of TIME-WAIT and of an orphan's FIN-WAIT-2, and that of waiting for a
+// full segment or a first one.
 
 import { NEVER } from '../clock.js';
 import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
+import { onKeepalive } from './keepalive.js';
+import { admit } from './listener.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
 import { enterRecovery, flightSize, OPEN, onTimeout, pipe } from './recovery.js';
@@ -44,13 +47,25 @@ function expire(core: TcpCore, tcb: Tcb): void {
     if (isSynchronized(tcb.state)) onFlightTimeout(core, tcb);
     else onSynTimeout(core, tcb);
   }
+  if (tcb.holdAt <= now) {
+    tcb.holdAt = NEVER;
+    if (tcb.deferred) admit(core, tcb);
+    tcb.flush = true;
+    core.output.push(tcb);
+  }
+  if (tcb.keepAt <= now) onKeepalive(core, tcb);
   core.arm(tcb);
 }
 
 /** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds. */
 function onSynTimeout(core: TcpCore, tcb: Tcb): void {
-  const limit = tcb.state === SYN_SENT ? core.config.synRetries : core.config.synackRetries;
-  if (tcb.retransmits >= limit) {
+  const { synRetries, userTimeoutUs } = tcb.tuning;
+  const own = synRetries > 0 ? synRetries : core.config.synRetries;
+  const limit = tcb.state === SYN_SENT ? own : core.config.synackRetries;
+  const now = core.clock.now;
+  if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
+  const isOver = userTimeoutUs > 0 && tcb.retransmits > 0 && now - tcb.retransmitSince >= userTimeoutUs;
+  if (tcb.retransmits >= limit || isOver) {
     core.counters.TcpAttemptFails++;
     giveUp(core, tcb);
     return;
@@ -116,13 +131,18 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
  * 3.8.6, MUST-34) for as long as a peer whose window is closed is waited for.
  */
 function isShutOut(core: TcpCore, tcb: Tcb): boolean {
+  if (tcb.tuning.userTimeoutUs > 0) return false;
   return tcb.attached && tcb.snd.wnd === 0 && core.clock.now - tcb.heardAt <= core.config.rtoMaxUs;
 }
 
 /** RFC 9293 3.8.6.1: probed for as long as the probes are answered. */
 function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
   tcb.rtxMode = RTO;
-  if (tcb.probes >= retries(core, tcb)) {
+  const now = core.clock.now;
+  const { userTimeoutUs } = tcb.tuning;
+  if (tcb.probeBackoff === 0) tcb.probeSince = now;
+  const isOver = userTimeoutUs > 0 && tcb.probeBackoff > 0 && now - tcb.probeSince >= userTimeoutUs;
+  if (isOver || tcb.probes >= retries(core, tcb)) {
     giveUp(core, tcb);
     return;
   }
@@ -155,6 +175,7 @@ const PATIENCE_RTO_US = 200_000;
  * the defaults that is 924.6 s; SHLD-11 wants 100 s at least.
  */
 function patienceUs(core: TcpCore, tcb: Tcb): number {
+  if (tcb.tuning.userTimeoutUs > 0) return tcb.tuning.userTimeoutUs;
   const { rtoMaxUs } = core.config;
   const count = retries(core, tcb);
   const doublings = Math.floor(Math.log2(rtoMaxUs / PATIENCE_RTO_US));

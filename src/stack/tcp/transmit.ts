@@ -7,16 +7,19 @@ import type { TcpCore } from './core.js';
 import { emit, sendAck, sendSyn, timestampNow } from './output.js';
 import { probeTime, sendTail } from './probe.js';
 import { flightSize, hasLost, pipe } from './recovery.js';
-import { HAS_FIN } from './scoreboard.js';
 import { add, diff, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
+import { wakeWriter } from './writability.js';
 
 /**
  * Least time before the first probe, in µs, whatever the least RTO: peers answer only one such segment in half a second
  * (RFC 5961 10), and RFC 9293 3.8.6.2.1 wants an override timeout of 0.1 to 1 s. Linux's TCP_RTO_MIN.
  */
 const MIN_PROBE_US = 200_000;
+
+/** Longest time for which TCP_CORK or MSG_MORE hold data back, in µs (tcp(7)). */
+const CORK_US = 200_000;
 
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
@@ -33,6 +36,7 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
   const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
 
@@ -45,27 +49,38 @@ function unsentBytes(tcb: Tcb): number {
 function sendLost(core: TcpCore, tcb: Tcb): boolean {
   const { board, cc, snd } = tcb;
   if (board === null) return true;
-  for (let number = board.firstUnrepaired(); number >= 0; number = board.firstUnrepaired()) {
-    const at = number & board.mask;
-    const start = board.start[at];
-    const fin = (board.flags[at] & HAS_FIN) !== 0;
-    const length = diff(board.end[at], start) - (fin ? 1 : 0);
+  for (let first = board.firstUnrepaired(); first >= 0; first = board.firstUnrepaired()) {
+    // Small segments in a row go together: what is sent again need not be cut as it was (RFC 9293 3.8.3).
+    let next = first;
+    let length = 0;
+    let fin = false;
+    while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss) {
+      length += board.payload(next);
+      fin = board.hasFin(next);
+      next++;
+    }
     if (pipe(tcb) + length > cc.cwnd) return true;
+    const start = board.start[first & board.mask];
     const isEnd = add(start, length) === add(snd.base, tcb.sendBuffer.length);
     const result = emit(core, tcb, start, length, (fin ? FIN : 0) | (length > 0 && isEnd ? PSH : 0));
     if (result > 0) return false;
     core.counters.TcpRetransSegs++;
-    board.resend(number, core.clock.now);
-    cc.prrOut += length;
-    cc.undoResent++;
-    if (tcb.timestamps && !cc.hasRepairTime) {
-      cc.hasRepairTime = true;
-      cc.repairTime = timestampNow(core, tcb);
-    }
-    cc.lastSentAt = core.clock.now;
+    for (let number = first; number < next; number++) board.resend(number, core.clock.now);
+    noteRepair(core, tcb, next - first, length);
     startRetransmissionTimer(core, tcb);
   }
   return true;
+}
+
+/** Keeps what proportional rate reduction and an undo want to know of a retransmission. */
+function noteRepair(core: TcpCore, tcb: Tcb, segments: number, length: number): void {
+  const { cc } = tcb;
+  cc.prrOut += length;
+  cc.undoResent += segments;
+  cc.lastSentAt = core.clock.now;
+  if (!tcb.timestamps || cc.hasRepairTime) return;
+  cc.hasRepairTime = true;
+  cc.repairTime = timestampNow(core, tcb);
 }
 
 /** Sends data that was never sent, and the FIN. */
@@ -86,6 +101,8 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
     if (unsent <= 0) {
+      tcb.flush = false;
+      tcb.holdAt = NEVER;
       if (!tcb.finQueued || tcb.finSent) break;
       return sendData(core, tcb, 0, FIN);
     }
@@ -102,7 +119,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     }
     if (pipe(tcb) + length > cc.cwnd) break;
     const last = length === unsent;
-    if (length < snd.mss && last && !mayBeSmall(tcb)) break;
+    if (length < snd.mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
     if (length < snd.mss) snd.small = snd.nxt;
@@ -131,7 +148,13 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.probeBackoff = 0;
   tcb.rtxMode = RTO;
-  tcb.rtoAt = core.clock.now + tcb.rtt.timeoutUs(core.config);
+  let delayUs = tcb.rtt.timeoutUs(core.config);
+  const { userTimeoutUs } = tcb.tuning;
+  if (userTimeoutUs > 0 && tcb.retransmits > 0) {
+    // The timeout of the user comes on time, not with the next retransmission after it.
+    delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
+  }
+  tcb.rtoAt = core.clock.now + delayUs;
   tcb.rtxAt = tcb.rtoAt;
   core.arm(tcb);
 }
@@ -179,7 +202,11 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   if (tcb.rtxAt !== NEVER) return;
   tcb.rtxMode = PERSIST;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
-  const intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
+  let intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
+  const { userTimeoutUs } = tcb.tuning;
+  if (userTimeoutUs > 0 && tcb.probeBackoff > 0) {
+    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + userTimeoutUs - core.clock.now));
+  }
   tcb.rtxAt = core.clock.now + Math.min(intervalUs, core.config.rtoMaxUs);
   core.arm(tcb);
 }
@@ -205,8 +232,17 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
  * RFC 9293 3.7.4 (Nagle) in Minshall's variant, which Linux uses: a small segment waits only while another small one is
  * unacknowledged. The end of the stream is never held back.
  */
-function mayBeSmall(tcb: Tcb): boolean {
-  return tcb.nodelay || tcb.finQueued || !gt(tcb.snd.small, tcb.snd.una);
+function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
+  if (tcb.finQueued || tcb.flush) return true;
+  if (tcb.tuning.cork || tcb.more) {
+    // tcp(7): a cork holds for 200 ms at most.
+    if (tcb.holdAt === NEVER) {
+      tcb.holdAt = core.clock.now + CORK_US;
+      core.arm(tcb);
+    }
+    return false;
+  }
+  return tcb.tuning.nodelay || !gt(tcb.snd.small, tcb.snd.una);
 }
 
 /** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */

@@ -1,0 +1,32 @@
+// Puts the options of a program into effect on a connection: before its SYN (`adopt`) or while it lives (`tune`). Called by
+// `tcp.ts` and where connections begin.
+
+import { congestionControl } from './congestion.js';
+import type { TcpCore } from './core.js';
+import { startKeepalive } from './keepalive.js';
+import { CLOSED, isSynchronized } from './state.js';
+import type { Tcb } from './tcb.js';
+import type { Tuning } from './tuning.js';
+
+/** Gives a new block its options; what the handshake tells the peer follows from them. */
+export function adopt(tcb: Tcb, tuning: Tuning): void {
+  tcb.tuning = tuning;
+  if (tuning.sendBytes > 0) tcb.sendBuffer.limit = tuning.sendBytes;
+  if (tuning.receiveBytes > 0) tcb.recvBuffer.limit = tuning.receiveBytes;
+}
+
+/** Changes the options of a connection; what they allow to be sent is sent with the next output. */
+export function tune(core: TcpCore, tcb: Tcb, tuning: Tuning): void {
+  const before = tcb.tuning;
+  adopt(tcb, tuning);
+  if (tcb.state === CLOSED) return;
+  // tcp(7): setting TCP_NODELAY flushes what a cork holds; a cork that is taken out lets go of it.
+  if (tuning.nodelay && !before.nodelay) tcb.flush = true;
+  if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mss) tcb.snd.mss = tuning.maxSegment;
+  if (tuning.congestion !== before.congestion) {
+    tcb.congestion = congestionControl(tuning.congestion) ?? tcb.congestion;
+    if (isSynchronized(tcb.state)) tcb.congestion?.init(tcb);
+  }
+  if (isSynchronized(tcb.state)) startKeepalive(core, tcb);
+  core.output.push(tcb);
+}

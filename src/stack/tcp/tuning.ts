@@ -1,0 +1,61 @@
+// What a program may set on a connection (setsockopt): one record of values that never changes, so that a listener and all the
+// connections that it accepts can share it, and a connection without options costs nothing. `tune.ts` puts one into effect.
+
+import type { TcpCore } from './core.js';
+import type { Tcb } from './tcb.js';
+
+/** Options of a connection. A value of 0 (or the empty string) stands for the stack's own option. */
+export interface Tuning {
+  /** Sends small segments at once (RFC 9293 3.7.4). */
+  readonly nodelay: boolean;
+  /** Holds what does not fill a segment back, for 200 ms at most. */
+  readonly cork: boolean;
+  /** Probes a silent peer (RFC 9293 3.8.4). */
+  readonly keepalive: boolean;
+  /** Silence before the first probe, between two, in µs, and how many stay unanswered before the connection is given up. */
+  readonly keepIdleUs: number;
+  readonly keepIntervalUs: number;
+  readonly keepProbes: number;
+  /** How long data may stay unacknowledged, or probes unanswered, in µs (RFC 9293 3.8.3, RFC 5482). */
+  readonly userTimeoutUs: number;
+  /** Retransmissions of the SYN. */
+  readonly synRetries: number;
+  /** Largest segment to announce and to send, in bytes. */
+  readonly maxSegment: number;
+  /** Stay in FIN-WAIT-2 after close, in µs; -1 for none at all. */
+  readonly finTimeoutUs: number;
+  /** Fixed sizes of the buffers, in bytes. */
+  readonly sendBytes: number;
+  readonly receiveBytes: number;
+  /** Bytes not yet sent from which on the connection is not writable. */
+  readonly notSentLowat: number;
+  /** Name of the congestion control. */
+  readonly congestion: string;
+  /** Of a listener: how long a connection waits for its first data before it can be accepted, in µs. */
+  readonly deferAcceptUs: number;
+}
+
+/** No option set. */
+export const UNTUNED: Tuning = Object.freeze({
+  nodelay: false,
+  cork: false,
+  keepalive: false,
+  keepIdleUs: 0,
+  keepIntervalUs: 0,
+  keepProbes: 0,
+  userTimeoutUs: 0,
+  synRetries: 0,
+  maxSegment: 0,
+  finTimeoutUs: 0,
+  sendBytes: 0,
+  receiveBytes: 0,
+  notSentLowat: 0,
+  congestion: '',
+  deferAcceptUs: 0,
+});
+
+/** Longest stay of a closed connection in FIN-WAIT-2, in µs. */
+export function finTimeoutUs(core: TcpCore, tcb: Tcb): number {
+  const own = tcb.tuning.finTimeoutUs;
+  return own === 0 ? core.config.finTimeoutUs : Math.max(0, own);
+}

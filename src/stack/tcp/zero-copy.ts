@@ -1,0 +1,55 @@
+// SEND and RECEIVE (RFC 9293 3.10.2, 3.10.3) without a copy: the program works on the memory of the buffers. What a view points
+// at is good until the loop turns or another call is made on the connection, for a buffer that grows or empties moves.
+
+import { EAGAIN, ENOTCONN, EPIPE } from '../errors.js';
+import { takeError } from './calls.js';
+import type { TcpCore } from './core.js';
+import type { BytesView } from './ring-bytes.js';
+import { CLOSED, maySend, SYN_RCVD, SYN_SENT } from './state.js';
+import type { Tcb } from './tcb.js';
+import { worthUpdating } from './window.js';
+import { isBacklogged } from './writability.js';
+
+/** Points `view` at received bytes; returns how many, or what `receive` would. */
+export function look(tcb: Tcb, view: BytesView): number {
+  if (tcb.recvBuffer.length === 0) return emptyResult(tcb);
+  tcb.recvBuffer.look(view);
+  return view.length;
+}
+
+/** Forgets up to `length` received bytes, as if they had been read. */
+export function discard(core: TcpCore, tcb: Tcb, length: number): number {
+  if (tcb.recvBuffer.length === 0) return emptyResult(tcb);
+  const count = tcb.recvBuffer.discard(length, core.buffers);
+  if (!tcb.readShut && worthUpdating(tcb)) {
+    tcb.ackNow = true;
+    core.output.push(tcb);
+  }
+  return count;
+}
+
+function emptyResult(tcb: Tcb): number {
+  if (tcb.error !== 0) return takeError(tcb);
+  if (tcb.readShut) return 0;
+  return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
+}
+
+/** Points `view` at room in the send buffer; returns how much, or what `send` would. */
+export function reserve(core: TcpCore, tcb: Tcb, length: number, view: BytesView): number {
+  if (tcb.error !== 0) return takeError(tcb);
+  const isOpening = tcb.state === SYN_SENT || tcb.state === SYN_RCVD;
+  if (!isOpening && (tcb.finQueued || !maySend(tcb.state))) return -EPIPE;
+  if (isOpening || tcb.sendBuffer.free === 0 || isBacklogged(tcb)) {
+    tcb.sendBlocked = true;
+    return -EAGAIN;
+  }
+  tcb.sendBuffer.reserve(length, view, core.buffers);
+  return view.length;
+}
+
+/** Queues what was written to where `reserve` pointed. */
+export function commit(core: TcpCore, tcb: Tcb, length: number): void {
+  tcb.more = false;
+  tcb.sendBuffer.commit(length);
+  core.output.push(tcb);
+}
