@@ -80,7 +80,11 @@ export class StackConfig {
   rmemMax = 4_194_304;
   wmemMax = 4_194_304;
   /** Name of the congestion control of new connections. */
-  congestionControl = 'reno';
+  congestionControl = 'cubic';
+  /** Ends slow start by HyStart++ when 1 (RFC 9406). */
+  hystart = 1;
+  /** Tail loss probes (RFC 8985 7): 0 off, 3 or 4 on, as on Linux. */
+  earlyRetrans = 3;
   /** First and last local port that connect chooses. */
   localPortRange: readonly number[] = [32_768, 60_999];
   /** TTL of outgoing packets. */
@@ -165,6 +169,8 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.core.rmem_max', 'rmemMax', 'integer', 1, 2304, 1 << 30],
       ['net.core.wmem_max', 'wmemMax', 'integer', 1, 4608, 1 << 30],
       ['net.ipv4.tcp_max_connections', 'maxConnections', 'integer', 1, 1, 1 << 24],
+      ['net.ipv4.tcp_hystart', 'hystart', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
       ['net.ipv4.tcp_congestion_control', 'congestionControl', 'congestion', 1, 0, 0],
       ['net.ipv4.ip_local_port_range', 'localPortRange', 'pair', 1, 1, 65_535],
       ['net.ipv4.ip_default_ttl', 'defaultTtl', 'integer', 1, 1, 255],
@@ -197,7 +203,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
 );
 
 /** Congestion controls that a stack offers; filled by tcp/congestion.ts users through `set`. */
-const CONGESTION_CONTROLS = ['reno'];
+const CONGESTION_CONTROLS = ['cubic', 'reno'];
 
 function find(name: string): Option {
   const option = OPTIONS.get(name) ?? OPTIONS.get(`net.ipv4.${name}`) ?? OPTIONS.get(`net.core.${name}`);

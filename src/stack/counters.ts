@@ -116,6 +116,10 @@ export class Counters {
   TcpExtTCPTimeouts = 0;
   /** Fast retransmissions. */
   TcpExtTCPFastRetrans = 0;
+  /** Tail loss probes sent (RFC 8985 7). */
+  TcpExtTCPLossProbes = 0;
+  /** Losses that a tail loss probe repaired. */
+  TcpExtTCPLossProbeRecovery = 0;
   /** SYN and SYN-ACK retransmissions. */
   TcpExtTCPSynRetrans = 0;
   /** Drop: a segment that PAWS rejects (RFC 7323 5.3). */

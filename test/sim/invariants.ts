@@ -15,7 +15,7 @@ import {
   stateName,
   TIME_WAIT,
 } from '../../src/stack/tcp/state.js';
-import type { Tcb } from '../../src/stack/tcp/tcb.js';
+import { PERSIST, type Tcb } from '../../src/stack/tcp/tcb.js';
 import type { Host } from '../../src/testing/index.js';
 
 const NEVER = Number.POSITIVE_INFINITY;
@@ -133,11 +133,12 @@ export class Invariants {
     if (tcb.state === FIN_WAIT_2 && !tcb.attached && tcb.lifeAt === NEVER)
       return 'orphan in FIN-WAIT-2 without end';
     if (tcb.delackAt !== NEVER && tcb.rcv.nxt === tcb.rcv.lastAck) return 'delays an ACK of nothing';
-    if (tcb.persisting && tcb.rtxAt === NEVER) return 'persists without a timer';
-    if (tcb.persisting && flight > 0) return 'persists with data in flight';
-    if (tcb.rtxAt !== NEVER && !tcb.persisting && flight === 0) return 'retransmission timer without flight';
+    const isPersisting = tcb.rtxMode === PERSIST;
+    if (isPersisting && tcb.rtxAt === NEVER) return 'persists without a timer';
+    if (isPersisting && flight > 0) return 'persists with data in flight';
+    if (tcb.rtxAt !== NEVER && !isPersisting && flight === 0) return 'retransmission timer without flight';
     if (flight > 0 && tcb.rtxAt === NEVER && !tcb.outputQueued) return 'flight without retransmission timer';
-    const waits = tcb.persisting || tcb.outputQueued || tcb.holdAt !== NEVER;
+    const waits = isPersisting || tcb.outputQueued || tcb.holdAt !== NEVER;
     if (flight === 0 && unsent(tcb) > 0 && !waits) {
       return 'data to send, but nothing will ever send it';
     }
@@ -160,7 +161,8 @@ export class Invariants {
     if (diff(snd.base, snd.una) < 0 && sendBuffer.length > 0) return 'acknowledged data is kept';
     if (unsent(tcb) < 0) return 'sent more than there was';
     if (tcb.finSent && !tcb.finQueued) return 'FIN without close';
-    if (diff(cc.rtxEnd, snd.nxt) > 0) return 'would retransmit what was never sent';
+    if (tcb.board !== null && !tcb.board.isSound(snd.una, snd.nxt)) return 'the scoreboard is not sound';
+    if (tcb.state !== TIME_WAIT && flight > 0 && tcb.board === null) return 'flight without a scoreboard';
     if (diff(snd.small, snd.nxt) > 0) return 'small segment beyond SND.NXT';
     if (diff(cc.recover, snd.nxt) > 0) return 'recovery beyond SND.NXT';
     const past = this.past[tcb.index];
@@ -244,7 +246,6 @@ export function describe(tcb: Tcb): string {
     'finSent',
     'readShut',
     'ackNow',
-    'persisting',
   ];
   const set = flags.filter((flag) => (tcb as unknown as Record<string, unknown>)[flag] === true);
   const ranges = tcb.reassembly === null ? 0 : tcb.reassembly.count;
@@ -252,7 +253,7 @@ export function describe(tcb: Tcb): string {
     `  ${stateName(tcb.state)} ${tcb.local.port} > ${tcb.remote.port}, index ${tcb.index}, ${set.join(' ')}`,
     `  snd: iss ${snd.iss >>> 0} una +${diff(snd.una, snd.iss)} nxt +${diff(snd.nxt, snd.iss)} base +${diff(snd.base, snd.iss)} wnd ${snd.wnd} mss ${snd.mss}, buffer ${tcb.sendBuffer.length}/${tcb.sendBuffer.limit}`,
     `  rcv: irs ${rcv.irs >>> 0} nxt +${diff(rcv.nxt, rcv.irs)} edge +${diff(rcv.edge, rcv.irs)} lastAck +${diff(rcv.lastAck, rcv.irs)} wscale ${rcv.wscale}, buffer ${tcb.recvBuffer.length}/${tcb.recvBuffer.limit}, ranges ${ranges}`,
-    `  cc: cwnd ${cc.cwnd} ssthresh ${cc.ssthresh} dupAcks ${cc.dupAcks} rtxNext +${diff(cc.rtxNext, snd.iss)} rtxEnd +${diff(cc.rtxEnd, snd.iss)}${cc.inRecovery ? ' in recovery' : ''}`,
+    `  cc: cwnd ${cc.cwnd} ssthresh ${cc.ssthresh} dupAcks ${cc.dupAcks} phase ${cc.phase} recover +${diff(cc.recover, snd.iss)} sacked ${tcb.board?.sacked} lost ${tcb.board?.lost} repaired ${tcb.board?.repaired}, timer ${tcb.rtxMode}`,
     `  timers: rtx ${tcb.rtxAt} delack ${tcb.delackAt} life ${tcb.lifeAt}, rto ${rtt.rtoUs} x 2^${rtt.backoff}, retransmits ${tcb.retransmits}, probes ${tcb.probes}`,
   ].join('\n');
 }

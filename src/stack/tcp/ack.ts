@@ -4,10 +4,14 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { flightSize, onDuplicateAck, onProgress } from './recovery.js';
+import { probeAnswered } from './probe.js';
+import { endDsackRound, onDelivered, onDsack } from './rack.js';
+import { flightSize, onAck } from './recovery.js';
+import { isDsack, sackArrives } from './sack.js';
+import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
-import type { Tcb } from './tcb.js';
-import { startRetransmissionTimer } from './transmit.js';
+import { PERSIST, type Tcb } from './tcb.js';
+import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
 import { wakeWriter } from './writability.js';
 
 /** True when the acknowledgment is none of ours: beyond SND.NXT, or older than any window reaches (RFC 5961 5.2). */
@@ -16,13 +20,23 @@ export function isInvalidAck(tcb: Tcb, seg: Segment): boolean {
   return gt(seg.ack, snd.nxt) || lt(seg.ack, add(snd.una, -snd.wndMax));
 }
 
-/** Processes SEG.ACK, known to be at most SND.NXT, and SEG.WND. */
+/** Processes SEG.ACK, known to be at most SND.NXT, its SACK blocks, and SEG.WND. */
 export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { snd } = tcb;
+  const { report } = core;
   const acked = diff(seg.ack, snd.una);
   const wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.wscale;
-  if (acked > 0) progress(core, tcb, seg, acked);
-  else if (acked === 0 && isDuplicate(tcb, seg, wnd)) onDuplicateAck(core, tcb);
+  if (acked >= 0) {
+    report.acked = acked;
+    report.delivered = 0;
+    report.flight = flightSize(tcb);
+    report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
+    report.tsEcr = seg.options.tsEcr;
+    report.isDsack = tcb.sack && isDsack(tcb, seg);
+    report.isDuplicate = acked === 0 && isDuplicate(tcb, seg, wnd);
+    if (acked > 0) progress(core, tcb, seg, acked);
+    recover(core, tcb, seg);
+  }
   updateWindow(core, tcb, seg, wnd);
   // Any acknowledgment answers a probe (RFC 9293 3.8.6.1: MUST-37, the connection lives on).
   tcb.probes = 0;
@@ -36,9 +50,9 @@ function isDuplicate(tcb: Tcb, seg: Segment, wnd: number): boolean {
   );
 }
 
+/** SND.UNA moves: frees the bytes, takes the round trip, and tells what waits for room. */
 function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   const { snd, sendBuffer } = tcb;
-  const flight = flightSize(tcb);
   snd.una = seg.ack;
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
@@ -47,20 +61,15 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
     sendBuffer.acknowledge(dataAcked, core.buffers);
     snd.base = add(snd.base, dataAcked);
   }
-  measure(core, tcb, seg);
+  if (tcb.board === null) {
+    core.report.delivered = acked;
+    measureSyn(core, tcb);
+  } else {
+    settle(core, tcb, tcb.board);
+  }
   tcb.retransmits = 0;
   tcb.softError = 0;
-  onProgress(tcb, acked, flight);
-  if (!tcb.persisting) {
-    // RFC 6298 5.2 and 5.3: off when all is acknowledged, otherwise started anew.
-    if (snd.una === snd.nxt) {
-      tcb.rtxAt = NEVER;
-      core.arm(tcb);
-    } else {
-      startRetransmissionTimer(core, tcb);
-    }
-  }
-  growSendBuffer(core, tcb);
+  endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
     tcb.confirmedAt = core.clock.now;
     core.ip.confirm(tcb.nextHop);
@@ -69,19 +78,73 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   core.output.push(tcb);
 }
 
-/** Takes a round-trip sample (RFC 6298 3): of the timed segment, else by timestamps, which retransmission does not spoil. */
-function measure(core: TcpCore, tcb: Tcb, seg: Segment): void {
+/** Takes acknowledged segments out of the scoreboard, and a round-trip sample from them (RFC 6298 3, Karn). */
+function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
+  const { una } = tcb.snd;
+  const { report } = core;
+  let sentAt = NEVER;
+  let isAmbiguous = false;
+  while (board.count > 0) {
+    const at = board.first & board.mask;
+    const flags = board.flags[at];
+    if (!leq(board.end[at], una)) {
+      if (!lt(board.start[at], una)) break;
+      if ((flags & SACKED) === 0) report.delivered += diff(una, board.start[at]);
+      board.trim(una);
+      break;
+    }
+    if ((flags & SACKED) === 0) {
+      report.delivered += diff(board.end[at], board.start[at]);
+      onDelivered(core, tcb, board, board.first);
+      if ((flags & RESENT) !== 0) isAmbiguous = true;
+      else if (sentAt === NEVER) sentAt = board.sentAt[at];
+    }
+    board.shift();
+  }
+  if (!isAmbiguous && sentAt !== NEVER) tcb.rtt.sample(core.clock.now - sentAt, core.config);
+  else if (isAmbiguous) measureByEcho(core, tcb);
+  if (board.count === 0) core.dropBoard(tcb);
+}
+
+/** The round trip of a SYN that was sent once. */
+function measureSyn(core: TcpCore, tcb: Tcb): void {
   if (tcb.timing) {
-    if (lt(seg.ack, tcb.timedSeq)) return;
     tcb.timing = false;
     tcb.rtt.sample(core.clock.now - tcb.timedAt, core.config);
-  } else if (tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0) {
-    // RFC 7323 4.1: an echo of the future, or of more than a day ago, is no sample.
-    const elapsedMs = (core.clock.ms + tcb.tsOffset - seg.options.tsEcr) | 0;
-    if (elapsedMs >= 0 && elapsedMs < 86_400_000) {
-      tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
-    }
+  } else {
+    measureByEcho(core, tcb);
   }
+}
+
+/** Timestamps tell the round trip even of what was sent twice (RFC 7323 4.1). */
+function measureByEcho(core: TcpCore, tcb: Tcb): void {
+  const { report } = core;
+  if (!report.hasEcho) return;
+  // An echo of the future, or of more than a day ago, is no sample.
+  const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
+  if (elapsedMs >= 0 && elapsedMs < 86_400_000) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
+}
+
+/** Loss recovery and congestion control, and the timers of what is still in flight. */
+function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  const { report } = core;
+  const { board } = tcb;
+  core.reorderAt = NEVER;
+  if (board !== null && tcb.sack && seg.options.sackCount > 0) {
+    report.delivered += sackArrives(core, tcb, board, seg);
+  }
+  if (report.isDsack) onDsack(tcb);
+  if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;
+  onAck(core, tcb, report);
+  probeAnswered(core, tcb, seg.ack, report);
+  if (tcb.rtxMode !== PERSIST) {
+    // RFC 6298 5.2 and 5.3: off when all is acknowledged, otherwise started anew.
+    if (tcb.snd.una === tcb.snd.nxt) stopRetransmissionTimer(tcb);
+    else if (report.acked > 0) startRetransmissionTimer(core, tcb);
+    watchFlight(core, tcb);
+  }
+  growSendBuffer(core, tcb);
+  core.output.push(tcb);
 }
 
 /** RFC 9293 3.10.7.4: the window is taken from newer segments only (WL1, WL2). */
@@ -93,11 +156,9 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
   if (wnd === snd.wnd) return;
   snd.wnd = wnd;
   if (wnd > snd.wndMax) snd.wndMax = wnd;
-  if (tcb.persisting && wnd > 0) {
-    tcb.persisting = false;
+  if (tcb.rtxMode === PERSIST && wnd > 0) {
     tcb.probeBackoff = 0;
-    tcb.rtxAt = NEVER;
-    core.arm(tcb);
+    stopRetransmissionTimer(tcb);
   }
   core.output.push(tcb);
 }

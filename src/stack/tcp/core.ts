@@ -15,6 +15,8 @@ import { IsnGenerator } from './isn.js';
 import { ListenerTable } from './listener.js';
 import { OutputQueue, ReadyQueue } from './queues.js';
 import { Reassembly } from './reassembly.js';
+import { AckReport } from './recovery.js';
+import { Scoreboard } from './scoreboard.js';
 import * as State from './state.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
@@ -37,7 +39,12 @@ export class TcpCore {
   readonly output: OutputQueue = new OutputQueue();
   /** The segment that is being processed. */
   readonly seg: Segment = new Segment();
+  /** What the acknowledgment in `seg` has told. */
+  readonly report: AckReport = new AckReport();
+  /** When RACK wants to look again at the connection it has just looked at. */
+  reorderAt: Micros = NEVER;
   readonly #reassemblies: Reassembly[] = [];
+  readonly #boards: Scoreboard[] = [];
 
   constructor(
     clock: Clock,
@@ -100,6 +107,19 @@ export class TcpCore {
     }
   }
 
+  /** Takes the record of what is in flight, or gives it back when nothing is. */
+  boardOf(tcb: Tcb): Scoreboard {
+    tcb.board ??= this.#boards.pop() ?? new Scoreboard();
+    return tcb.board;
+  }
+
+  dropBoard(tcb: Tcb): void {
+    if (tcb.board === null) return;
+    tcb.board.clear();
+    this.#boards.push(tcb.board);
+    tcb.board = null;
+  }
+
   /** Keeps the gauge of RFC 4022's tcpCurrEstab while a connection changes state. */
   enter(tcb: Tcb, state: number): void {
     const before = tcb.state === State.ESTABLISHED || tcb.state === State.CLOSE_WAIT;
@@ -129,6 +149,7 @@ export class TcpCore {
     if (error !== 0) tcb.error = error;
     tcb.sendBuffer.clear(this.buffers);
     this.dropReassembly(tcb);
+    this.dropBoard(tcb);
     const listener = tcb.listener;
     if (listener !== null) {
       tcb.listener = null;

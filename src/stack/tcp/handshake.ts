@@ -47,8 +47,7 @@ export function startAt(tcb: Tcb, isn: number): void {
   snd.base = snd.nxt;
   snd.small = isn;
   cc.recover = isn;
-  cc.rtxNext = isn;
-  cc.rtxEnd = isn;
+  tcb.rack.reset(isn);
 }
 
 /** Takes over the peer's SYN: its sequence number and the options that both ends want. */

@@ -3,6 +3,7 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { LOSS, RECOVERY } from './recovery.js';
 import { diff } from './seq.js';
 import * as State from './state.js';
 import type { Tcb } from './tcb.js';
@@ -76,7 +77,7 @@ export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
   const isOpen = State.isSynchronized(tcb.state);
   return {
     tcpi_state: LINUX_STATES[tcb.state],
-    tcpi_ca_state: cc.inRecovery ? 3 : tcb.retransmits > 0 ? 4 : 0,
+    tcpi_ca_state: cc.phase === RECOVERY ? 3 : cc.phase === LOSS ? 4 : 0,
     tcpi_retransmits: tcb.retransmits,
     tcpi_probes: tcb.probes,
     tcpi_backoff: rtt.backoff,

@@ -78,7 +78,6 @@ function listenArrives(core: TcpCore, listener: Listener, seg: Segment, isn: num
   core.demux.insert(tcb);
   core.counters.TcpPassiveOpens++;
   tcb.timing = true;
-  tcb.timedSeq = tcb.snd.nxt;
   tcb.timedAt = core.clock.now;
   tcb.synPending = true;
   core.output.push(tcb);

@@ -2,6 +2,7 @@
 
 import type { CongestionControl } from './congestion.js';
 import { gt } from './seq.js';
+import type { TcpCore } from './core.js';
 import type { Tcb } from './tcb.js';
 
 export const reno: CongestionControl = {
@@ -11,7 +12,7 @@ export const reno: CongestionControl = {
     // The initial window and an unlimited ssthresh are all that Reno begins with.
   },
 
-  onAck(tcb: Tcb, acked: number): void {
+  onAck(_core: TcpCore, tcb: Tcb, acked: number): void {
     const cc = tcb.cc;
     const mss = tcb.snd.mss;
     if (cc.cwnd < cc.ssthresh) {
@@ -33,5 +34,13 @@ export const reno: CongestionControl = {
   ssthresh(tcb: Tcb, flight: number): number {
     // RFC 5681 3.1, equation (4).
     return Math.max(flight >> 1, 2 * tcb.snd.mss);
+  },
+
+  onTimeout(_core: TcpCore, _tcb: Tcb): void {
+    // `ssthresh` says it all.
+  },
+
+  onUndo(_tcb: Tcb): void {
+    // There is nothing else to put back.
   },
 };

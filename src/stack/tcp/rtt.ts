@@ -9,6 +9,8 @@ export class RttEstimator {
   rttvarUs = 0;
   /** Smallest sample in µs; 0 before the first. */
   minRttUs = 0;
+  /** The last sample in µs; 0 before the first. */
+  lastUs = 0;
   /** Timeout without back-off, in µs. */
   rtoUs = 0;
   /** How often the timeout has doubled since the last sample or progress. */
@@ -18,6 +20,7 @@ export class RttEstimator {
     this.srttUs = 0;
     this.rttvarUs = 0;
     this.minRttUs = 0;
+    this.lastUs = 0;
     this.rtoUs = config.rtoInitialUs;
     this.backoff = 0;
   }
@@ -25,6 +28,7 @@ export class RttEstimator {
   /** Takes a sample in µs (RFC 6298 2.2 and 2.3, alpha 1/8, beta 1/4). */
   sample(rttUs: number, config: StackConfig): void {
     const rtt = Math.max(1, Math.round(rttUs)) | 0;
+    this.lastUs = rtt;
     if (this.srttUs === 0) {
       this.srttUs = rtt;
       this.rttvarUs = rtt >> 1;

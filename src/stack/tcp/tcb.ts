@@ -5,10 +5,13 @@ import { type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import { Endpoint } from '../wire/address.js';
 import type { CongestionControl } from './congestion.js';
+import type { CubicState } from './cubic.js';
 import type { Listener } from './listener.js';
+import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { RecvBuffer } from './recv-buffer.js';
 import { RttEstimator } from './rtt.js';
+import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
 import { CLOSED } from './state.js';
 import { type Tuning, UNTUNED } from './tuning.js';
@@ -65,19 +68,45 @@ export class CongestionState {
   ssthresh = 0;
   /** Bytes acknowledged and not yet turned into window growth in congestion avoidance. */
   credit = 0;
-  /** Duplicate ACKs in a row. */
+  /** OPEN, RECOVERY or LOSS; see recovery.ts. */
+  phase = 0;
+  /** A phase of recovery lasts until SND.UNA reaches this. */
+  recover = 0;
+  /** Duplicate ACKs in a row, counted without SACK only. */
   dupAcks = 0;
   /** Flight when the first of them came: what limited transmit sends later is not part of it (RFC 5681 3.2, step 2). */
   dupFlight = 0;
-  /** Fast recovery runs until SND.UNA reaches `recover` (RFC 6582 3.2). */
-  inRecovery = false;
-  recover = 0;
-  /** What is deemed lost and waits to be sent again: [rtxNext, rtxEnd). */
-  rtxNext = 0;
-  rtxEnd = 0;
+  /** Bytes that duplicate ACKs say have arrived, without SACK. */
+  renoSacked = 0;
+  /** Proportional rate reduction (RFC 9937): flight at the start, bytes delivered and sent since. */
+  recoverFlight = 0;
+  prrDelivered = 0;
+  prrOut = 0;
+  /** What to go back to when the loss was none, and how to find out (RFC 3522, RFC 2883). */
+  undoPossible = false;
+  undoCwnd = 0;
+  undoSsthresh = 0;
+  /** Segments sent again since, whose duplicates D-SACKs would report. */
+  undoResent = 0;
+  /** Our timestamp when the first of them left. */
+  repairTime = 0;
+  hasRepairTime = false;
+  /** A tail loss probe is out, until its end is acknowledged; it was a retransmission (RFC 8985 7.1). */
+  tlpPending = false;
+  tlpEnd = 0;
+  tlpResent = false;
   /** When data was last sent (RFC 5681 4.1). */
   lastSentAt: Micros = NEVER;
 }
+
+/** What the timer of a flight is set for. */
+export const RTO = 0;
+/** Zero-window probe (RFC 9293 3.8.6.1). */
+export const PERSIST = 1;
+/** Tail loss probe (RFC 8985 7). */
+export const PROBE = 2;
+/** RACK's reordering window (RFC 8985 6.2 step 5). */
+export const REORDER = 3;
 
 export class Tcb {
   readonly kind = 'tcb';
@@ -97,6 +126,11 @@ export class Tcb {
   /** Ranges beyond a hole; null while there is none. */
   reassembly: Reassembly | null = null;
   congestion: CongestionControl | null = null;
+  /** What has been sent and is not acknowledged; null while nothing is. */
+  board: Scoreboard | null = null;
+  readonly rack: RackState = new RackState();
+  /** CUBIC's variables, made when they are first needed. */
+  cubic: CubicState | null = null;
 
   /** Next hop as an IPv4 word. */
   nextHop = 0;
@@ -165,14 +199,15 @@ export class Tcb {
   /** When the data that is being retransmitted was first sent. */
   retransmitSince: Micros = NEVER;
 
-  /** A segment whose round trip is being timed: its last sequence number and when it left. */
+  /** When the SYN left, while it has left once only: its round trip is timed. */
   timing = false;
-  timedSeq = 0;
   timedAt: Micros = NEVER;
 
-  /** Deadlines of the timers. The persist timer shares `rtxAt` (they never run together). */
+  /** Deadline of the timer of what is in flight, and what it is set for: one of RTO, PERSIST, PROBE, REORDER. */
   rtxAt: Micros = NEVER;
-  persisting = false;
+  rtxMode = 0;
+  /** Deadline of the retransmission timer (RFC 6298 5), which the others of `rtxMode` only come before. */
+  rtoAt: Micros = NEVER;
   delackAt: Micros = NEVER;
   /** TIME-WAIT, orphaned FIN-WAIT-2. */
   lifeAt: Micros = NEVER;
@@ -229,10 +264,11 @@ export class Tcb {
     this.probeBackoff = 0;
     this.retransmitSince = NEVER;
     this.timing = false;
-    this.timedSeq = 0;
     this.timedAt = NEVER;
     this.rtxAt = NEVER;
-    this.persisting = false;
+    this.rtxMode = RTO;
+    this.rtoAt = NEVER;
+    this.board = null;
     this.delackAt = NEVER;
     this.lifeAt = NEVER;
     this.keepAt = NEVER;
@@ -279,11 +315,22 @@ function resetCongestion(cc: CongestionState): void {
   cc.cwnd = 0;
   cc.ssthresh = 0x7fffffff;
   cc.credit = 0;
+  cc.phase = 0;
+  cc.recover = 0;
   cc.dupAcks = 0;
   cc.dupFlight = 0;
-  cc.inRecovery = false;
-  cc.recover = 0;
-  cc.rtxNext = 0;
-  cc.rtxEnd = 0;
+  cc.renoSacked = 0;
+  cc.recoverFlight = 0;
+  cc.prrDelivered = 0;
+  cc.prrOut = 0;
+  cc.undoPossible = false;
+  cc.undoCwnd = 0;
+  cc.undoSsthresh = 0;
+  cc.undoResent = 0;
+  cc.repairTime = 0;
+  cc.hasRepairTime = false;
+  cc.tlpPending = false;
+  cc.tlpEnd = 0;
+  cc.tlpResent = false;
   cc.lastSentAt = NEVER;
 }

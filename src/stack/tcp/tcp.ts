@@ -181,7 +181,6 @@ export class Tcp {
     if (isn !== undefined) startAt(tcb, isn);
     tcb.owner = owner;
     tcb.timing = true;
-    tcb.timedSeq = tcb.snd.nxt;
     tcb.timedAt = core.clock.now;
     core.enter(tcb, SYN_SENT);
     core.demux.insert(tcb);

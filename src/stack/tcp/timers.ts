@@ -8,10 +8,17 @@ import type { TcpCore } from './core.js';
 import { onKeepalive } from './keepalive.js';
 import { admit } from './listener.js';
 import { sendAck } from './output.js';
-import { flightSize, onTimeout } from './recovery.js';
+import { detectLoss } from './rack.js';
+import { enterRecovery, flightSize, OPEN, onTimeout, pipe } from './recovery.js';
 import { isSynchronized, SYN_SENT } from './state.js';
-import type { Tcb } from './tcb.js';
-import { sendWindowProbe, startPersistTimer } from './transmit.js';
+import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
+import {
+  sendTailProbe,
+  sendWindowProbe,
+  startPersistTimer,
+  startRetransmissionTimer,
+  watchFlight,
+} from './transmit.js';
 
 /** Runs every timer that is due. */
 export function runTimers(core: TcpCore): void {
@@ -37,9 +44,8 @@ function expire(core: TcpCore, tcb: Tcb): void {
   }
   if (tcb.rtxAt <= now) {
     tcb.rtxAt = NEVER;
-    if (!isSynchronized(tcb.state)) onSynTimeout(core, tcb);
-    else if (tcb.persisting) onPersistTimeout(core, tcb);
-    else onRetransmissionTimeout(core, tcb);
+    if (isSynchronized(tcb.state)) onFlightTimeout(core, tcb);
+    else onSynTimeout(core, tcb);
   }
   if (tcb.holdAt <= now) {
     tcb.holdAt = NEVER;
@@ -71,7 +77,40 @@ function onSynTimeout(core: TcpCore, tcb: Tcb): void {
   core.output.push(tcb);
 }
 
+function onFlightTimeout(core: TcpCore, tcb: Tcb): void {
+  switch (tcb.rtxMode) {
+    case PERSIST:
+      onPersistTimeout(core, tcb);
+      break;
+    case PROBE:
+      // RFC 8985 7.3: the RTO begins anew with the probe.
+      if (!sendTailProbe(core, tcb)) tcb.cc.tlpPending = false;
+      startRetransmissionTimer(core, tcb);
+      break;
+    case REORDER:
+      onReorderTimeout(core, tcb);
+      break;
+    default:
+      onRetransmissionTimeout(core, tcb);
+  }
+}
+
+/** RFC 8985 6.2 step 5: what was given time for reordering has not arrived. */
+function onReorderTimeout(core: TcpCore, tcb: Tcb): void {
+  const { board, cc } = tcb;
+  if (board === null) return;
+  const flight = flightSize(tcb);
+  if (detectLoss(core, tcb, board, cc.phase !== OPEN) && cc.phase === OPEN) {
+    enterRecovery(core, tcb, flight);
+    cc.cwnd = pipe(tcb) + tcb.snd.mss;
+  }
+  startRetransmissionTimer(core, tcb);
+  watchFlight(core, tcb);
+  core.output.push(tcb);
+}
+
 function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
+  tcb.rtoAt = NEVER;
   if (flightSize(tcb) === 0) return;
   const now = core.clock.now;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
@@ -80,7 +119,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
     return;
   }
   core.counters.TcpExtTCPTimeouts++;
-  onTimeout(tcb);
+  onTimeout(core, tcb);
   tcb.retransmits++;
   // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.
   tcb.rtt.backoff++;
@@ -98,7 +137,7 @@ function isShutOut(core: TcpCore, tcb: Tcb): boolean {
 
 /** RFC 9293 3.8.6.1: probed for as long as the probes are answered. */
 function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
-  tcb.persisting = false;
+  tcb.rtxMode = RTO;
   const now = core.clock.now;
   const { userTimeoutUs } = tcb.tuning;
   if (tcb.probeBackoff === 0) tcb.probeSince = now;

@@ -4,11 +4,12 @@
 import { NEVER } from '../clock.js';
 import { ACK, FIN, PSH } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { emit, sendAck, sendSyn } from './output.js';
+import { emit, sendAck, sendSyn, timestampNow } from './output.js';
+import { probeTime, sendTail } from './probe.js';
 import { flightSize, hasLost, pipe } from './recovery.js';
-import { add, diff, gt, lt } from './seq.js';
+import { add, diff, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
-import type { Tcb } from './tcb.js';
+import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
 import { wakeWriter } from './writability.js';
 
 /**
@@ -44,36 +45,58 @@ function unsentBytes(tcb: Tcb): number {
   return tcb.sendBuffer.length - diff(tcb.snd.nxt, tcb.snd.base) + (tcb.finSent ? 1 : 0);
 }
 
-/** Sends again what is deemed lost, as far as the congestion window allows; the first segment always goes. */
+/** Sends again what is deemed lost, as far as the congestion window allows. */
 function sendLost(core: TcpCore, tcb: Tcb): boolean {
-  const { cc, snd } = tcb;
-  while (hasLost(tcb)) {
-    const dataEnd = add(snd.base, tcb.sendBuffer.length);
-    const length = Math.max(0, Math.min(snd.mss, diff(cc.rtxEnd, cc.rtxNext), diff(dataEnd, cc.rtxNext)));
-    if (cc.rtxNext !== snd.una && pipe(tcb) + length > cc.cwnd) return true;
-    const end = add(cc.rtxNext, length);
-    const fin = tcb.finSent && end === dataEnd && lt(end, cc.rtxEnd);
-    const result = emit(
-      core,
-      tcb,
-      cc.rtxNext,
-      length,
-      (fin ? FIN : 0) | (length > 0 && end === dataEnd ? PSH : 0),
-    );
+  const { board, cc, snd } = tcb;
+  if (board === null) return true;
+  for (let first = board.firstUnrepaired(); first >= 0; first = board.firstUnrepaired()) {
+    // Small segments in a row go together: what is sent again need not be cut as it was (RFC 9293 3.8.3).
+    let next = first;
+    let length = 0;
+    let fin = false;
+    while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss) {
+      length += board.payload(next);
+      fin = board.hasFin(next);
+      next++;
+    }
+    if (pipe(tcb) + length > cc.cwnd) return true;
+    const start = board.start[first & board.mask];
+    const isEnd = add(start, length) === add(snd.base, tcb.sendBuffer.length);
+    const result = emit(core, tcb, start, length, (fin ? FIN : 0) | (length > 0 && isEnd ? PSH : 0));
     if (result > 0) return false;
     core.counters.TcpRetransSegs++;
-    cc.rtxNext = fin ? add(end, 1) : end;
-    cc.lastSentAt = core.clock.now;
+    for (let number = first; number < next; number++) board.resend(number, core.clock.now);
+    noteRepair(core, tcb, next - first, length);
     startRetransmissionTimer(core, tcb);
-    if (length === 0 && !fin) return true;
   }
   return true;
 }
 
+/** Keeps what proportional rate reduction and an undo want to know of a retransmission. */
+function noteRepair(core: TcpCore, tcb: Tcb, segments: number, length: number): void {
+  const { cc } = tcb;
+  cc.prrOut += length;
+  cc.undoResent += segments;
+  cc.lastSentAt = core.clock.now;
+  if (!tcb.timestamps || cc.hasRepairTime) return;
+  cc.hasRepairTime = true;
+  cc.repairTime = timestampNow(core, tcb);
+}
+
 /** Sends data that was never sent, and the FIN. */
 function sendNew(core: TcpCore, tcb: Tcb): boolean {
-  const { cc, snd } = tcb;
+  const { snd } = tcb;
   if (hasLost(tcb)) return true;
+  const before = snd.nxt;
+  const isWhole = sendWindow(core, tcb);
+  // RFC 8985 7.2: the end of what has just left is what a probe would be for.
+  if (snd.nxt !== before && tcb.rtxMode !== PERSIST) watchFlight(core, tcb);
+  return isWhole;
+}
+
+/** Sends as much as window and congestion window take. */
+function sendWindow(core: TcpCore, tcb: Tcb): boolean {
+  const { cc, snd } = tcb;
   for (;;) {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
@@ -94,7 +117,7 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
         break;
       }
     }
-    if (pipe(tcb) + length > cc.cwnd + limitedTransmit(tcb)) break;
+    if (pipe(tcb) + length > cc.cwnd) break;
     const last = length === unsent;
     if (length < snd.mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
@@ -106,43 +129,78 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 
 /** Sends `length` new bytes from SND.NXT on and moves it. */
 function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boolean {
-  const snd = tcb.snd;
-  const result = emit(core, tcb, snd.nxt, length, flags);
+  const { cc, snd } = tcb;
+  const start = snd.nxt;
+  const result = emit(core, tcb, start, length, flags);
   if (result > 0) return false;
-  snd.nxt = add(snd.nxt, length);
-  if ((flags & FIN) !== 0) {
-    snd.nxt = add(snd.nxt, 1);
-    tcb.finSent = true;
-  }
+  const fin = (flags & FIN) !== 0;
+  if (fin) tcb.finSent = true;
+  snd.nxt = add(start, length + (fin ? 1 : 0));
   const now = core.clock.now;
-  tcb.cc.lastSentAt = now;
-  if (!tcb.timing) {
-    tcb.timing = true;
-    tcb.timedSeq = snd.nxt;
-    tcb.timedAt = now;
-  }
-  if (tcb.rtxAt === NEVER || tcb.persisting) startRetransmissionTimer(core, tcb);
+  core.boardOf(tcb).append(start, snd.nxt, fin, now);
+  cc.lastSentAt = now;
+  cc.prrOut += length;
+  if (tcb.rtoAt === NEVER || tcb.rtxMode === PERSIST) startRetransmissionTimer(core, tcb);
   return true;
 }
 
 /** Starts the retransmission timer anew (RFC 6298 5.1). */
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
-  tcb.persisting = false;
   tcb.probeBackoff = 0;
+  tcb.rtxMode = RTO;
   let delayUs = tcb.rtt.timeoutUs(core.config);
   const { userTimeoutUs } = tcb.tuning;
   if (userTimeoutUs > 0 && tcb.retransmits > 0) {
     // The timeout of the user comes on time, not with the next retransmission after it.
     delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
   }
-  tcb.rtxAt = core.clock.now + delayUs;
+  tcb.rtoAt = core.clock.now + delayUs;
+  tcb.rtxAt = tcb.rtoAt;
   core.arm(tcb);
+}
+
+/** Nothing is in flight any more (RFC 6298 5.2). */
+export function stopRetransmissionTimer(tcb: Tcb): void {
+  tcb.rtxMode = RTO;
+  tcb.rtoAt = NEVER;
+  tcb.rtxAt = NEVER;
+}
+
+/** Lets the timer come before the RTO where RACK or a tail loss probe has something to do earlier (RFC 8985 6.2, 7.2). */
+export function watchFlight(core: TcpCore, tcb: Tcb): void {
+  if (tcb.rtoAt === NEVER) return;
+  tcb.rtxMode = RTO;
+  tcb.rtxAt = tcb.rtoAt;
+  if (core.reorderAt !== NEVER) {
+    tcb.rtxMode = REORDER;
+    tcb.rtxAt = core.reorderAt;
+  } else {
+    const at = probeTime(core, tcb);
+    if (at !== NEVER) {
+      tcb.rtxMode = PROBE;
+      tcb.rtxAt = at < tcb.rtoAt ? at : tcb.rtoAt;
+    }
+  }
+  core.arm(tcb);
+}
+
+/** The time of a tail loss probe has come: new data if the peer's window has room, else the end of the flight again. */
+export function sendTailProbe(core: TcpCore, tcb: Tcb): boolean {
+  const { cc, snd } = tcb;
+  const length = Math.min(unsentBytes(tcb), snd.mss);
+  core.counters.TcpExtTCPLossProbes++;
+  cc.tlpPending = true;
+  cc.tlpResent = false;
+  if (length <= 0 || length > snd.wnd - flightSize(tcb)) return sendTail(core, tcb);
+  if (!sendData(core, tcb, length, PSH)) return false;
+  cc.tlpEnd = snd.nxt;
+  return true;
 }
 
 /** RFC 9293 3.8.6.1: a window too small to use is probed after an RTO, then ever more rarely. */
 export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   if (tcb.rtxAt !== NEVER) return;
-  tcb.persisting = true;
+  tcb.rtxMode = PERSIST;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
   let intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
   const { userTimeoutUs } = tcb.tuning;
@@ -168,12 +226,6 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
   }
   core.counters.TcpExtTCPWinProbe++;
   return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
-}
-
-/** RFC 3042: the first two duplicate ACKs each let one segment beyond the window out. */
-function limitedTransmit(tcb: Tcb): number {
-  const { dupAcks, inRecovery } = tcb.cc;
-  return inRecovery ? 0 : Math.min(dupAcks, 2) * tcb.snd.mss;
 }
 
 /**
