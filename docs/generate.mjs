@@ -34,7 +34,7 @@ function countersPage() {
 
 /** The groups of the API page: title and the files that hold the calls. */
 const GROUPS = [
-  ['Beginning and end', ['src/api/lifecycle.ts']],
+  ['Beginning and end', ['src/api/lifecycle.ts', 'src/api/conf-calls.ts', 'src/api/thread-calls.ts']],
   [
     'Sockets',
     ['src/api/socket-calls.ts', 'src/api/accept.ts', 'src/api/connect.ts', 'src/api/close-calls.ts'],

@@ -1,6 +1,8 @@
 // The whole C-like interface: calls, constants, addresses, errors.
 
 export * from '../stack/errors.js';
+export type { TcpInfo } from '../stack/tcp/info.js';
+export type { BytesView } from '../stack/tcp/ring-bytes.js';
 export * from './constants.js';
 export type { Context, ContextOptions } from './context.js';
 export { makeContext } from './context.js';

@@ -7,37 +7,77 @@ import { EBUSY, EINVAL, EPERM } from '../stack/errors.js';
 import type { StackOptions } from '../stack/stack.js';
 import { parseMac } from '../stack/wire/address.js';
 import { type Attachment, attach } from './attach.js';
+import { rememberOptions, withConf, withCores } from './conf-calls.js';
+import { type ConfigFile, readConfigFile } from './config-file.js';
 import { type Context, makeContext } from './context.js';
 import { fail, failBecause } from './errno.js';
 import type { Mctx, MctxArgument } from './guard.js';
 import { isUsable } from './guard.js';
 import type { MtcpOptions } from './options.js';
-import { addressesOf, checkOptions, coresOf } from './options.js';
+import { addressesOf, checkOptions, coresOf, parseCidr } from './options.js';
+import { onForcedExit, setCoreMask } from './thread-calls.js';
 
 let configuration: MtcpOptions | undefined;
+let warnings: readonly string[] = [];
 const contexts = new Map<number, { context: Context; attachment: Attachment }>();
 
 /**
  * Sets the configuration of this thread; the first call of all. Nothing is attached until a context is created.
- * @param config the options; a path to a file in mTCP's format is not taken yet
- * @returns 0, or -1 with errno EINVAL (an unknown option or a bad value: `mtcp_last_error` names it), EBUSY (already called,
- *   and `mtcp_destroy` not).
- * Source: mtcp_init(3), which exits where this returns.
+ * @param config the options, or the path of a file in the format of mTCP's mtcp.conf, whose defaults are mTCP's
+ * @param overrides with a file: options that come over what it says, such as the stack's `address`
+ * @returns 0, or -1 with errno EINVAL (an unknown option or key, or a bad value: `mtcp_last_error` names it, and in a file the
+ *   line), EBUSY (already called, and `mtcp_destroy` not), or why the file cannot be read (ENOENT, EACCES).
+ * Source: mtcp_init(3), which exits where this returns. What a file says without effect is told by `mtcp_warnings`.
  */
-export function mtcp_init(config: MtcpOptions | string): 0 | -1 {
+export function mtcp_init(config: MtcpOptions | string, overrides: MtcpOptions = {}): 0 | -1 {
   if (configuration !== undefined) {
     return failBecause(EBUSY, 'mtcp_init has been called already; call mtcp_destroy first');
   }
-  if (typeof config === 'string') {
-    return failBecause(
-      EINVAL,
-      'mtcp_init takes an object of options; files in the format of mtcp.conf are not read yet',
-    );
+  let file: ConfigFile | undefined;
+  try {
+    file = typeof config === 'string' ? readConfigFile(config, ifaceOf(overrides)) : undefined;
+  } catch (error) {
+    return failBecause(errnoOf(error), error instanceof Error ? error.message : String(error));
   }
-  const checked = checkOptions(config);
+  const options = file === undefined ? config : merge(file.options, overrides);
+  const checked = checkOptions(
+    typeof options === 'object' && options !== null ? withCores(options as MtcpOptions) : options,
+  );
   if (typeof checked === 'string') return failBecause(EINVAL, checked);
   configuration = checked;
+  warnings = file?.warnings ?? [];
+  rememberOptions(checked, file?.maxNumBuffers);
+  setCoreMask(file?.coreMask);
+  onForcedExit(mtcp_destroy);
   return 0;
+}
+
+function ifaceOf(options: MtcpOptions): { iface?: string } {
+  return typeof options?.iface === 'string' ? { iface: options.iface } : {};
+}
+
+/** Options of a file under those of the program. */
+function merge(file: MtcpOptions, over: MtcpOptions): MtcpOptions {
+  const { iface, cores, addresses, ...rest } = file;
+  const isOwnNic = over?.nic !== undefined;
+  const hasAddress = over?.address !== undefined || over?.addresses !== undefined;
+  return {
+    ...rest,
+    ...(isOwnNic || iface === undefined ? {} : { iface }),
+    ...(isOwnNic || over?.queues !== undefined || cores === undefined ? {} : { cores }),
+    ...(hasAddress || addresses === undefined ? {} : { addresses }),
+    ...over,
+    sysctl: { ...file.sysctl, ...over?.sysctl },
+  };
+}
+
+/**
+ * Tells what `mtcp_init` read in a configuration file and what has no effect here, one sentence each, with file, line and key.
+ * @returns the sentences; none after options were given as an object
+ * Source: none; mTCP prints such things.
+ */
+export function mtcp_warnings(): readonly string[] {
+  return warnings;
 }
 
 /**
@@ -61,9 +101,10 @@ export function mtcp_create_context(cpu: number): Mctx | null {
   try {
     attachment = attach(options, cpu, contexts.values().next().value?.attachment);
     const { nic } = attachment;
-    const { maxConcurrency } = options;
+    const conf = withConf(options);
+    const { maxConcurrency } = conf;
     const limits = maxConcurrency === undefined ? {} : { maxConcurrency };
-    const context = makeContext(nic, stackOptions(options), monotonicClock(), systemRandom(), cpu, limits);
+    const context = makeContext(nic, stackOptions(conf), monotonicClock(), systemRandom(), cpu, limits);
     contexts.set(cpu, { context, attachment });
     return context;
   } catch (error) {
@@ -85,6 +126,7 @@ function refuse(number: number, sentence: string): null {
 
 function stackOptions(options: MtcpOptions): StackOptions {
   const neighbours = Object.entries(options.neighbours ?? {});
+  const routes = Object.entries(options.routes ?? {});
   return {
     addresses: addressesOf(options),
     ...(options.gateway === undefined ? {} : { gateway: options.gateway }),
@@ -92,6 +134,14 @@ function stackOptions(options: MtcpOptions): StackOptions {
     ...(options.mtu === undefined ? {} : { mtu: options.mtu }),
     ...(options.peerChecksum === undefined ? {} : { rxChecksum: options.peerChecksum }),
     ...(options.sysctl === undefined ? {} : { sysctl: { ...options.sysctl } }),
+    ...(routes.length === 0
+      ? {}
+      : {
+          routes: routes.map(([to, gateway]) => ({
+            ...parseCidr(to)!,
+            ...(gateway === 'link' ? {} : { gateway }),
+          })),
+        }),
     ...(neighbours.length === 0
       ? {}
       : { neighbours: neighbours.map(([address, mac]) => ({ address, mac })) }),
@@ -143,5 +193,8 @@ export function mtcp_destroy(): 0 {
   for (const { context } of [...contexts.values()].reverse()) mtcp_destroy_context(context);
   contexts.clear();
   configuration = undefined;
+  warnings = [];
+  rememberOptions(undefined);
+  setCoreMask(undefined);
   return 0;
 }

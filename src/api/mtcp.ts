@@ -3,6 +3,8 @@
 
 export { mtcp_accept, mtcp_accept4 } from './accept.js';
 export { mtcp_abort, mtcp_close, mtcp_shutdown } from './close-calls.js';
+export type { MtcpConf } from './conf-calls.js';
+export { mtcp_getconf, mtcp_setconf } from './conf-calls.js';
 export { mtcp_connect } from './connect.js';
 export {
   mtcp_epoll_create,
@@ -13,7 +15,13 @@ export {
 } from './epoll-calls.js';
 export { mtcp_last_error } from './errno.js';
 export type { Mctx, MctxArgument } from './guard.js';
-export { mtcp_create_context, mtcp_destroy, mtcp_destroy_context, mtcp_init } from './lifecycle.js';
+export {
+  mtcp_create_context,
+  mtcp_destroy,
+  mtcp_destroy_context,
+  mtcp_init,
+  mtcp_warnings,
+} from './lifecycle.js';
 export { mtcp_fcntl, mtcp_setsock_nonblock, mtcp_socket_ioctl } from './mode-calls.js';
 export { mtcp_getpeername, mtcp_getsockname } from './name-calls.js';
 export { mtcp_getsockopt, mtcp_setsockopt, mtcp_sysctl } from './option-calls.js';
@@ -24,6 +32,8 @@ export type { PollFd } from './poll-call.js';
 export { mtcp_poll } from './poll-call.js';
 export { mtcp_bind, mtcp_listen, mtcp_socket } from './socket-calls.js';
 export { mtcp_read, mtcp_recv, mtcp_send, mtcp_write } from './stream-calls.js';
+export type { SignalHandler } from './thread-calls.js';
+export { mtcp_core_affinitize, mtcp_register_signal, SIG_DFL, SIG_ERR, SIG_IGN } from './thread-calls.js';
 export type { Iovec, IovecArgument, MsgHdr } from './vector-calls.js';
 export { mtcp_readv, mtcp_recvmsg, mtcp_sendmsg, mtcp_writev } from './vector-calls.js';
 export {

@@ -48,6 +48,7 @@ export const INT: ValueKind<number> = {
     return typeof value === 'number' ? value : undefined;
   },
   write(to, value) {
+    if (ArrayBuffer.isView(to) && !(to instanceof Int32Array)) return false;
     if (!(to instanceof Int32Array)) (to as { value: number }).value = value;
     else if (to.length === 0) return false;
     else to[0] = value;

@@ -48,6 +48,8 @@ export interface MtcpOptions {
   sysctl?: Readonly<Record<string, number | string>>;
   /** Static neighbours: IP address to MAC address. */
   neighbours?: Readonly<Record<string, string>>;
+  /** Further routes: prefix as CIDR to the gateway's address, or to `link` for what is reached directly. */
+  routes?: Readonly<Record<string, string>>;
   /** Most sockets per context. Default 100,000. */
   maxConcurrency?: number;
   /** How long to spin for frames after the last event before sleeping, in µs. Default 50. */
@@ -93,6 +95,12 @@ const CHECKS: Readonly<Record<keyof MtcpOptions, readonly [check: Check, what: s
     (value) =>
       isRecord(value) && Object.entries(value as object).every(([ip, mac]) => isAddress(ip) && isMac(mac)),
     'an object of IPv4 addresses and MAC addresses',
+  ],
+  routes: [
+    (value) =>
+      isRecord(value) &&
+      Object.entries(value as object).every(([to, hop]) => isCidr(to) && (hop === 'link' || isAddress(hop))),
+    "an object of prefixes such as 10.0.0.0/8 and gateways, or 'link'",
   ],
   maxConcurrency: [isInteger(1, 1 << 24), 'an integer from 1 to 16777216'],
   spinUs: [isInteger(0, 1_000_000), 'an integer from 0 to 1000000'],

@@ -83,7 +83,7 @@ export function mtcp_listen(mctx: MctxArgument, sockid: number, backlog: number)
   const core = mctx as Context;
   if (!Number.isInteger(backlog) || backlog < 1 || backlog > core.sockets.limit) return fail(EINVAL);
   if (socket.listener !== undefined) {
-    socket.listener.backlog = backlog;
+    core.stack.tcp.setBacklog(socket.listener, backlog);
     return 0;
   }
   if (socket.tcb !== undefined) return fail(EINVAL);

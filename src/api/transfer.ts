@@ -36,6 +36,8 @@ export function receiveInto(
       // The same bytes are seen again and again; after the last one there are no more to come.
       const isLast = result === 0 || (isPeek && (tcb?.readShut ?? true));
       if (isLast || taken >= wanted) return taken;
+      // There may be an end behind what has just been taken.
+      if (!isPeek) continue;
     } else if (result !== -EAGAIN) {
       return taken > 0 ? keepError(tcb, taken, result) : result;
     }
@@ -112,7 +114,8 @@ export function sendFrom(
     }
     if (untilUs < 0) untilUs = limitOf(core, socket.sendTimeoutUs);
     else if (core.clock() >= untilUs) return taken > 0 ? taken : -EAGAIN;
-    if (!block(core, untilUs)) return taken > 0 ? taken : -EINTR;
+    // What was taken goes nowhere any more.
+    if (!block(core, untilUs)) return -EINTR;
   }
 }
 

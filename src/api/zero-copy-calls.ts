@@ -2,7 +2,7 @@
 // them, reserve room in the send buffer and commit what was written there. Not in mTCP, whose users asked for it.
 
 import { EAGAIN, EFAULT, EINTR, EINVAL, ENOTCONN } from '../stack/errors.js';
-import type { BytesView } from '../stack/tcp/ring-bytes.js';
+import { BytesView } from '../stack/tcp/ring-bytes.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
@@ -15,14 +15,14 @@ import type { Socket } from './sockets.js';
  * Points `view` at the received bytes of a connection, waiting for the first one if need be. They can be read there (and
  * changed, for they are nobody else's) until the next call on this context that may turn the loop, and are looked at again
  * until `mtcp_recv_release` lets them go. What lies across the end of the buffer's memory is shown in two parts.
- * @param view an object whose `bytes`, `offset` and `length` are set; make it once, with `mtcp_view()`
+ * @param view a view made by `mtcp_view()`, whose `bytes`, `offset` and `length` are set
  * @returns bytes in the view, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`; EFAULT stands for no view.
  * Source: none; compare recvmsg(2), TCP_ZEROCOPY_RECEIVE.
  */
 export function mtcp_recv_view(mctx: MctxArgument, sockid: number, view: BytesView): number {
   const socket = findStream(mctx, sockid);
   if (socket === undefined) return -1;
-  if (typeof view !== 'object' || view === null) return fail(EFAULT);
+  if (!(view instanceof BytesView)) return fail(EFAULT);
   const { tcb } = socket;
   if (tcb === undefined) return fail(ENOTCONN);
   const core = mctx as Context;
@@ -54,14 +54,14 @@ export function mtcp_recv_release(mctx: MctxArgument, sockid: number, count: num
  * `mtcp_send_commit` before anything else is called on this context; what is not committed was never there. At the end of the
  * buffer's memory there may be less than asked for in a row: commit it, and reserve again.
  * @param len bytes wanted, at least 1
- * @param view an object whose `bytes`, `offset` and `length` are set; make it once, with `mtcp_view()`
+ * @param view a view made by `mtcp_view()`, whose `bytes`, `offset` and `length` are set
  * @returns bytes of room, from 1 to `len`, or -1 with the errno of `mtcp_send`; EFAULT stands for no view.
  * Source: none.
  */
 export function mtcp_send_reserve(mctx: MctxArgument, sockid: number, len: number, view: BytesView): number {
   const socket = findStream(mctx, sockid);
   if (socket === undefined) return -1;
-  if (typeof view !== 'object' || view === null) return fail(EFAULT);
+  if (!(view instanceof BytesView)) return fail(EFAULT);
   if (!Number.isInteger(len) || len < 1) return fail(EINVAL);
   const { tcb } = socket;
   if (tcb === undefined) return fail(ENOTCONN);
@@ -96,7 +96,7 @@ export function mtcp_send_commit(mctx: MctxArgument, sockid: number, count: numb
 
 /** Makes a view for `mtcp_recv_view` and `mtcp_send_reserve` to set again and again. */
 export function mtcp_view(): BytesView {
-  return { bytes: new Uint8Array(0), offset: 0, length: 0 };
+  return new BytesView();
 }
 
 /** Looks (`reserve` 0) or reserves until it is no EAGAIN, as long as the socket may wait. */

@@ -36,6 +36,8 @@ const SHORTEST_SLEEP_US = 50;
 
 /** No single sleep is longer, so that a worker can be ended. */
 const LONGEST_SLEEP_US = 100_000;
+/** How soon to offer frames again that the kernel would not take. */
+const KICK_RETRY_US = 1_000;
 
 /** Looks at the ring between two looks at the clock. */
 const LOOKS = 32;
@@ -325,8 +327,10 @@ export class XdpNic implements Nic {
     if (!(timeoutUs > 0)) return;
     const awakeUs = timeoutUs < this.#spinUs + SHORTEST_SLEEP_US ? timeoutUs : this.#spinUs;
     if (this.#spin(awakeUs)) return;
-    const sleepUs = timeoutUs - awakeUs;
-    if (sleepUs > 0) this.#sleep(Math.min(sleepUs, LONGEST_SLEEP_US));
+    // What the kernel would not take must be offered again soon, whatever comes in.
+    const longestUs = this.#kickWanted ? KICK_RETRY_US : LONGEST_SLEEP_US;
+    const sleepUs = Math.min(timeoutUs - awakeUs, longestUs);
+    if (sleepUs > 0) this.#sleep(sleepUs);
   }
 
   /** Counts the frames by owner. The sum is the number of frames; anything else is a bug here. */

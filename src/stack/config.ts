@@ -50,6 +50,11 @@ export class StackConfig {
   rmem: readonly number[] = [4096, 131_072, 6_291_456];
   /** Send buffer: least, initial and largest, in bytes. */
   wmem: readonly number[] = [4096, 65_536, 4_194_304];
+  /**
+   * Memory of all buffers in pages of 4 KiB: below the first nothing is restricted, above the second nothing is kept out of order,
+   * above the third no connection gets more than it has.
+   */
+  mem: readonly number[] = [196_608, 262_144, 393_216];
   /** Least retransmission timeout, in µs. */
   rtoMinUs = 200_000;
   /** Largest retransmission timeout, in µs. */
@@ -152,6 +157,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.core.somaxconn', 'somaxconn', 'integer', 1, 1, INT_MAX],
       ['net.ipv4.tcp_abort_on_overflow', 'abortOnOverflow', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_rmem', 'rmem', 'triple', 1, 1024, 1 << 30],
+      ['net.ipv4.tcp_mem', 'mem', 'triple', 1, 0, 1 << 30],
       ['net.ipv4.tcp_wmem', 'wmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_rto_min_us', 'rtoMinUs', 'integer', 1, 1, 60_000_000],
       ['net.ipv4.tcp_rto_max_ms', 'rtoMaxUs', 'integer', 1_000, 1_000, 120_000],

@@ -130,6 +130,8 @@ export class Counters {
   TcpExtTCPOFOQueue = 0;
   /** Drop: out-of-order data beyond the receive window or the limit of ranges. */
   TcpExtTCPOFODrop = 0;
+  /** Drop: in-order data for which tcp_mem leaves no room. */
+  TcpExtTCPRcvQDrop = 0;
   /** Duplicate segments received below RCV.NXT. */
   TcpExtTCPDuplicateSegs = 0;
   /** Segments whose data went beyond the offered window and was cut off there. */
@@ -162,8 +164,6 @@ export class Counters {
   TcpExtTCPAbortOnClose = 0;
   /** Connections aborted because a timer ran out. */
   TcpExtTCPAbortOnTimeout = 0;
-  /** Connections refused or lost because a limit of memory or number was reached. */
-  TcpExtTCPAbortOnMemory = 0;
   /** Connections that went through TIME-WAIT. */
   TcpExtTW = 0;
   /** Connections opened by a SYN that reused a TIME-WAIT tuple (RFC 6191). */

@@ -25,8 +25,8 @@ export interface StackOptions {
   sysctl?: Readonly<Record<string, number | string>>;
   /** Permanent neighbours. */
   neighbours?: readonly { address: string; mac: string }[];
-  /** Further routes: `prefix` in bits, over `gateway`. */
-  routes?: readonly { address: string; prefix: number; gateway: string }[];
+  /** Further routes: `prefix` in bits, over `gateway`, or directly where there is none. */
+  routes?: readonly { address: string; prefix: number; gateway?: string }[];
 }
 
 /** Fills addresses, routes and neighbours from the options. */
@@ -43,6 +43,10 @@ export function configure(stack: Stack, options: StackOptions): void {
   const routes = [...(options.routes ?? [])];
   if (options.gateway !== undefined) routes.push({ address: '0.0.0.0', prefix: 0, gateway: options.gateway });
   for (const { address, prefix, gateway } of routes) {
+    if (gateway === undefined) {
+      stack.routes.add(v4Option('routes', address).w3, prefix, 0, stack.addresses.list()[0].w3);
+      continue;
+    }
     const hop = v4Option('gateway', gateway).w3;
     const isOnLink = stack.nic.capabilities.linkType === 'ip' || stack.routes.lookup(hop) >= 0;
     if (!isOnLink)

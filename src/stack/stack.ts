@@ -83,8 +83,8 @@ export class Stack {
     this.icmp = new IcmpService(nic, this.clock, this.config, this.counters, output);
     this.#arp = new ArpService(nic, this.counters, this.neighbours, this.addresses, output, mac);
     this.tcp = new Tcp(this.clock, this.config, this.counters, output, this.addresses, random);
-    this.icmp.onTcpError = (local, remote, seq, type, code) =>
-      this.tcp.icmpError(local, remote, seq, type, code);
+    this.icmp.onTcpError = (local, remote, seq, type, code, mtu) =>
+      this.tcp.icmpError(local, remote, seq, type, code, mtu);
     configure(this, options);
     if (this.#linkHeader > 0 && this.config.arpNotify !== 0) {
       for (const address of this.addresses.list()) this.#arp.announce(address.w3);

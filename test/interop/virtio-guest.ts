@@ -16,7 +16,7 @@ const STACK_WORD = 0x0a4e000a;
 const PEER_WORD = 0x0a4e0001;
 const PORT = 80;
 const FLOWS = 200;
-const WAIT_MS = 60_000;
+const WAIT_MS = 30_000;
 
 const queues = Number(process.argv[2] ?? 2);
 

@@ -297,14 +297,23 @@ t.test(
     t.ok(cache.enqueue(ip(5), 0, 60));
     t.strictSame(names(), ['10.0.1.1', '10.0.1.3', '10.0.1.5'], 'the failed one went first');
     t.ok(cache.enqueue(ip(6), 0, 60));
-    t.ok(cache.enqueue(ip(7), 0, 60));
-    t.notOk(cache.enqueue(ip(8), 0, 60), 'packets wait for all of them');
+    t.notOk(cache.enqueue(ip(7), 0, 60), 'who does not answer takes no more than half from who does');
+    t.strictSame(names(), ['10.0.1.1', '10.0.1.5', '10.0.1.6']);
     t.equal(cache.onArp(ip(8), MAC_HIGH, MAC_LOW, ARP_REQUEST, true), -1);
     config.maxEntries = 4;
     t.ok(cache.enqueue(ip(8), 0, 60));
     t.equal(cache.size, 4);
   },
 );
+
+t.test('packets to addresses that nobody has do not push out neighbours that answer', async (t) => {
+  const { cache, reachable } = rig({ maxEntries: 8, queueTotal: 4 });
+  reachable(B);
+  for (let n = 0; n < 100; n++) cache.enqueue(word(`10.0.2.${n + 1}`), 64 * n, 60);
+  t.equal(cache.waiting, 4, 'no more wait than may');
+  t.ok(cache.lookup(B) >= 0, 'who answered is still known');
+  t.ok(cache.size <= 5, 'and nobody is remembered for whom nothing waits');
+});
 
 t.test('a failed neighbour that is asked for again in the same turn has not failed', async (t) => {
   const { cache, clock, failures, requests } = rig({ maxProbes: 1, failedUs: 0 });

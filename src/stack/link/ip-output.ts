@@ -147,6 +147,13 @@ export class IpOutput {
     if (index >= 0) this.#neighbours.confirm(index);
   }
 
+  /** Tells the neighbour cache that nothing comes back over this next hop: it is asked whether it is there. */
+  suspect(nextHop: number): void {
+    if (this.#linkHeader === 0) return;
+    const index = this.#neighbours.lookup(nextHop);
+    if (index >= 0) this.#neighbours.suspect(index);
+  }
+
   #toNeighbour(
     frame: number,
     length: number,

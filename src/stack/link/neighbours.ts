@@ -166,17 +166,25 @@ export class Neighbours {
     this.#setDeadline(entry, Infinity);
   }
 
+  /** Tells that a transport hears nothing any more: a confirmation is no longer worth anything (RFC 4861 7.3.3, DELAY). */
+  suspect(index: number): void {
+    const entry = this.#entries[index];
+    if (entry.permanent || entry.state !== REACHABLE) return;
+    entry.confirmedAt = -Infinity;
+    this.#delay(entry);
+  }
+
   /**
    * Keeps a frame that `lookup` found UNRESOLVED until its neighbour answers, and has a request sent if none is under way. False
    * when the queue or the cache is full: the frame stays the caller's.
    */
   enqueue(ip: number, frameOffset: number, length: number): boolean {
+    if (this.#waiting.size >= this.config.queueTotal) return false;
     let index = this.#index.get(ip) ?? -1;
     if (index < 0) index = this.#insert(ip);
     if (index < 0) return false;
     const entry = this.#entries[index];
     if (entry.state !== INCOMPLETE && entry.state !== FAILED) return false;
-    if (this.#waiting.size >= this.config.queueTotal) return false;
     if (this.#waiting.count(index) >= this.config.queueLength) return false;
     this.#waiting.push(index, frameOffset, length);
     entry.usedAt = this.#clock.now;
@@ -416,12 +424,18 @@ export class Neighbours {
     this.#free.push(index);
   }
 
-  /** Failed entries go first, then the least recently used; static ones and those with waiting packets stay. */
+  /**
+   * Failed entries go first, then the least recently used; static ones and those with waiting packets stay. Packets to addresses
+   * that nobody has, whose senders may be forged, must not push out neighbours that answer: when they fill half the cache, none
+   * of these goes.
+   */
   #victim(): number {
     let victim = -1;
     let oldest = Infinity;
+    let unresolved = 0;
     for (const index of this.#index.values()) {
       const entry = this.#entries[index];
+      if (entry.state === INCOMPLETE) unresolved++;
       if (entry.permanent || entry.requested || this.#waiting.count(index) > 0) continue;
       if (entry.state === FAILED) return index;
       if (entry.usedAt < oldest) {
@@ -429,7 +443,7 @@ export class Neighbours {
         victim = index;
       }
     }
-    return victim;
+    return unresolved * 2 > this.#index.size ? -1 : victim;
   }
 }
 

@@ -37,7 +37,8 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
     if (acked > 0) progress(core, tcb, seg, acked);
     recover(core, tcb, seg);
   }
-  updateWindow(core, tcb, seg, wnd);
+  // "If SND.UNA =< SEG.ACK =< SND.NXT, the send window should be updated."
+  if (acked >= 0) updateWindow(core, tcb, seg, wnd);
   // Any acknowledgment answers a probe (RFC 9293 3.8.6.1: MUST-37, the connection lives on).
   tcb.probes = 0;
   tcb.heardAt = core.clock.now;

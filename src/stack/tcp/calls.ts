@@ -1,8 +1,7 @@
 // The user calls of RFC 9293 3.10.1 to 3.10.6 on a connection: SEND, RECEIVE, CLOSE, ABORT, and what `poll` would say. Results
 // are byte counts or negated errno values.
 
-import { EAGAIN, ENOTCONN, EPIPE } from '../errors.js';
-import { SpanCache } from '../wire/span.js';
+import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './events.js';
 import { sendReset } from './output.js';
@@ -24,9 +23,6 @@ import { finTimeoutUs } from './tuning.js';
 import { worthUpdating } from './window.js';
 import { isBacklogged, isWritable } from './writability.js';
 
-const sendSpans = new SpanCache();
-const receiveSpans = new SpanCache();
-
 /** Takes the pending error of a connection: a negated errno, or 0. */
 export function takeError(tcb: Tcb): number {
   const error = tcb.error;
@@ -36,7 +32,7 @@ export function takeError(tcb: Tcb): number {
 
 /**
  * SEND (3.10.2): queues up to `length` bytes; returns how many were taken. -EAGAIN: no room, or not connected yet. -EPIPE: the
- * sending side is closed. -ENOTCONN: never connected. A pending error comes first, once.
+ * sending side is closed. -ENOTCONN: never connected. -ENOMEM: tcp_mem is used up. A pending error comes first, once.
  */
 export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
   if (tcb.error !== 0) return takeError(tcb);
@@ -50,7 +46,8 @@ export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number,
     tcb.sendBlocked = true;
     return -EAGAIN;
   }
-  const taken = tcb.sendBuffer.append(sendSpans.of(bytes), offset, length, core.buffers);
+  if (core.isOutOfMemory) return -ENOMEM;
+  const taken = tcb.sendBuffer.append(core.sendSpans.of(bytes), offset, length, core.buffers);
   if (taken < length) tcb.sendBlocked = true;
   if (taken === 0) return -EAGAIN;
   core.output.push(tcb);
@@ -75,7 +72,7 @@ export function receive(
     if (tcb.readShut) return 0;
     return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
   }
-  const count = recvBuffer.read(receiveSpans.of(bytes), offset, length, peek, core.buffers);
+  const count = recvBuffer.read(core.receiveSpans.of(bytes), offset, length, peek, core.buffers);
   if (!peek && !tcb.readShut && worthUpdating(tcb)) {
     tcb.ackNow = true;
     core.output.push(tcb);

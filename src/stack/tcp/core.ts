@@ -6,6 +6,7 @@ import type { StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
+import { SpanCache } from '../wire/span.js';
 import { Segment } from '../wire/tcp-header.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
@@ -21,6 +22,9 @@ import * as State from './state.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
 import { TimerWheel } from './timer-wheel.js';
+
+/** Unit of tcp_mem in bytes. */
+const PAGE = 4096;
 
 export class TcpCore {
   readonly clock: Clock;
@@ -39,6 +43,9 @@ export class TcpCore {
   readonly output: OutputQueue = new OutputQueue();
   /** The segment that is being processed. */
   readonly seg: Segment = new Segment();
+  /** Views of the buffers that the application passed last, for SEND and RECEIVE. */
+  readonly sendSpans: SpanCache = new SpanCache();
+  readonly receiveSpans: SpanCache = new SpanCache();
   /** What the acknowledgment in `seg` has told. */
   readonly report: AckReport = new AckReport();
   /** When RACK wants to look again at the connection it has just looked at. */
@@ -71,6 +78,16 @@ export class TcpCore {
     if (tcb.owner < 0) return;
     tcb.news |= news;
     this.ready.push(tcb);
+  }
+
+  /** True when all buffers together are so large that nothing is kept that may come again (tcp_mem, second value). */
+  get isUnderPressure(): boolean {
+    return this.buffers.inUse >= this.config.mem[1] * PAGE;
+  }
+
+  /** True when no buffer may grow any more (tcp_mem, third value). */
+  get isOutOfMemory(): boolean {
+    return this.buffers.inUse >= this.config.mem[2] * PAGE;
   }
 
   /** Takes or gives back the memory of out-of-order ranges. */

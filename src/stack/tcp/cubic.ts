@@ -1,9 +1,9 @@
 // CUBIC (RFC 9438), the default congestion control: after a loss the window follows a cubic curve of the time since, never
 // slower than Reno would. Slow start ends by HyStart++ (RFC 9406), when delay grows, before a queue overflows.
 
+import { NEVER } from '../clock.js';
 import type { CongestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
-import { NEVER } from '../clock.js';
 import { HyStart } from './hystart.js';
 import type { Tcb } from './tcb.js';
 
@@ -123,6 +123,6 @@ function avoid(core: TcpCore, tcb: Tcb, state: CubicState, acked: number): void 
     // RFC 9438 4.3: where Reno would be faster, be as fast.
     cc.cwnd = Math.max(cc.cwnd, Math.floor(state.wEst * snd.mss));
   } else {
-    cc.cwnd += Math.floor((((target - window) / window) * segments) * snd.mss);
+    cc.cwnd += Math.floor(((target - window) / window) * segments * snd.mss);
   }
 }

@@ -3,6 +3,7 @@
 
 import type { StackConfig } from '../config.js';
 import type { Endpoint } from '../wire/address.js';
+import { CLOSED } from './state.js';
 import { Tcb } from './tcb.js';
 
 const EMPTY = -1;
@@ -97,10 +98,12 @@ export class Demux {
     this.#slots[slot] = EMPTY;
   }
 
-  /** Calls `visit` for each connection; it may remove the one it is given. Not for the data path. */
+  /** Calls `visit` for each connection; it may remove the one it is given. Looks at every block: not for the data path. */
   forEach(visit: (tcb: Tcb) => void): void {
-    const live = Array.from(this.#slots).filter((index) => index !== EMPTY);
-    for (const index of live) visit(this.#blocks[index]);
+    for (let i = 0; i < this.#blocks.length; i++) {
+      const tcb = this.#blocks[i];
+      if (tcb.state !== CLOSED) visit(tcb);
+    }
   }
 
   #put(index: number, hash: number): void {

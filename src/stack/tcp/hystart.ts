@@ -55,7 +55,7 @@ export class HyStart {
         this.#inCss = false;
         this.#cssBaselineUs = Number.POSITIVE_INFINITY;
       }
-      return bytes / CSS_GROWTH_DIVISOR | 0;
+      return (bytes / CSS_GROWTH_DIVISOR) | 0;
     }
     if (this.#samples >= N_RTT_SAMPLE && this.#lastMinUs < Number.POSITIVE_INFINITY) {
       const threshold = Math.max(

@@ -15,8 +15,9 @@ import {
   ICMP_UNREACHABLE,
 } from '../wire/icmp.js';
 import type { TcpCore } from './core.js';
+import { packetTooBig } from './path-mtu.js';
 import { geq, leq } from './seq.js';
-import { SYN_SENT } from './state.js';
+import { isSynchronized, SYN_SENT } from './state.js';
 
 export function icmpErrorArrives(
   core: TcpCore,
@@ -25,6 +26,7 @@ export function icmpErrorArrives(
   seq: number,
   type: number,
   code: number,
+  mtu: number,
 ): void {
   const tcb = core.demux.find(local, remote);
   // RFC 5927 4.1: an error about something that is not in flight was not caused by us.
@@ -33,7 +35,10 @@ export function icmpErrorArrives(
     return;
   }
   const error = errnoOf(type, code);
-  if (error === EMSGSIZE) return;
+  if (error === EMSGSIZE) {
+    if (isSynchronized(tcb.state)) packetTooBig(core, tcb, mtu);
+    return;
+  }
   if (tcb.state === SYN_SENT) {
     core.counters.TcpAttemptFails++;
     core.destroy(tcb, error);

@@ -47,6 +47,7 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
     return;
   }
   beginData(core, tcb);
+  tcb.synPending = false;
   acceptAck(core, tcb, seg);
   core.enter(tcb, ESTABLISHED);
   tcb.ackNow = true;

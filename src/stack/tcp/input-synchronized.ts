@@ -8,8 +8,8 @@ import type { TcpCore } from './core.js';
 import { EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
-import { admit, defer, enqueue } from './listener.js';
-import { replyReset, sendAck } from './output.js';
+import { admit, defer, enqueue, hasRoom } from './listener.js';
+import { replyReset, sendAck, sendSyn } from './output.js';
 import { add, diff, gt, inWindow, leq, lt } from './seq.js';
 import {
   CLOSE_WAIT,
@@ -34,8 +34,7 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
     // The SYN-ACK was lost, or is late: it is sent again, and no second connection is made. Which of the two will be
     // acknowledged nobody can tell, so neither is timed (RFC 6298 3).
     tcb.timing = false;
-    tcb.synPending = true;
-    core.output.push(tcb);
+    repeatSynAck(core, tcb);
     return false;
   }
   if (tcb.state === TIME_WAIT && reusesTimeWait(core, tcb, seg)) {
@@ -57,6 +56,19 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   return false;
 }
 
+/**
+ * Answers a repeated SYN, now and then, for its sender may be forged. The timer of the SYN-ACK goes on as it was: otherwise such
+ * SYNs would keep a half-open connection for ever.
+ */
+function repeatSynAck(core: TcpCore, tcb: Tcb): void {
+  if (tcb.synPending) return;
+  if (!core.throttle.allowInvalid(tcb)) {
+    core.counters.TcpExtTCPACKSkipped++;
+    return;
+  }
+  if (sendSyn(core, tcb) === 0) core.counters.TcpRetransSegs++;
+}
+
 /** The same SYN again, from a peer that has not heard our SYN-ACK. */
 function isRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
   return (seg.flags & (SYN | ACK | RST)) === SYN && seg.seq === tcb.rcv.irs;
@@ -68,7 +80,8 @@ function isRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
  */
 function reusesTimeWait(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & (SYN | ACK | RST | FIN)) !== SYN) return false;
-  if (core.listeners.find(seg.dst.port, seg.dst) === undefined) return false;
+  const listener = core.listeners.find(seg.dst.port, seg.dst);
+  if (listener === undefined || !hasRoom(core, listener)) return false;
   const age = tcb.timestamps && seg.options.timestamps ? diff(seg.options.tsVal, tcb.tsRecent) : 0;
   return age > 0 || (age === 0 && gt(seg.seq, tcb.rcv.nxt));
 }
@@ -123,7 +136,8 @@ function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   const before = diff(rcv.nxt, seg.seq);
-  if (before > 0) trimFront(core, tcb, seg, before);
+  // A RST is judged by the number that it bears, not by where its text would begin (RFC 5961 3.2).
+  if (before > 0 && (seg.flags & RST) === 0) trimFront(core, tcb, seg, before);
   // With a closed window the ACK bit still counts (MUST-66).
   trimEnd(core, tcb, seg);
   return true;
@@ -168,6 +182,11 @@ function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & RST) === 0) return true;
   if (tcb.state === TIME_WAIT && core.config.rfc1337 !== 0) {
     core.counters.TcpExtTCPBadFlags++;
+    return false;
+  }
+  if (lt(seg.seq, tcb.rcv.nxt)) {
+    // Its text may reach into the window, its number does not: silence.
+    core.counters.TcpExtTCPUnacceptable++;
     return false;
   }
   if (seg.seq !== tcb.rcv.nxt) {

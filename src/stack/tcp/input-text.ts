@@ -56,6 +56,12 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     outOfOrder(core, tcb, seg, end, ahead);
     return true;
   }
+  if (core.isOutOfMemory && tcb.recvBuffer.length > 0) {
+    // What the application has not read yet must go first; the sender will come again.
+    core.counters.TcpExtTCPRcvQDrop++;
+    acknowledgeNow(core, tcb);
+    return true;
+  }
   tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   tcb.recvBuffer.advance(seg.dataLength);
   rcv.nxt = end;
@@ -76,6 +82,12 @@ function isBeyondFin(tcb: Tcb, seg: Segment): boolean {
 
 /** A segment beyond a hole: kept, and acknowledged at once so that the sender hears of the hole (RFC 5681 4.2). */
 function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: number): void {
+  if (core.isUnderPressure) {
+    // A byte at the edge of the window can hold as much memory as the window is wide.
+    core.counters.TcpExtTCPOFODrop++;
+    sendAck(core, tcb);
+    return;
+  }
   const reassembly = core.reassemblyOf(tcb);
   const isDuplicate = reassembly.covers(seg.seq, end);
   // A duplicate is entered as well: its range comes first in the SACK option (RFC 2018 4).

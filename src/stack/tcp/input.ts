@@ -7,7 +7,7 @@ import { acceptSyn, prepare, startAt } from './handshake.js';
 import { synSentArrives } from './input-syn-sent.js';
 import { synchronizedArrives } from './input-synchronized.js';
 import { isnAfter } from './isn.js';
-import type { Listener } from './listener.js';
+import { hasRoom, type Listener } from './listener.js';
 import { replyReset } from './output.js';
 import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
 import { adopt } from './tune.js';
@@ -57,12 +57,7 @@ function listenArrives(core: TcpCore, listener: Listener, seg: Segment, isn: num
     core.counters.TcpExtTCPBadFlags++;
     return;
   }
-  const room = Math.min(core.config.maxSynBacklog, Math.max(8, listener.backlog));
-  if (listener.isFull || listener.halfOpen >= room || core.demux.size >= core.config.maxConnections) {
-    core.counters.TcpExtListenDrops++;
-    return;
-  }
-  if (core.ip.route(seg.src) < 0) {
+  if (!hasRoom(core, listener) || core.ip.route(seg.src) < 0) {
     core.counters.TcpExtListenDrops++;
     return;
   }

@@ -6,7 +6,7 @@ import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { emit, sendReset } from './output.js';
 import { add, diff } from './seq.js';
-import { isSynchronized, TIME_WAIT } from './state.js';
+import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 
 /** Silence before the first probe, in µs. */
@@ -43,7 +43,7 @@ export function onKeepalive(core: TcpCore, tcb: Tcb): void {
     next = idleSince + idleTimeoutUs;
   }
   if (tcb.tuning.keepalive) next = Math.min(next, probe(core, tcb, now));
-  tcb.keepAt = next;
+  if (tcb.state !== CLOSED) tcb.keepAt = next;
 }
 
 /** Probes a peer that has been silent for long enough, or gives it up. Returns when to look again. */

@@ -68,6 +68,12 @@ export function admit(core: TcpCore, tcb: Tcb): void {
   enqueue(core, tcb, listener);
 }
 
+/** True when a SYN may open one more connection. */
+export function hasRoom(core: TcpCore, listener: Listener): boolean {
+  const halfOpen = Math.min(core.config.maxSynBacklog, Math.max(8, listener.backlog));
+  return !listener.isFull && listener.halfOpen < halfOpen && core.demux.size < core.config.maxConnections;
+}
+
 /** Listeners by port. */
 export class ListenerTable {
   readonly #byPort = new Map<number, Listener[]>();

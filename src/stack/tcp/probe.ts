@@ -57,4 +57,3 @@ export function probeAnswered(core: TcpCore, tcb: Tcb, ack: number, report: AckR
     cc.tlpPending = false;
   }
 }
-

@@ -16,6 +16,7 @@ export class Reassembly {
 
   clear(): void {
     this.count = 0;
+    this.#clock = 0;
   }
 
   /** Adds [left, right); merges with what it touches. Returns false when the list is full. */
@@ -34,6 +35,7 @@ export class Reassembly {
     this.#splice(first, last);
     this.left[first] = from;
     this.right[first] = to;
+    if (this.#clock === 0x7ffffffe) this.#renumber();
     this.#touched[first] = ++this.#clock;
     return true;
   }
@@ -108,6 +110,12 @@ export class Reassembly {
   #splice(first: number, last: number): void {
     this.#move(last, first + 1);
     this.count += first + 1 - last;
+  }
+
+  /** After 2^31 changes the order of the past ones is given up. */
+  #renumber(): void {
+    for (let i = 0; i < this.count; i++) this.#touched[i] = i;
+    this.#clock = this.count;
   }
 
   #move(from: number, to: number): void {

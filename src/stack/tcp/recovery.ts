@@ -3,7 +3,7 @@
 // rate reduction (RFC 9937), and comes back when the loss turns out to be none (RFC 3522, RFC 2883).
 
 import type { TcpCore } from './core.js';
-import { detectLoss, DUP_THRESHOLD, onRecoveryEnd } from './rack.js';
+import { DUP_THRESHOLD, detectLoss, onRecoveryEnd } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { diff, geq, lt, max } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -147,9 +147,7 @@ function endRecovery(tcb: Tcb): void {
   const { cc, snd } = tcb;
   if (cc.phase === RECOVERY) {
     // RFC 9937 6 and RFC 6582 3.2: out with the reduced window; without SACK no burst (option 1).
-    cc.cwnd = tcb.sack
-      ? cc.ssthresh
-      : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
+    cc.cwnd = tcb.sack ? cc.ssthresh : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
     onRecoveryEnd(tcb);
   }
   cc.phase = OPEN;

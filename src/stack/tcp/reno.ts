@@ -1,8 +1,8 @@
 // The congestion control of RFC 5681: slow start and congestion avoidance by bytes acknowledged (RFC 3465, L = 2).
 
 import type { CongestionControl } from './congestion.js';
-import { gt } from './seq.js';
 import type { TcpCore } from './core.js';
+import { gt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 export const reno: CongestionControl = {

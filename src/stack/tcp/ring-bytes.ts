@@ -8,10 +8,10 @@ import type { BufferPool } from './buffer-pool.js';
 const NONE = new Span(new Uint8Array(0));
 
 /** A run of bytes in somebody else's memory. */
-export interface BytesView {
-  bytes: Uint8Array;
-  offset: number;
-  length: number;
+export class BytesView {
+  bytes: Uint8Array = NONE.bytes;
+  offset = 0;
+  length = 0;
 }
 
 export class RingBytes {

@@ -27,7 +27,8 @@ export class RttEstimator {
 
   /** Takes a sample in µs (RFC 6298 2.2 and 2.3, alpha 1/8, beta 1/4). */
   sample(rttUs: number, config: StackConfig): void {
-    const rtt = Math.max(1, Math.round(rttUs)) | 0;
+    // No round trip is longer than the longest timeout; what claims to be is a stale or forged echo.
+    const rtt = Math.max(1, Math.min(Math.round(rttUs), config.rtoMaxUs));
     this.lastUs = rtt;
     if (this.srttUs === 0) {
       this.srttUs = rtt;

@@ -2,7 +2,7 @@
 // (RFC 2018), whether it is deemed lost, whether it was sent again. Loss recovery (`recovery.ts`, `rack.ts`) reads and marks
 // it. A ring over typed arrays, borrowed from a pool while data is in flight.
 
-import { diff, geq, gt, leq, lt } from './seq.js';
+import { add, diff, geq, gt, leq, lt } from './seq.js';
 
 /** The peer has told by SACK that it holds the segment. */
 export const SACKED = 1;
@@ -157,6 +157,32 @@ export class Scoreboard {
     for (let i = this.first; i < this.next; i++) this.flags[i & this.mask] &= ~(LOST | REPAIRED);
   }
 
+  /** Cuts the segments that carry more than `mss` bytes and deems their pieces lost; the others stay as they are. */
+  cut(mss: number): void {
+    const count = this.count;
+    // alloc: the path has changed, which is rare
+    const old = new Scoreboard();
+    for (let i = 0; i < count; i++) {
+      const at = (this.first + i) & this.mask;
+      old.append(this.start[at], this.end[at], false, this.sentAt[at]);
+      old.flags[i & old.mask] = this.flags[at];
+    }
+    this.clear();
+    for (let i = 0; i < count; i++) {
+      const flags = old.flags[i & old.mask];
+      const end = old.end[i & old.mask];
+      const fin = (flags & HAS_FIN) !== 0;
+      const isWhole = old.payload(i) <= mss || (flags & SACKED) !== 0;
+      for (let from = old.start[i & old.mask]; from !== end; ) {
+        const rest = diff(end, from);
+        // The FIN goes with the last byte.
+        const to = isWhole || rest - (fin ? 1 : 0) <= mss ? end : add(from, mss);
+        this.#restore(from, to, fin && to === end, old.sentAt[i & old.mask], flags, isWhole);
+        from = to;
+      }
+    }
+  }
+
   /** The number of the first segment that begins at or after `seq`. */
   find(seq: number): number {
     let low = this.first;
@@ -194,6 +220,22 @@ export class Scoreboard {
       lost === this.lost &&
       repaired === this.repaired
     );
+  }
+
+  /** Adds a segment with the marks that it had, or as a lost piece of a larger one. */
+  #restore(start: number, end: number, fin: boolean, sentAt: number, flags: number, isWhole: boolean): void {
+    const number = this.next;
+    this.append(start, end, fin, sentAt);
+    const at = number & this.mask;
+    if (!isWhole) {
+      this.flags[at] |= RESENT;
+      this.lose(number);
+      return;
+    }
+    this.flags[at] |= flags & RESENT;
+    if ((flags & SACKED) !== 0) this.sack(number);
+    if ((flags & LOST) !== 0) this.lose(number);
+    if ((flags & REPAIRED) !== 0) this.resend(number, sentAt);
   }
 
   /** Takes a segment's marks out of the sums. */

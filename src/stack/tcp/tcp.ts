@@ -28,6 +28,9 @@ import { adopt, tune } from './tune.js';
 import { type Tuning, UNTUNED } from './tuning.js';
 import * as zeroCopy from './zero-copy.js';
 
+/** How soon to try again when the Nic has no free frame, in µs. */
+const STARVED_RETRY_US = 1_000;
+
 export class Tcp {
   readonly core: TcpCore;
   /**
@@ -35,6 +38,8 @@ export class Tcp {
    */
   ownsTuple: (local: Endpoint, remote: Endpoint) => boolean = () => true;
   readonly #local = new Endpoint();
+  /** When output last stopped because the Nic had no frame; NEVER since it went through. */
+  #starvedAt: Micros = NEVER;
 
   constructor(
     clock: Clock,
@@ -58,8 +63,8 @@ export class Tcp {
   }
 
   /** Handles an ICMP error that quotes a segment from `local` to `remote`. */
-  icmpError(local: Endpoint, remote: Endpoint, seq: number, type: number, code: number): void {
-    icmpErrorArrives(this.core, local, remote, seq, type, code);
+  icmpError(local: Endpoint, remote: Endpoint, seq: number, type: number, code: number, mtu: number): void {
+    icmpErrorArrives(this.core, local, remote, seq, type, code, mtu);
   }
 
   /** Tells that the neighbour `nextHop`, an IPv4 word, does not answer. */
@@ -80,9 +85,11 @@ export class Tcp {
       if (tcb === undefined) return;
       if (!transmit(core, tcb)) {
         core.output.push(tcb);
+        this.#starvedAt = core.clock.now;
         return;
       }
     }
+    this.#starvedAt = NEVER;
   }
 
   /** True while connections wait for a frame to send in. */
@@ -96,7 +103,12 @@ export class Tcp {
   }
 
   nextDeadline(): Micros {
-    return this.core.output.length > 0 ? this.core.clock.now : this.core.nextDeadline();
+    const { core } = this;
+    const timers = core.nextDeadline();
+    if (core.output.length === 0) return timers;
+    // Frames come back when the device has sent, or a neighbour answers: asking at once again would only spin.
+    if (this.#starvedAt === core.clock.now) return Math.min(timers, core.clock.now + STARVED_RETRY_US);
+    return core.clock.now;
   }
 
   /**
@@ -119,6 +131,11 @@ export class Tcp {
     listener.reusePort = reusePort;
     core.listeners.add(listener);
     return listener;
+  }
+
+  /** Changes how many connections may wait on a listener. */
+  setBacklog(listener: Listener, backlog: number): void {
+    listener.backlog = Math.min(Math.max(1, backlog), this.core.config.somaxconn);
   }
 
   /** Stops listening; connections that nobody has accepted are reset. */

@@ -119,6 +119,8 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
     return;
   }
   core.counters.TcpExtTCPTimeouts++;
+  // RFC 9293 3.8.3, R1: perhaps it is the next hop that has gone (RFC 1122 3.3.1.4, negative advice).
+  if (tcb.retransmits === core.config.retries1) core.ip.suspect(tcb.nextHop);
   onTimeout(core, tcb);
   tcb.retransmits++;
   // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.
@@ -142,7 +144,9 @@ function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
   const { userTimeoutUs } = tcb.tuning;
   if (tcb.probeBackoff === 0) tcb.probeSince = now;
   const isOver = userTimeoutUs > 0 && tcb.probeBackoff > 0 && now - tcb.probeSince >= userTimeoutUs;
-  if (isOver || tcb.probes >= retries(core, tcb)) {
+  // A peer may keep a program waiting for as long as it answers, but not memory that no program owns any more.
+  const unanswered = tcb.attached ? tcb.probes : tcb.probeBackoff;
+  if (isOver || unanswered >= retries(core, tcb)) {
     giveUp(core, tcb);
     return;
   }

@@ -102,7 +102,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     const flight = flightSize(tcb);
     if (unsent <= 0) {
       tcb.flush = false;
-      tcb.holdAt = NEVER;
+      if (!tcb.deferred) tcb.holdAt = NEVER;
       if (!tcb.finQueued || tcb.finSent) break;
       return sendData(core, tcb, 0, FIN);
     }

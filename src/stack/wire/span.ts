@@ -56,12 +56,18 @@ export function copy(dst: Span, dstOffset: number, src: Span, srcOffset: number,
   while (s < end) to[d++] = from[s++];
 }
 
+/** Larger buffers are not remembered, in bytes. */
+const LARGEST_KEPT = 1 << 20;
+
 /** Remembers the span of the last buffer that a caller passed, so that a program reusing one buffer costs no views. */
 export class SpanCache {
   #last = new Span(new Uint8Array(0));
 
   of(bytes: Uint8Array): Span {
-    if (this.#last.bytes !== bytes) this.#last = new Span(bytes);
-    return this.#last;
+    if (this.#last.bytes === bytes) return this.#last;
+    const span = new Span(bytes);
+    // A large buffer is not kept alive for the sake of three views.
+    if (bytes.length <= LARGEST_KEPT) this.#last = span;
+    return span;
   }
 }
