@@ -37,7 +37,13 @@ const GROUPS = [
   ['Beginning and end', ['src/api/lifecycle.ts', 'src/api/conf-calls.ts', 'src/api/thread-calls.ts']],
   [
     'Sockets',
-    ['src/api/socket-calls.ts', 'src/api/accept.ts', 'src/api/connect.ts', 'src/api/close-calls.ts'],
+    [
+      'src/api/socket-calls.ts',
+      'src/api/accept.ts',
+      'src/api/connect.ts',
+      'src/api/rss-calls.ts',
+      'src/api/close-calls.ts',
+    ],
   ],
   [
     'Data',
@@ -53,6 +59,14 @@ const GROUPS = [
   ['Errors', ['src/api/errno.ts']],
 ];
 
+/** The constants of a file: name, value and what its comment says. */
+function constants(source) {
+  const item = /(?:\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\n)?export const (\w+) = ([^;]+);/g;
+  return [...source.matchAll(item)].map(
+    ([, comment = '', name, value]) => `| \`${name}\` | \`${value}\` | ${cell(prose(comment))} |`,
+  );
+}
+
 function apiPage() {
   const page = [
     '# The mtcp_* calls',
@@ -67,12 +81,23 @@ function apiPage() {
     page.push('', `## ${title}`);
     for (const file of files) page.push(...calls(read(file)));
   }
+  page.push(
+    '',
+    '## Constants',
+    '',
+    "All numbers are Linux's.",
+    '',
+    '| constant | value | meaning |',
+    '|---|---|---|',
+  );
+  page.push(...constants(read('src/api/constants.ts')));
   return `${page.join('\n')}\n`;
 }
 
 function calls(source) {
   const out = [];
-  const item = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export function (mtcp_\w+)\(([\s\S]*?)\): ([^{]+) \{/g;
+  const item =
+    /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\s*export function (mtcp_\w+|EventToString|GetRSSCPUCore)\(([\s\S]*?)\): ([^{]+) \{/g;
   for (const [, comment, name, parameters, returns] of source.matchAll(item)) {
     const names = parameters
       .replace(/\s+/g, ' ')

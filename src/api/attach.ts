@@ -15,6 +15,8 @@ export interface Attachment {
   readonly nic: Nic;
   /** The queue behind it, when the Nic is ours: further queues of the interface share its XDP program. */
   readonly queue: XdpNic | undefined;
+  /** Undoes what `attach` has opened; a Nic that the program brought stays open. */
+  close(): void;
 }
 
 /**
@@ -26,9 +28,14 @@ export function attach(options: MtcpOptions, cpu: number, first: Attachment | un
   const queue = options.nic === undefined ? openQueue(options, cpu, first) : undefined;
   const nic = queue ?? options.nic;
   if (nic === undefined) throw new Error('neither an interface nor a Nic');
-  if (options.pcap === undefined) return { nic, queue };
+  if (options.pcap === undefined) return { nic, queue, close: () => queue?.close() };
   try {
-    return { nic: new FileCapture(nic, capturePath(options, cpu)), queue };
+    const capture = new FileCapture(nic, capturePath(options, cpu));
+    const close = (): void => {
+      capture.endFile();
+      queue?.close();
+    };
+    return { nic: capture, queue, close };
   } catch (error) {
     queue?.close();
     throw error;
@@ -66,12 +73,23 @@ class FileCapture extends PcapNic {
     const fd = openSync(path, 'w');
     super(inner, () => Math.floor((performance.timeOrigin + performance.now()) * 1000));
     this.#fd = fd;
-    this.start((bytes, length) => void writeSync(fd, bytes, 0, length));
+    this.start((bytes, length) => writeWhole(fd, bytes, length));
   }
 
   override close(): void {
     super.close();
+    this.endFile();
+  }
+
+  /** Ends the capture and closes its file. Idempotent. */
+  endFile(): void {
+    this.stop();
     if (this.#open) closeSync(this.#fd);
     this.#open = false;
   }
+}
+
+/** write(2) may take less than it was given, into a pipe for example. */
+function writeWhole(fd: number, bytes: Uint8Array, length: number): void {
+  for (let at = 0; at < length; ) at += writeSync(fd, bytes, at, length - at);
 }

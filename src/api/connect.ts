@@ -17,6 +17,7 @@ import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findStream } from './guard.js';
 import { block, limitOf, turn } from './loop.js';
+import { openFrom } from './rss-calls.js';
 import type { SockAddrArgument, SockLen } from './sockaddr.js';
 import { readSockAddr } from './sockaddr.js';
 import type { Socket } from './sockets.js';
@@ -54,7 +55,7 @@ export function mtcp_connect(
   if (wrong !== 0) return fail(wrong);
 
   core.touch();
-  const tcb = core.stack.tcp.connect(socket.local, core.remote, socket.id, socket.tuning);
+  const tcb = openFrom(core, socket);
   if (typeof tcb === 'number') return fail(-tcb);
   socket.tcb = tcb;
   socket.phase = CONNECTING;

@@ -8,6 +8,7 @@ import { Stack } from '../stack/stack.js';
 import { type Address, Endpoint } from '../stack/wire/address.js';
 import { Interests } from './epoll.js';
 import { RX_BATCH, turn } from './loop.js';
+import type { SourcePool } from './rss-calls.js';
 import { SocketTable } from './sockets.js';
 
 /** Sockets of a context when nothing else is said; the table grows as they are made. */
@@ -33,6 +34,8 @@ export class Context {
   /** Scratch of the calls. */
   readonly local = new Endpoint();
   readonly remote = new Endpoint();
+  /** Source addresses by destination; see `mtcp_init_rss`. */
+  readonly sourcePools = new Map<number, SourcePool>();
   /** Turns of the loop so far. */
   turns = 0;
   /** Calls that answered EAGAIN since the last turn. */

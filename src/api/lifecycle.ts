@@ -108,7 +108,7 @@ export function mtcp_create_context(cpu: number): Mctx | null {
     contexts.set(cpu, { context, attachment });
     return context;
   } catch (error) {
-    if (attachment?.queue !== undefined) attachment.nic.close();
+    attachment?.close();
     return refuse(errnoOf(error), error instanceof Error ? error.message : String(error));
   }
 }

@@ -30,6 +30,7 @@ export type { MtcpOptions } from './options.js';
 export { mtcp_pipe } from './pipe-calls.js';
 export type { PollFd } from './poll-call.js';
 export { mtcp_poll } from './poll-call.js';
+export { GetRSSCPUCore, mtcp_init_rss } from './rss-calls.js';
 export { mtcp_bind, mtcp_listen, mtcp_socket } from './socket-calls.js';
 export { mtcp_read, mtcp_recv, mtcp_send, mtcp_write } from './stream-calls.js';
 export type { SignalHandler } from './thread-calls.js';

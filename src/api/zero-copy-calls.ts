@@ -77,8 +77,8 @@ export function mtcp_send_reserve(mctx: MctxArgument, sockid: number, len: numbe
  * Sends what was written into the room that `mtcp_send_reserve` gave, with the next turn of the loop (which a blocking socket
  * makes itself).
  * @param count how many bytes, from the first one on
- * @returns `count`, or -1 with errno EINVAL (no context; nothing reserved, or the loop has turned since; not a whole number
- *   from 0 to what was reserved), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream).
+ * @returns `count`, or -1 with errno EINVAL (no context; nothing reserved, or the loop has turned or something else was sent
+ *   since; not a whole number from 0 to what was reserved), EPIPE (this side is closed by now), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream).
  * Source: none.
  */
 export function mtcp_send_commit(mctx: MctxArgument, sockid: number, count: number): number {
@@ -89,7 +89,8 @@ export function mtcp_send_commit(mctx: MctxArgument, sockid: number, count: numb
   const isStale = tcb === undefined || socket.reservedTurn !== core.turns;
   if (isStale || !Number.isInteger(count) || count < 0 || count > socket.reserved) return fail(EINVAL);
   socket.reservedTurn = -1;
-  if (count > 0) core.stack.tcp.commit(tcb, count);
+  const result = count > 0 ? core.stack.tcp.commit(tcb, count) : 0;
+  if (result < 0) return fail(-result);
   if (!socket.nonblocking) turn(core);
   return count;
 }

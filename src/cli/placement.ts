@@ -1,6 +1,8 @@
 // The common options that place a stack on an interface, and the opening and closing of such a stack. Every command that
 // runs a stack in this process goes through here.
 
+import type { ConfigFile } from '../api/config-file.js';
+import { readConfigFile } from '../api/config-file.js';
 import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
 import { mtcp_create_context, mtcp_destroy, mtcp_init, mtcp_last_error } from '../api/index.js';
 import {
@@ -49,7 +51,7 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
   { name: 'cores', value: 'N', help: 'cores to use; 1 for now' },
   { name: 'shared', help: "use the kernel's address (comes later)" },
-  { name: 'config', value: 'FILE', help: 'read an mtcp.conf (comes later)' },
+  { name: 'config', value: 'FILE', help: 'read an mtcp.conf; the other options come over it' },
 ];
 
 /** Where a stack is to be. */
@@ -59,14 +61,14 @@ export interface Placement {
   /** CIDR. */
   readonly address: string;
   readonly options: MtcpOptions;
+  /** What a configuration file says without effect. */
+  readonly warnings: readonly string[];
 }
 
 /** Reads the common options. Throws CliError that names the option at fault. */
 export function readPlacement(args: Args): Placement {
   if (args.has('shared'))
     throw usageError('--shared comes later: give the stack an address of its own with --address');
-  if (args.has('config'))
-    throw usageError('--config comes later: use the options of the command line instead');
   const cores = args.integer('cores', 1, 1024) ?? 1;
   if (cores !== 1) throw usageError(`--cores ${cores} comes later: one core is all there is for now`);
   const mode = args.choice('xdp-mode', MODES);
@@ -77,13 +79,16 @@ export function readPlacement(args: Args): Placement {
   if (gateway !== undefined && parseV4(gateway) === undefined) {
     throw usageError(`--gateway is an IPv4 address, not "${gateway}"`);
   }
-  const place = args.has('lab') ? labPlace(args) : freePlace(args);
+  const file = readConfig(args);
+  const place = args.has('lab') ? labPlace(args, file?.options) : freePlace(args, file?.options);
   const pcap = args.text('pcap');
   return {
     iface: place.iface,
     netns: place.netns,
     address: place.address,
+    warnings: file?.warnings ?? [],
     options: {
+      ...fileOptions(file),
       iface: place.iface,
       address: place.address,
       ...(place.netns === undefined ? {} : { netns: place.netns }),
@@ -104,19 +109,40 @@ interface Place {
   gateway: string | undefined;
 }
 
-function freePlace(args: Args): Place {
-  const iface = args.text('iface');
-  const address = readAddress(args);
+/** Reads the file of --config. Throws CliError that names file, line and key. */
+function readConfig(args: Args): ConfigFile | undefined {
+  const path = args.text('config');
+  if (path === undefined) return undefined;
+  try {
+    const iface = args.has('lab') ? LAB_STACK_INTERFACE : args.text('iface');
+    return readConfigFile(path, iface === undefined ? {} : { iface });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'EINVAL') throw usageError(message);
+    throw new CliError(`--config ${path} cannot be read (${code ?? message})`);
+  }
+}
+
+/** Options of the file that no option of the command line stands for; one core is all there is for now. */
+function fileOptions(file: ConfigFile | undefined): MtcpOptions {
+  if (file === undefined) return {};
+  const { addresses, cores, netns, ...options } = file.options;
+  return options;
+}
+
+function freePlace(args: Args, file: MtcpOptions | undefined): Place {
+  const iface = args.text('iface') ?? file?.iface;
+  const address = readAddress(args) ?? file?.addresses?.[0];
   if (iface === undefined) {
     throw usageError('--iface is missing: name an interface, or use --lab after mtcp lab up');
   }
   if (address === undefined) {
     throw usageError('--address is missing: the stack needs an address of its own, such as 10.0.0.5/24');
   }
-  return { iface, netns: args.text('netns'), address, gateway: undefined };
+  return { iface, netns: args.text('netns') ?? file?.netns, address, gateway: undefined };
 }
 
-function labPlace(args: Args): Place {
+function labPlace(args: Args, file: MtcpOptions | undefined): Place {
   const name = args.text('lab') || DEFAULT_LAB;
   for (const option of ['iface', 'netns']) {
     if (args.has(option)) throw usageError(`--${option} and --lab say the same: give one of them`);
@@ -130,8 +156,8 @@ function labPlace(args: Args): Place {
   return {
     iface: LAB_STACK_INTERFACE,
     netns: stackNamespace(name),
-    address: readAddress(args) ?? `${LAB_STACK_ADDRESS}/${LAB_PREFIX}`,
-    gateway: LAB_PEER_ADDRESS,
+    address: readAddress(args) ?? file?.addresses?.[0] ?? `${LAB_STACK_ADDRESS}/${LAB_PREFIX}`,
+    gateway: file?.gateway ?? LAB_PEER_ADDRESS,
   };
 }
 
@@ -171,6 +197,7 @@ export function openStack(placement: Placement, log: Logger): OpenStack {
   }
   const { mode } = mctx.nic.capabilities;
   const { iface, netns, address } = placement;
+  for (const warning of placement.warnings) log.warn(warning);
   log.info({ iface, netns, address, mode }, 'attached');
   return {
     mctx,

@@ -19,6 +19,7 @@ import {
   XDP_FLAGS_DRV_MODE,
   XDP_FLAGS_SKB_MODE,
 } from './os/bpf.js';
+import { repeatRssKey } from './os/ethtool.js';
 import { IP_LENGTH, ipBytes } from './os/ip-bytes.js';
 import { close, errnoName, SystemError } from './os/syscalls.js';
 import {
@@ -93,6 +94,7 @@ export class XdpProgram {
       maps.push(counters);
       const code = assembleProgram({ addresses: addresses.fd, sockets: sockets.fd, counters: counters.fd });
       const { mode, link, fallback } = attachBest(code, options);
+      repeatRssKey(options.iface);
       return new XdpProgram([addresses, sockets, counters], mode, link, fallback);
     } catch (error) {
       for (const map of maps) map.close();

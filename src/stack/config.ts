@@ -88,6 +88,12 @@ export class StackConfig {
   congestionControl = 'cubic';
   /** Ends slow start by HyStart++ when 1 (RFC 9406). */
   hystart = 1;
+  /** Reports duplicate segments by D-SACK when 1 (RFC 2883). */
+  dsack = 1;
+  /** Finds out whether a retransmission timeout was spurious, by F-RTO (RFC 5682): 0 off, 1 or 2 on, as on Linux. */
+  frto = 2;
+  /** Lets the receive buffer grow as fast as the application reads, up to the largest of tcp_rmem, when 1. */
+  moderateRcvbuf = 1;
   /** Tail loss probes (RFC 8985 7): 0 off, 3 or 4 on, as on Linux. */
   earlyRetrans = 3;
   /** First and last local port that connect chooses. */
@@ -176,6 +182,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.core.wmem_max', 'wmemMax', 'integer', 1, 4608, 1 << 30],
       ['net.ipv4.tcp_max_connections', 'maxConnections', 'integer', 1, 1, 1 << 24],
       ['net.ipv4.tcp_hystart', 'hystart', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_dsack', 'dsack', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_frto', 'frto', 'integer', 1, 0, 2],
+      ['net.ipv4.tcp_moderate_rcvbuf', 'moderateRcvbuf', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
       ['net.ipv4.tcp_congestion_control', 'congestionControl', 'congestion', 1, 0, 0],
       ['net.ipv4.ip_local_port_range', 'localPortRange', 'pair', 1, 1, 65_535],

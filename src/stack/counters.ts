@@ -120,6 +120,13 @@ export class Counters {
   TcpExtTCPLossProbes = 0;
   /** Losses that a tail loss probe repaired. */
   TcpExtTCPLossProbeRecovery = 0;
+  /** Retransmission timeouts that turned out to be spurious (RFC 3522, RFC 5682, RFC 3708). */
+  TcpExtTCPSpuriousRTOs = 0;
+  /** D-SACK blocks received (RFC 2883). */
+  TcpExtTCPDSACKRecv = 0;
+  /** D-SACK blocks sent, of old segments and of segments beyond a hole (RFC 2883). */
+  TcpExtTCPDSACKOldSent = 0;
+  TcpExtTCPDSACKOfoSent = 0;
   /** SYN and SYN-ACK retransmissions. */
   TcpExtTCPSynRetrans = 0;
   /** Drop: a segment that PAWS rejects (RFC 7323 5.3). */

@@ -38,7 +38,11 @@ export function configure(stack: Stack, options: StackOptions): void {
       throw new RangeError(`option 'addresses': prefix ${prefix} of ${address} is not 0 to 32`);
     }
     stack.addresses.add(parsed, prefix);
-    stack.routes.add(parsed.w3, prefix, 0, parsed.w3);
+  }
+  // Of several addresses on one prefix the first is the one that connections come from, as on Linux: the last route added wins.
+  for (const { address, prefix } of [...options.addresses].reverse()) {
+    const { w3 } = v4Option('addresses', address);
+    stack.routes.add(w3, prefix, 0, w3);
   }
   const routes = [...(options.routes ?? [])];
   if (options.gateway !== undefined) routes.push({ address: '0.0.0.0', prefix: 0, gateway: options.gateway });

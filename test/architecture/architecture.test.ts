@@ -121,7 +121,9 @@ t.test('links between the documents lead to files that exist', async (t) => {
 });
 
 t.test('source files that the documents name exist', async (t) => {
-  const sources = new Set(src.map(({ path }) => path).concat(listFiles('test'), listFiles('examples')));
+  const sources = new Set(
+    src.map(({ path }) => path).concat(...['test', 'bench', 'examples'].map(listFiles)),
+  );
   const wrong = listFiles('docs')
     .filter((path) => path.endsWith('.md'))
     .flatMap((page) => {
@@ -130,7 +132,7 @@ t.test('source files that the documents name exist', async (t) => {
     })
     .filter(
       ({ name }) =>
-        !['', 'src/', 'src/stack/', 'src/nic/', 'src/stack/tcp/', 'src/api/'].some((at) =>
+        !['', 'src/', 'src/stack/', 'src/nic/', 'src/stack/tcp/', 'src/api/', 'test/'].some((at) =>
           sources.has(at + name),
         ),
     )

@@ -15,6 +15,7 @@ import type { OptionSpec } from '../../src/cli/options.js';
 import { parseOptions } from '../../src/cli/options.js';
 import type { Output } from '../../src/cli/output.js';
 import { columns, formatBytes, MemoryOutput, paintFor } from '../../src/cli/output.js';
+import { readPlacement, STACK_OPTIONS } from '../../src/cli/placement.js';
 
 /** Runs a command line in this process. */
 async function mtcp(...words: string[]): Promise<{ code: number; out: MemoryOutput; said: string }> {
@@ -123,7 +124,6 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     ['serve echo --iface x --address 10.0.0.1/24 --cores 2', /--cores 2 comes later/],
     ['serve echo --iface x --address 10.0.0.1/24 --cores 0', /--cores is a whole number/],
     ['serve echo --shared', /--shared comes later/],
-    ['serve echo --config mtcp.conf', /--config comes later/],
     ['serve echo --lab --iface x', /--iface and --lab say the same/],
     [
       'serve echo --iface x --address 10.0.0.1/24 --xdp-mode fast',
@@ -149,6 +149,42 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     t.match(said, /--help\)$/);
     t.equal(out.text, '');
   }
+});
+
+t.test('--config reads an mtcp.conf under the other options', async (t) => {
+  const dir = t.testdir({
+    good: 'io = dpdk\nport = veth7\naddress = 10.0.0.5/24\nnetns = lab\nrcvbuf = 9000\ngateway = 10.0.0.1\n',
+    bad: 'port = veth7\nspeed = 1\n',
+  });
+  const read = (...words: string[]) => readPlacement(parseOptions(words, STACK_OPTIONS, [0, 0]));
+  const { options, warnings, ...place } = read('--config', `${dir}/good`);
+  t.same(place, { iface: 'veth7', netns: 'lab', address: '10.0.0.5/24' });
+  t.match(options, {
+    iface: 'veth7',
+    address: '10.0.0.5/24',
+    gateway: '10.0.0.1',
+    maxConcurrency: 10_000,
+    sysctl: { 'net.ipv4.tcp_rmem': '4096 18000 18000' },
+  });
+  t.match(warnings, [/good:1: io: dpdk is not used/]);
+  t.notOk('addresses' in options || 'cores' in options);
+  const over = read(
+    '--config',
+    `${dir}/good`,
+    '--iface',
+    'eth1',
+    '--address',
+    '10.1.0.1/16',
+    '--gateway',
+    '10.1.0.2',
+  );
+  t.match(over, { iface: 'eth1', address: '10.1.0.1/16', options: { gateway: '10.1.0.2' } });
+  const wrong = await mtcp('serve', 'echo', '--config', `${dir}/bad`);
+  t.equal(wrong.code, 2);
+  t.match(wrong.said, /bad:2: speed: there is no such key/);
+  const none = await mtcp('serve', 'echo', '--config', `${dir}/none`);
+  t.equal(none.code, 1);
+  t.match(none.said, /--config .*none cannot be read \(ENOENT\)/);
 });
 
 t.test('a lab that is not up is a failure with the remedy', async (t) => {

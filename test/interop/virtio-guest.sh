@@ -52,9 +52,13 @@ for program in node ethtool; do
   copy_libraries "$(command -v "$program")"
 done
 for addon in node_modules/@yuuang/ffi-rs-linux-*/*.node; do copy_libraries "$addon"; done
-for module in net/core/failover drivers/net/net_failover drivers/net/virtio_net; do
-  file=$(find "$work/kernel/lib/modules" -path "*/kernel/$module.ko*")
+# In the order in which they load; some kernels have some of them built in.
+modules=(virtio/virtio_ring virtio/virtio virtio/virtio_pci_modern_dev virtio/virtio_pci_legacy_dev virtio/virtio_pci
+  core/failover net/net_failover net/virtio_net)
+for module in "${modules[@]}"; do
+  file=$(find "$work/kernel/lib/modules" -path "*/$module.ko*")
   case $file in
+    '') ;;
     *.xz) xz -dc "$file" >"$root/lib/modules/${module##*/}.ko" ;;
     *) cp "$file" "$root/lib/modules/" ;;
   esac
@@ -71,7 +75,7 @@ mount -t proc none /proc
 mount -t sysfs none /sys
 mount -t devtmpfs none /dev 2>/dev/null
 mkdir -p /dev/shm && ln -sf /proc/self/fd /dev/fd
-for module in failover net_failover virtio_net; do insmod /lib/modules/\$module.ko; done
+for module in ${modules[*]##*/}; do [ ! -f /lib/modules/\$module.ko ] || insmod /lib/modules/\$module.ko; done
 ip link set lo up
 ip addr add 10.78.0.2/24 dev eth0
 ip link set eth0 up
@@ -104,6 +108,7 @@ qemu=$!
 
 # Follows the guest's lines, and sends what it waits for.
 seen=0
+fetched=no
 while :; do
   total=$(grep -c '^MTCP' "$console" 2>/dev/null || true)
   while [ "${total:-0}" -gt "$seen" ]; do
@@ -114,7 +119,7 @@ while :; do
       *'"step":"ready"'*)
         first=$(echo "$line" | sed 's/.*"firstPort":\([0-9]*\).*/\1/')
         [ -z "$client" ] || kill "$client" 2>/dev/null || true
-        in_netns node build/test/support/flows.js syn 10.78.0.10 80 "$first" 200 &
+        ip netns exec "$netns" node build/test/support/flows.js syn 10.78.0.10 80 "$first" 200 &
         client=$!
         ;;
       *'"step":"serving"'*)
@@ -124,11 +129,14 @@ while :; do
             console.log('fetched', bytes.length, 'bytes');
             process.exit();
           }).on('error', (error) => { console.log(error.message); process.exit(1); }).write('x');
-          setTimeout(() => process.exit(1), 20000).unref();
-        " || true
+          setTimeout(() => process.exit(1), 20000);
+        " && fetched=yes
         ;;
       *'"step":"end"'*)
-        case $line in *'"good":true'*) exit 0 ;; *) exit 1 ;; esac
+        [ "$fetched" = yes ] || echo 'nothing could be fetched from the stack in the guest'
+        case $line$fetched in *'"good":true'*yes) exit 0 ;; esac
+        tail -20 "$console" >&2
+        exit 1
         ;;
     esac
   done

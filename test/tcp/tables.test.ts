@@ -80,7 +80,7 @@ t.test('blocks are used again, and come back as new', async (t) => {
   Object.assign(tcb, { error: 5, finSent: true, probes: 3, tsRecent: 9, timing: true, passive: true });
   Object.assign(tcb.snd, { una: 5, nxt: 9, wnd: 7, wndMax: 8 });
   Object.assign(tcb.rcv, { nxt: 5, edge: 6, finSeen: true });
-  Object.assign(tcb.cc, { cwnd: 5, dupAcks: 2, inRecovery: true });
+  Object.assign(tcb.cc, { cwnd: 5, dupAcks: 2, phase: 1 });
   demux.free(tcb);
   t.equal(demux.allocated, 0);
   const again = demux.allocate(config);

@@ -14,6 +14,7 @@ const ETHTOOL_GRXFH = 0x29;
 const ETHTOOL_GRXRINGS = 0x2d;
 const ETHTOOL_GCHANNELS = 0x3c;
 const ETHTOOL_GRSSH = 0x46;
+const ETHTOOL_SRSSH = 0x47;
 
 /** Bytes of struct ethtool_rxnfc, and of struct ethtool_rxfh ahead of its table. */
 const RXNFC_LENGTH = 192;
@@ -23,6 +24,8 @@ const TCP_V6_FLOW = 0x05;
 /** More than any device has: a driver that says more is not believed. */
 const MAX_TABLE = 1 << 16;
 const MAX_KEY = 1 << 10;
+/** Instead of a table's length: leave the table as it is. */
+const TABLE_UNCHANGED = 0xffffffff;
 
 /** Hash functions by their bit, and transforms of the input by their number. */
 const HASHES = { 1: 'toeplitz', 2: 'xor', 4: 'crc32' } as const;
@@ -118,7 +121,7 @@ export function rxHashFields(name: string, family: 4 | 6): number | undefined {
 
 /**
  * Reads how the device spreads what it receives: key, indirection table, hash function and fields. Undefined when the driver
- * does not tell its key and table.
+ * does not tell its key and table, or tells a table that names queues that are not in use.
  */
 export function rssDescription(name: string): RssDescription | undefined {
   const sizes = Buffer.alloc(RXFH_LENGTH);
@@ -135,6 +138,9 @@ export function rssDescription(name: string): RssDescription | undefined {
   const keyAt = RXFH_LENGTH + tableSize * 4;
   const table: number[] = [];
   for (let at = RXFH_LENGTH; at < keyAt; at += 4) table.push(bytes.readUInt32LE(at));
+  // A table from when there were more queues, which the driver keeps but the device does not follow.
+  const counts = channels(name);
+  if (counts !== undefined && Math.max(...table) >= counts.rx + counts.combined) return undefined;
   const tcp4 = rxHashFields(name, 4);
   const tcp6 = rxHashFields(name, 6);
   return {
@@ -146,6 +152,23 @@ export function rssDescription(name: string): RssDescription | undefined {
     fieldsTold: tcp4 !== undefined && tcp6 !== undefined,
     transform: TRANSFORMS[bytes[17] as keyof typeof TRANSFORMS] ?? 'other',
   };
+}
+
+/**
+ * Hands the device the key that it has once more, and changes nothing else. For virtio_net, which after attaching an XDP program
+ * sets the number of queues by a command that ends RSS in the device, while the driver goes on telling key and table (seen with
+ * QEMU 7.2 under Linux 6.1, and under 6.12 where the table was set by hand). Does nothing for other drivers.
+ */
+export function repeatRssKey(name: string): void {
+  if (driverName(name) !== 'virtio_net') return;
+  const key = rssDescription(name)?.key;
+  if (key === undefined) return;
+  const bytes = Buffer.alloc(RXFH_LENGTH + key.length);
+  bytes.writeUInt32LE(ETHTOOL_SRSSH, 0);
+  bytes.writeUInt32LE(TABLE_UNCHANGED, 8);
+  bytes.writeUInt32LE(key.length, 12);
+  bytes.set(key, RXFH_LENGTH);
+  ask(name, bytes);
 }
 
 /** Drivers that know but one function leave the byte 0, and that one is Toeplitz's. */

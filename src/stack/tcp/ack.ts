@@ -4,11 +4,12 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { flightSize } from './flight.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
-import { flightSize, onAck } from './recovery.js';
+import { onAck } from './recovery.js';
 import { isDsack, sackArrives } from './sack.js';
-import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { HELD, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
 import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
@@ -32,7 +33,13 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
     report.flight = flightSize(tcb);
     report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
     report.tsEcr = seg.options.tsEcr;
+    report.isOriginal = false;
+    report.isResent = false;
+    report.sackedNew = false;
+    report.hasSack = seg.options.sackCount > 0;
     report.isDsack = tcb.sack && isDsack(tcb, seg);
+    report.dsackLeft = seg.options.sackLeft[0];
+    report.dsackRight = seg.options.sackRight[0];
     report.isDuplicate = acked === 0 && isDuplicate(tcb, seg, wnd);
     if (acked > 0) progress(core, tcb, seg, acked);
     recover(core, tcb, seg);
@@ -96,12 +103,14 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
     }
     if ((flags & SACKED) === 0) {
       report.delivered += diff(board.end[at], board.start[at]);
-      onDelivered(core, tcb, board, board.first);
+      onDelivered(core, tcb, board, board.first, true);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
+      if ((flags & (RESENT | HELD)) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
     }
     board.shift();
   }
+  report.isResent = isAmbiguous;
   if (!isAmbiguous && sentAt !== NEVER) tcb.rtt.sample(core.clock.now - sentAt, core.config);
   else if (isAmbiguous) measureByEcho(core, tcb);
   if (board.count === 0) core.dropBoard(tcb);
@@ -130,11 +139,10 @@ function measureByEcho(core: TcpCore, tcb: Tcb): void {
 function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { report } = core;
   const { board } = tcb;
-  core.reorderAt = NEVER;
-  if (board !== null && tcb.sack && seg.options.sackCount > 0) {
-    report.delivered += sackArrives(core, tcb, board, seg);
-  }
-  if (report.isDsack) onDsack(tcb);
+  if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
+  if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
+  // A probe is no repair: that both it and the original arrive says nothing about reordering.
+  if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
   if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;
   onAck(core, tcb, report);
   probeAnswered(core, tcb, seg.ack, report);

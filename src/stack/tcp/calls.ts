@@ -5,6 +5,7 @@ import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './events.js';
 import { sendReset } from './output.js';
+import { onRead } from './receive-tuning.js';
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -73,6 +74,7 @@ export function receive(
     return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
   }
   const count = recvBuffer.read(core.receiveSpans.of(bytes), offset, length, peek, core.buffers);
+  if (!peek) onRead(core, tcb, count);
   if (!peek && !tcb.readShut && worthUpdating(tcb)) {
     tcb.ackNow = true;
     core.output.push(tcb);

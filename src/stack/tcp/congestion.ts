@@ -13,10 +13,14 @@ export interface CongestionControl {
   init(tcb: Tcb): void;
   /** `acked` new bytes were acknowledged outside recovery while the window was in full use. */
   onAck(core: TcpCore, tcb: Tcb, acked: number): void;
+  /** A loss was found: keeps what `onUndo` would bring back. */
+  remember(tcb: Tcb): void;
   /** A loss was found: returns the new `ssthresh` for `flight` outstanding bytes. */
   ssthresh(tcb: Tcb, flight: number): number;
   /** The retransmission timer has expired for new data; `ssthresh` was asked before. */
   onTimeout(core: TcpCore, tcb: Tcb): void;
+  /** Data leaves after nothing was outstanding, `idleUs` after the last. */
+  onRestart(core: TcpCore, tcb: Tcb, idleUs: number): void;
   /** The last loss was none: `cwnd` and `ssthresh` have been put back. */
   onUndo(tcb: Tcb): void;
 }

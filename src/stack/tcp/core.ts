@@ -48,8 +48,6 @@ export class TcpCore {
   readonly receiveSpans: SpanCache = new SpanCache();
   /** What the acknowledgment in `seg` has told. */
   readonly report: AckReport = new AckReport();
-  /** When RACK wants to look again at the connection it has just looked at. */
-  reorderAt: Micros = NEVER;
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
 

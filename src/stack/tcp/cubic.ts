@@ -14,29 +14,56 @@ const C = 0.4;
 /** RFC 9438 4.3: Reno's growth for the same average window. */
 const ALPHA = (3 * (1 - BETA)) / (1 + BETA);
 
-/** CUBIC's variables (RFC 9438 4.1.2), windows in segments, times in seconds. */
+/** CUBIC's variables (RFC 9438 4.1.2), windows in segments, times in µs. */
 export class CubicState {
   readonly hystart: HyStart = new HyStart();
+  /** Top of the curve: the window before the last loss, or less by fast convergence. */
   wMax = 0;
+  /** The window before the last loss. */
+  prior = 0;
+  /** When the curve reaches its top, in s from `epochAt` on; its height there; Reno's window beside it. */
   k = 0;
   origin = 0;
   wEst = 0;
   epochAt = NEVER;
+  /** Growth in bytes that is not yet whole. */
+  fraction = 0;
   /** For an undo. */
-  priorWMax = 0;
-  priorK = 0;
-  priorEpochAt = NEVER;
+  pastWMax = 0;
+  pastPrior = 0;
+  pastK = 0;
+  pastOrigin = 0;
+  pastWEst = 0;
+  pastEpochAt = NEVER;
 
   reset(): void {
     this.hystart.reset();
     this.wMax = 0;
+    this.prior = 0;
     this.k = 0;
     this.origin = 0;
     this.wEst = 0;
     this.epochAt = NEVER;
-    this.priorWMax = 0;
-    this.priorK = 0;
-    this.priorEpochAt = NEVER;
+    this.fraction = 0;
+    this.remember();
+  }
+
+  remember(): void {
+    this.pastWMax = this.wMax;
+    this.pastPrior = this.prior;
+    this.pastK = this.k;
+    this.pastOrigin = this.origin;
+    this.pastWEst = this.wEst;
+    this.pastEpochAt = this.epochAt;
+  }
+
+  restore(): void {
+    this.wMax = this.pastWMax;
+    this.prior = this.pastPrior;
+    this.k = this.pastK;
+    this.origin = this.pastOrigin;
+    this.wEst = this.pastWEst;
+    this.epochAt = this.pastEpochAt;
   }
 }
 
@@ -50,41 +77,52 @@ export const cubic: CongestionControl = {
   onAck(core: TcpCore, tcb: Tcb, acked: number): void {
     const { cc } = tcb;
     const state = stateOf(tcb);
-    if (cc.cwnd < cc.ssthresh) {
-      const { mss } = tcb.snd;
-      cc.cwnd += state.hystart.growth(core, tcb, acked);
-      if (state.hystart.isOver) {
-        cc.ssthresh = cc.cwnd;
-        state.wMax = cc.cwnd / mss;
-      }
+    if (cc.cwnd >= cc.ssthresh) {
+      avoid(core, tcb, state, acked);
       return;
     }
-    avoid(core, tcb, state, acked);
+    const { hystart } = state;
+    // Slow start ends at the threshold, not somewhere above it.
+    cc.cwnd = Math.min(cc.cwnd + hystart.growth(core, tcb, acked), cc.ssthresh);
+    if (!hystart.hasEnded) return;
+    // RFC 9406 4.2: congestion avoidance from here on.
+    hystart.hasEnded = false;
+    cc.ssthresh = cc.cwnd;
+    state.prior = cc.cwnd / tcb.snd.mss;
+    state.wMax = state.prior;
+  },
+
+  remember(tcb: Tcb): void {
+    stateOf(tcb).remember();
   },
 
   ssthresh(tcb: Tcb, flight: number): number {
     const state = stateOf(tcb);
     const { mss } = tcb.snd;
     const window = tcb.cc.cwnd / mss;
-    state.priorWMax = state.wMax;
-    state.priorK = state.k;
-    state.priorEpochAt = state.epochAt;
     // RFC 9438 4.7, fast convergence: a window that shrinks leaves room for newcomers.
     state.wMax = window < state.wMax ? (window * (1 + BETA)) / 2 : window;
+    state.prior = window;
     state.epochAt = NEVER;
+    // RFC 9438 4.6; what is not in use is not worth keeping.
     return Math.max(Math.floor(Math.min(flight, tcb.cc.cwnd) * BETA), 2 * mss);
   },
 
   onTimeout(_core: TcpCore, tcb: Tcb): void {
-    // RFC 9438 4.8: after a timeout the curve begins anew from the first congestion avoidance.
-    stateOf(tcb).epochAt = NEVER;
+    // RFC 9438 4.8: after a timeout the curve begins anew, at its top, with the first congestion avoidance.
+    const state = stateOf(tcb);
+    state.wMax = 0;
+    state.epochAt = NEVER;
+  },
+
+  onRestart(core: TcpCore, tcb: Tcb, idleUs: number): void {
+    // RFC 9438 5.8: time without data is not part of the curve.
+    const state = stateOf(tcb);
+    if (state.epochAt !== NEVER) state.epochAt = Math.min(state.epochAt + idleUs, core.clock.now);
   },
 
   onUndo(tcb: Tcb): void {
-    const state = stateOf(tcb);
-    state.wMax = state.priorWMax;
-    state.k = state.priorK;
-    state.epochAt = state.priorEpochAt;
+    stateOf(tcb).restore();
   },
 };
 
@@ -99,30 +137,36 @@ function stateOf(tcb: Tcb): CubicState {
 /** RFC 9438 4.2 to 4.5: congestion avoidance. */
 function avoid(core: TcpCore, tcb: Tcb, state: CubicState, acked: number): void {
   const { cc, snd, rtt } = tcb;
-  const now = core.clock.now;
   const window = cc.cwnd / snd.mss;
-  if (state.epochAt === NEVER) {
-    state.epochAt = now;
-    state.wEst = window;
-    if (window < state.wMax) {
-      state.k = Math.cbrt((state.wMax - window) / C);
-      state.origin = state.wMax;
-    } else {
-      state.k = 0;
-      state.origin = window;
-    }
-  }
+  if (state.epochAt === NEVER) startEpoch(core, state, window);
   const segments = acked / snd.mss;
-  const t = (now - state.epochAt) / 1e6;
-  const later = t + rtt.srttUs / 1e6 - state.k;
-  const target = Math.min(Math.max(C * later ** 3 + state.origin, window), 1.5 * window);
-  const isPastWMax = state.wEst >= state.wMax;
-  state.wEst += ((isPastWMax ? 1 : ALPHA) * segments) / window;
-  const current = t - state.k;
-  if (C * current ** 3 + state.origin < state.wEst) {
+  const t = (core.clock.now - state.epochAt) / 1e6;
+  // RFC 9438 4.3: Reno's window for the same loss rate; from the size before the loss on it grows as fast as Reno.
+  state.wEst += ((state.wEst >= state.prior ? 1 : ALPHA) * segments) / window;
+  if (height(state, t) < state.wEst) {
     // RFC 9438 4.3: where Reno would be faster, be as fast.
     cc.cwnd = Math.max(cc.cwnd, Math.floor(state.wEst * snd.mss));
-  } else {
-    cc.cwnd += Math.floor(((target - window) / window) * segments * snd.mss);
+    return;
   }
+  // RFC 9438 4.2: in a round trip to where the curve will be then, at most half again as much.
+  const target = Math.min(Math.max(height(state, t + rtt.srttUs / 1e6), window), 1.5 * window);
+  const growth = state.fraction + ((target - window) / window) * acked;
+  const whole = Math.floor(growth);
+  state.fraction = growth - whole;
+  cc.cwnd += whole;
+}
+
+/** RFC 9438 4.2: the curve begins at the window of now and is flat at that of the last loss. */
+function startEpoch(core: TcpCore, state: CubicState, window: number): void {
+  state.epochAt = core.clock.now;
+  state.wEst = window;
+  state.fraction = 0;
+  state.k = window < state.wMax ? Math.cbrt((state.wMax - window) / C) : 0;
+  state.origin = Math.max(state.wMax, window);
+}
+
+/** RFC 9438 4.2, figure 1: W_cubic in segments, `t` seconds after the epoch began. */
+function height(state: CubicState, t: number): number {
+  const since = t - state.k;
+  return C * since * since * since + state.origin;
 }

@@ -3,7 +3,6 @@
 
 import type { StackConfig } from '../config.js';
 import type { Endpoint } from '../wire/address.js';
-import { CLOSED } from './state.js';
 import { Tcb } from './tcb.js';
 
 const EMPTY = -1;
@@ -75,6 +74,7 @@ export class Demux {
   insert(tcb: Tcb): void {
     if (++this.size * 2 > this.#mask) this.#grow();
     tcb.hash = this.#hash(tcb.local, tcb.remote);
+    tcb.isEntered = true;
     this.#put(tcb.index, tcb.hash);
   }
 
@@ -87,6 +87,7 @@ export class Demux {
       slot = (slot + 1) & mask;
     }
     this.size--;
+    tcb.isEntered = false;
     for (let next = (slot + 1) & mask; this.#slots[next] !== EMPTY; next = (next + 1) & mask) {
       // An entry may move back when its own slot is not between the gap and where it stands now.
       const home = this.#hashes[next] & mask;
@@ -102,7 +103,7 @@ export class Demux {
   forEach(visit: (tcb: Tcb) => void): void {
     for (let i = 0; i < this.#blocks.length; i++) {
       const tcb = this.#blocks[i];
-      if (tcb.state !== CLOSED) visit(tcb);
+      if (tcb.isEntered) visit(tcb);
     }
   }
 

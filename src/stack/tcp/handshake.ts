@@ -47,6 +47,7 @@ export function startAt(tcb: Tcb, isn: number): void {
   snd.base = snd.nxt;
   snd.small = isn;
   cc.recover = isn;
+  cc.usageEnd = isn;
   tcb.rack.reset(isn);
 }
 

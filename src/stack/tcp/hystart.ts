@@ -16,8 +16,8 @@ const CSS_ROUNDS = 5;
 const BURST = 8;
 
 export class HyStart {
-  /** Slow start has ended because of delay. */
-  isOver = false;
+  /** Slow start has just ended because of delay; whoever acts on it takes it back. */
+  hasEnded = false;
   #windowEnd = 0;
   #inRound = false;
   #lastMinUs = Number.POSITIVE_INFINITY;
@@ -28,7 +28,7 @@ export class HyStart {
   #cssRounds = 0;
 
   reset(): void {
-    this.isOver = false;
+    this.hasEnded = false;
     this.#inRound = false;
     this.#lastMinUs = Number.POSITIVE_INFINITY;
     this.#currentMinUs = Number.POSITIVE_INFINITY;
@@ -44,7 +44,7 @@ export class HyStart {
     if (!this.#inRound || geq(snd.una, this.#windowEnd)) this.#startRound(tcb);
     const bytes = Math.min(acked, BURST * snd.mss);
     // RFC 9406 is for the first slow start; afterwards ssthresh is known.
-    if (core.config.hystart === 0 || tcb.cc.ssthresh !== 0x7fffffff || this.isOver) return bytes;
+    if (core.config.hystart === 0 || tcb.cc.ssthresh !== 0x7fffffff) return bytes;
     if (rtt.lastUs > 0) {
       this.#samples++;
       if (rtt.lastUs < this.#currentMinUs) this.#currentMinUs = rtt.lastUs;
@@ -77,6 +77,9 @@ export class HyStart {
     this.#lastMinUs = this.#currentMinUs;
     this.#currentMinUs = Number.POSITIVE_INFINITY;
     this.#samples = 0;
-    if (this.#inCss && ++this.#cssRounds >= CSS_ROUNDS) this.isOver = true;
+    if (this.#inCss && ++this.#cssRounds >= CSS_ROUNDS) {
+      this.hasEnded = true;
+      this.#inCss = false;
+    }
   }
 }

@@ -5,12 +5,13 @@ import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
 import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
+import { noteDuplicate } from './dsack.js';
 import { EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
-import { add, diff, gt, inWindow, leq, lt } from './seq.js';
+import { add, diff, gt, inWindow, leq, lt, min } from './seq.js';
 import {
   CLOSE_WAIT,
   CLOSING,
@@ -162,6 +163,8 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
     core.counters.TcpExtTCPACKSkipped++;
     return;
   }
+  const { nxt } = tcb.rcv;
+  if (lt(seg.seq, nxt)) noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
   sendAck(core, tcb);
 }
 
@@ -170,6 +173,7 @@ function trimFront(core: TcpCore, tcb: Tcb, seg: Segment, before: number): void 
   const cut = Math.min(before, seg.dataLength);
   if (cut === 0 || (seg.flags & SYN) !== 0) return;
   core.counters.TcpExtTCPDuplicateSegs++;
+  noteDuplicate(core, tcb, seg.seq, add(seg.seq, cut));
   seg.seq = add(seg.seq, cut);
   seg.dataOffset += cut;
   seg.dataLength -= cut;

@@ -5,8 +5,10 @@ import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import { finAcked } from './ack.js';
 import type { TcpCore } from './core.js';
+import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
 import { sendAck, sendReset } from './output.js';
+import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
 import {
   CLOSE_WAIT,
@@ -64,7 +66,9 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   tcb.recvBuffer.advance(seg.dataLength);
+  if (tcb.reassembly !== null) noteOverlap(core, tcb, tcb.reassembly, seg.seq, end);
   rcv.nxt = end;
+  onDataArrived(core, tcb, seg, seg.dataLength);
   if (tcb.reassembly === null) acknowledge(core, tcb);
   else fillHole(core, tcb);
   core.notify(tcb, EPOLLIN);
@@ -90,6 +94,7 @@ function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: n
   }
   const reassembly = core.reassemblyOf(tcb);
   const isDuplicate = reassembly.covers(seg.seq, end);
+  noteOverlap(core, tcb, reassembly, seg.seq, end);
   // A duplicate is entered as well: its range comes first in the SACK option (RFC 2018 4).
   if (!reassembly.insert(seg.seq, end)) {
     core.counters.TcpExtTCPOFODrop++;

@@ -7,6 +7,7 @@ import { PROTOCOL_TCP } from '../wire/ipv4.js';
 import {
   ACK,
   FIN,
+  PSH,
   RST,
   type Segment,
   SYN,
@@ -24,6 +25,7 @@ import {
   writeTimestamps,
 } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
+import { forgetDuplicate, hasDuplicate } from './dsack.js';
 import { add, diff } from './seq.js';
 import { SYN_RCVD } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -49,14 +51,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const at = frame + ip.headroom;
   let end = at + TCP_HEADER;
   if (tcb.timestamps) end += writeTimestamps(view, end, timestampNow(core, tcb), tcb.tsRecent);
-  const reassembly = tcb.reassembly;
-  if (tcb.sack && reassembly !== null) {
-    const limit = tcb.timestamps ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS;
-    const count = reassembly.sackBlocks(sackLeft, sackRight, limit);
-    // Beside a full segment there is no room; the next ACK tells it again.
-    if (length + sackBlocksLength(count) <= tcb.snd.mss)
-      end += writeSackBlocks(view, end, sackLeft, sackRight, count);
-  }
+  if (tcb.sack) end += writeSack(core, tcb, view, end, length);
   const headerLength = end - at;
   if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
   const wnd = advertise(core, tcb);
@@ -82,6 +77,46 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const last = add(seq, length + (flags & FIN));
   if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length);
+}
+
+/** Writes the SACK option beside `length` bytes of data: a duplicate first (RFC 2883 4), then what lies beyond holes (RFC 2018 4). */
+function writeSack(core: TcpCore, tcb: Tcb, view: DataView, at: number, length: number): number {
+  const { reassembly, rcv } = tcb;
+  const isDuplicate = hasDuplicate(tcb);
+  if (reassembly === null && !isDuplicate) return 0;
+  const limit = tcb.timestamps ? MAX_SACK_BLOCKS - 1 : MAX_SACK_BLOCKS;
+  let count = 0;
+  if (isDuplicate) {
+    sackLeft[0] = rcv.dsackLeft;
+    sackRight[0] = rcv.dsackRight;
+    count = 1;
+  }
+  if (reassembly !== null) count = reassembly.sackBlocks(sackLeft, sackRight, limit, count);
+  // Beside a full segment there is no room; the next ACK tells it.
+  if (length + sackBlocksLength(count) > tcb.snd.mss) return 0;
+  if (isDuplicate) forgetDuplicate(core, tcb);
+  return writeSackBlocks(view, at, sackLeft, sackRight, count);
+}
+
+/**
+ * Sends bytes again, and the FIN behind them, in as many segments as they need by now. Returns false when no frame was free:
+ * then the rest, or all, is to be sent later.
+ */
+export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number, fin: boolean): boolean {
+  const { mss, base } = tcb.snd;
+  // The end of what was written is pushed, as it was when it first left.
+  const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  let done = 0;
+  do {
+    const size = Math.min(mss, length - done);
+    const isLast = done + size === length;
+    const flags = isLast ? (fin ? FIN : 0) | (isPushed ? PSH : 0) : 0;
+    if (emit(core, tcb, add(start, done), size, flags) > 0) return false;
+    core.counters.TcpRetransSegs++;
+    tcb.cc.undoResent++;
+    done += size;
+  } while (done < length);
+  return true;
 }
 
 /** Sends an ACK without data. Returns as `emit`. */

@@ -2,10 +2,9 @@
 // of waiting for the retransmission timer, so that the ACK it draws lets RACK repair what is missing.
 
 import { NEVER } from '../clock.js';
-import { FIN, PSH } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { emit } from './output.js';
-import { type AckReport, flightSize, OPEN } from './recovery.js';
+import { sendAgain } from './output.js';
+import { type AckReport, OPEN } from './recovery.js';
 import { SACKED } from './scoreboard.js';
 import { geq, gt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -15,12 +14,15 @@ const WORST_DELACK_US = 200_000;
 /** Added to two round trips otherwise; Linux's TCP_TIMEOUT_MIN. */
 const SLACK_US = 2_000;
 
+/** Wait while no round trip has been measured yet (RFC 8985 7.2). */
+const NO_RTT_US = 1_000_000;
+
 /** When to probe, in µs from the stack's start; NEVER when a probe would make no sense (RFC 8985 7.2). */
 export function probeTime(core: TcpCore, tcb: Tcb): number {
   const { board, cc } = tcb;
   if (core.config.earlyRetrans === 0 || !tcb.sack || board === null || board.count === 0) return NEVER;
   if (cc.phase !== OPEN || cc.tlpPending || board.sacked > 0) return NEVER;
-  if (tcb.rtt.srttUs === 0) return NEVER;
+  if (tcb.rtt.srttUs === 0) return core.clock.now + NO_RTT_US;
   const slackUs = board.count === 1 ? WORST_DELACK_US : SLACK_US;
   return core.clock.now + 2 * tcb.rtt.srttUs + slackUs;
 }
@@ -31,11 +33,9 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
   if (board === null) return true;
   let last = board.next - 1;
   while (last > board.first && (board.flags[last & board.mask] & SACKED) !== 0) last--;
-  const start = board.start[last & board.mask];
   const fin = board.hasFin(last);
   const length = board.payload(last);
-  if (emit(core, tcb, start, length, (fin ? FIN : 0) | (length > 0 ? PSH : 0)) > 0) return false;
-  core.counters.TcpRetransSegs++;
+  if (!sendAgain(core, tcb, board.start[last & board.mask], length, fin)) return false;
   board.resend(last, core.clock.now);
   cc.tlpResent = true;
   cc.tlpEnd = snd.nxt;
@@ -46,14 +46,17 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
 export function probeAnswered(core: TcpCore, tcb: Tcb, ack: number, report: AckReport): void {
   const { cc } = tcb;
   if (!cc.tlpPending || !geq(ack, cc.tlpEnd)) return;
-  if (!cc.tlpResent || report.isDsack) {
+  if (!cc.tlpResent || (report.isDsack && report.dsackRight === cc.tlpEnd)) {
+    // New data has arrived, or both the original and the probe have: nothing was lost.
     cc.tlpPending = false;
   } else if (gt(ack, cc.tlpEnd)) {
+    // Only one of the two has arrived.
     cc.tlpPending = false;
     core.counters.TcpExtTCPLossProbeRecovery++;
-    cc.ssthresh = tcb.congestion?.ssthresh(tcb, report.flight) ?? 2 * tcb.snd.mss;
-    cc.cwnd = Math.min(cc.cwnd, Math.max(cc.ssthresh, flightSize(tcb) + tcb.snd.mss));
-  } else if (report.acked === 0 && report.isDuplicate) {
+    cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(report.flight, cc.cwnd)) ?? 2 * tcb.snd.mss;
+    cc.cwnd = Math.min(cc.cwnd, cc.ssthresh);
+  } else if (report.isDuplicate && !report.hasSack) {
+    // Both have arrived, and the peer speaks no D-SACK.
     cc.tlpPending = false;
   }
 }

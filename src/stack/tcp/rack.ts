@@ -1,10 +1,11 @@
 // RACK (RFC 8985 6): a segment is lost when one sent later has been delivered and enough time for reordering has passed. It works
 // on the times in the scoreboard, of first transmissions and of retransmissions alike.
 
-import { NEVER } from '../clock.js';
+import { type Micros, NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
-import { LOST, REPAIRED, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
-import { diff, gt, lt } from './seq.js';
+import { RESENT, type Scoreboard } from './scoreboard.js';
+import { NO_SLOT } from './send-order.js';
+import { add, diff, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 /** Duplicate threshold below which reordering is still given the benefit of the doubt (RFC 5681). */
@@ -30,6 +31,8 @@ export class RackState {
   inDsackRound = false;
   /** RACK has delivered something in this ACK. */
   advanced = false;
+  /** When what was given time for reordering is to be looked at again; NEVER while nothing was. */
+  reorderAt: Micros = NEVER;
 
   reset(iss: number): void {
     this.xmitAt = -NEVER;
@@ -42,28 +45,51 @@ export class RackState {
     this.dsackRound = iss;
     this.inDsackRound = false;
     this.advanced = false;
+    this.reorderAt = NEVER;
   }
 }
 
-/** Steps 1 to 3 for one delivered segment. `tsEcr` is when the segment that caused the ACK left, by our timestamps. */
-export function onDelivered(core: TcpCore, tcb: Tcb, board: Scoreboard, number: number): void {
+/** Steps 2 and 3 for one delivered segment. `isCumulative`: by SND.UNA, not by SACK. */
+export function onDelivered(
+  core: TcpCore,
+  tcb: Tcb,
+  board: Scoreboard,
+  number: number,
+  isCumulative: boolean,
+): void {
   const { rack } = tcb;
   const at = number & board.mask;
   const end = board.end[at];
   const sentAt = board.sentAt[at];
   const isResent = (board.flags[at] & RESENT) !== 0;
-  const rttUs = core.clock.now - sentAt;
-  // Step 2: the ACK of a retransmission may be that of the original.
-  if (isResent && rttUs < tcb.rtt.minRttUs) return;
-  rack.advanced = true;
   // Step 3: a segment sent once that arrives behind a later one has been reordered.
   if (gt(end, rack.fack)) rack.fack = end;
   else if (lt(end, rack.fack) && !isResent) rack.reorderingSeen = true;
+  const rttUs = core.clock.now - sentAt;
+  if (isResent && isOfOriginal(core, tcb, sentAt, rttUs, isCumulative)) return;
+  rack.advanced = true;
+  rack.rttUs = rttUs;
   if (sentAt > rack.xmitAt || (sentAt === rack.xmitAt && gt(end, rack.endSeq))) {
     rack.xmitAt = sentAt;
     rack.endSeq = end;
-    rack.rttUs = rttUs;
   }
+}
+
+/**
+ * Step 2: the ACK of what was sent again may be that of the original: when it echoes an earlier timestamp, or came sooner than
+ * any other. Beyond a hole the echo is that of an earlier segment in any case (RFC 7323 4.3) and tells nothing.
+ */
+function isOfOriginal(
+  core: TcpCore,
+  tcb: Tcb,
+  sentAt: Micros,
+  rttUs: number,
+  isCumulative: boolean,
+): boolean {
+  if (rttUs < tcb.rtt.minRttUs) return true;
+  const { report } = core;
+  if (!isCumulative || !report.hasEcho) return false;
+  return lt(report.tsEcr, add((sentAt / 1000) | 0, tcb.tsOffset));
 }
 
 /** Step 4: the reordering window in µs. */
@@ -96,33 +122,32 @@ export function onRecoveryEnd(tcb: Tcb): void {
 }
 
 /**
- * Step 5: marks what must be lost by now. Returns whether anything was, and leaves in `core.reorderAt` when to look again for
+ * Step 5: marks what must be lost by now. Returns whether anything was, and leaves in `rack.reorderAt` when to look again for
  * what may still arrive (NEVER: nothing).
  */
 export function detectLoss(core: TcpCore, tcb: Tcb, board: Scoreboard, inRecovery: boolean): boolean {
-  core.reorderAt = NEVER;
   const { rack } = tcb;
-  // Nothing was sent before the newest delivered segment and is still missing.
-  if (board.sacked === 0 && board.lost === 0 && !inRecovery && !rack.reorderingSeen) return false;
+  const { order } = board;
   const window = reorderingWindow(tcb, board, inRecovery);
   const now = core.clock.now;
   let found = false;
   let latest = -NEVER;
-  for (let i = board.first; i < board.next; i++) {
-    const at = i & board.mask;
-    const flags = board.flags[at];
-    if ((flags & SACKED) !== 0 || (flags & (LOST | REPAIRED)) === LOST) continue;
-    const sentAt = board.sentAt[at];
-    const isBefore = sentAt < rack.xmitAt || (sentAt === rack.xmitAt && lt(board.end[at], rack.endSeq));
-    if (!isBefore) continue;
-    const dueAt = sentAt + rack.rttUs + window;
-    if (dueAt <= now) {
-      board.lose(i);
-      found = true;
-    } else if (dueAt > latest) {
-      latest = dueAt;
+  let slot = order.oldest;
+  // What left after the newest delivered segment is not judged.
+  while (slot !== NO_SLOT && board.sentAt[slot] <= rack.xmitAt) {
+    const next = order.newerThan(slot);
+    const sentAt = board.sentAt[slot];
+    if (sentAt < rack.xmitAt || lt(board.end[slot], rack.endSeq)) {
+      const dueAt = sentAt + rack.rttUs + window;
+      if (dueAt <= now) {
+        board.lose(board.numberAt(slot));
+        found = true;
+      } else if (dueAt > latest) {
+        latest = dueAt;
+      }
     }
+    slot = next;
   }
-  if (latest > 0) core.reorderAt = latest;
+  rack.reorderAt = latest > 0 ? latest : NEVER;
   return found;
 }

@@ -4,14 +4,16 @@
 import { diff, geq, gt, leq, lt, max } from './seq.js';
 
 /** Ranges remembered per connection; a segment that would need one more is dropped and sent again by its sender. */
-export const MAX_RANGES = 64;
+export const MAX_RANGES = 1024;
+/** Ranges that there is room for at first; a queue that overflows drops every other segment for a round trip, and needs more. */
+const FIRST_RANGES = 32;
 
 export class Reassembly {
   count = 0;
-  readonly left: Int32Array = new Int32Array(MAX_RANGES);
-  readonly right: Int32Array = new Int32Array(MAX_RANGES);
+  left: Int32Array = new Int32Array(FIRST_RANGES);
+  right: Int32Array = new Int32Array(FIRST_RANGES);
   /** When each range last changed, by a counter. */
-  readonly #touched: Int32Array = new Int32Array(MAX_RANGES);
+  #touched: Int32Array = new Int32Array(FIRST_RANGES);
   #clock = 0;
 
   clear(): void {
@@ -21,8 +23,7 @@ export class Reassembly {
 
   /** Adds [left, right); merges with what it touches. Returns false when the list is full. */
   insert(left: number, right: number): boolean {
-    let first = 0;
-    while (first < this.count && lt(this.right[first], left)) first++;
+    const first = this.#reaching(left);
     let last = first;
     let from = left;
     let to = right;
@@ -32,6 +33,7 @@ export class Reassembly {
       last++;
     }
     if (last === first && this.count === MAX_RANGES) return false;
+    if (last === first && this.count === this.left.length) this.#grow();
     this.#splice(first, last);
     this.left[first] = from;
     this.right[first] = to;
@@ -63,11 +65,11 @@ export class Reassembly {
     return false;
   }
 
-  /** Writes up to `limit` SACK blocks, most recently changed first; returns how many. */
-  sackBlocks(left: Int32Array, right: Int32Array, limit: number): number {
-    let written = 0;
+  /** Writes SACK blocks from place `first` up to `limit`, most recently changed first; returns how many places are filled. */
+  sackBlocks(left: Int32Array, right: Int32Array, limit: number, first = 0): number {
+    let written = first;
     let below = 0x7fffffff;
-    while (written < limit && written < this.count) {
+    while (written < limit && written - first < this.count) {
       let newest = -1;
       let stamp = -1;
       for (let i = 0; i < this.count; i++) {
@@ -104,6 +106,34 @@ export class Reassembly {
       previous = this.right[i];
     }
     return true;
+  }
+
+  /** The first range that ends at or after `seq`. */
+  #reaching(seq: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (lt(this.right[middle], seq)) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #grow(): void {
+    const size = this.left.length * 2;
+    // alloc: more holes than ever before; the arrays are kept
+    const left = new Int32Array(size);
+    // alloc: as above
+    const right = new Int32Array(size);
+    // alloc: as above
+    const touched = new Int32Array(size);
+    left.set(this.left);
+    right.set(this.right);
+    touched.set(this.#touched);
+    this.left = left;
+    this.right = right;
+    this.#touched = touched;
   }
 
   /** Replaces the ranges from `first` up to `last` by one free place. */

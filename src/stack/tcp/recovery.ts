@@ -2,11 +2,15 @@
 // losses with SACK (RFC 8985), three duplicate ACKs without (RFC 5681, NewReno RFC 6582); the window goes down by proportional
 // rate reduction (RFC 9937), and comes back when the loss turns out to be none (RFC 3522, RFC 2883).
 
+import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { flightSize, pipe } from './flight.js';
+import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
 import { DUP_THRESHOLD, detectLoss, onRecoveryEnd } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
-import { diff, geq, lt, max } from './seq.js';
+import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
+import { isWindowLimited } from './validation.js';
 
 /** No loss is being repaired. */
 export const OPEN = 0;
@@ -15,22 +19,8 @@ export const RECOVERY = 1;
 /** After a retransmission timeout, until SND.UNA reaches `recover`. */
 export const LOSS = 2;
 
-/** Bytes sent and not acknowledged, FIN included. */
-export function flightSize(tcb: Tcb): number {
-  return diff(tcb.snd.nxt, tcb.snd.una);
-}
-
-/** Bytes thought to be in the network (RFC 6675 4, `pipe`). */
-export function pipe(tcb: Tcb): number {
-  const { board, cc } = tcb;
-  if (board === null) return 0;
-  return flightSize(tcb) - board.sacked - cc.renoSacked - board.lost + board.repaired;
-}
-
-/** True while something deemed lost waits to be sent again. */
-export function hasLost(tcb: Tcb): boolean {
-  return tcb.board?.hasUnrepaired ?? false;
-}
+/** How far behind SND.UNA `recover` may stay, in bytes. */
+const RECOVER_LAG = 1 << 30;
 
 /** What one acknowledgment has told; filled by `ack.ts` and read here. */
 export class AckReport {
@@ -41,7 +31,17 @@ export class AckReport {
   /** Bytes outstanding before it. */
   flight = 0;
   isDuplicate = false;
+  /** It carries SACK blocks; the first of them is a D-SACK, about [dsackLeft, dsackRight). */
+  hasSack = false;
   isDsack = false;
+  dsackLeft = 0;
+  dsackRight = 0;
+  /** Something was delivered that had been sent once only, and before `recover` was set. */
+  isOriginal = false;
+  /** Something was acknowledged that had been sent more than once. */
+  isResent = false;
+  /** SACK tells of data that was sent after `recover` was set. */
+  sackedNew = false;
   /** TSecr of the segment; valid when `hasEcho`. */
   hasEcho = false;
   tsEcr = 0;
@@ -50,21 +50,20 @@ export class AckReport {
 /** Works off an acknowledgment: recovery ends, goes on or begins, and the window follows. */
 export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   const { cc, board, snd } = tcb;
-  const wasLost = board === null ? 0 : board.lost - board.repaired;
   if (report.acked > 0) endDuplicates(tcb, report);
   else if (report.isDuplicate && !tcb.sack) countDuplicate(tcb, report);
-  const wasReducing = cc.phase === RECOVERY;
-  if (cc.phase !== OPEN) {
-    if (mayUndo(tcb, report)) undo(tcb);
-    else if (geq(snd.una, cc.recover)) endRecovery(tcb);
-  }
+  const before = cc.phase;
+  const isVain = mayUndo(tcb, report) || (cc.phase === LOSS && isSpuriousTimeout(tcb, report));
+  if (isVain) undo(core, tcb);
+  else if (cc.phase !== OPEN && geq(snd.una, cc.recover)) endRecovery(tcb);
   // RFC 9293 3.4: what stays behind by 2 GiB would seem to lie ahead.
-  cc.recover = max(cc.recover, snd.una);
-  if (board !== null && board.count > 0) findLosses(core, tcb, board, report);
-  const isLosing = board !== null && board.lost - board.repaired > wasLost;
+  if (diff(snd.una, cc.recover) > RECOVER_LAG) cc.recover = add(snd.una, -RECOVER_LAG);
+  const isLosing = board !== null && board.count > 0 && findLosses(core, tcb, board, report);
   if (cc.phase === RECOVERY) reduce(tcb, report, report.acked > 0 && !isLosing);
-  else if (report.acked > 0 && !wasReducing && isWindowLimited(tcb, report.flight)) {
+  else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
     tcb.congestion?.onAck(core, tcb, report.acked);
+    // RFC 5682 2.1 step 2b: two new segments at most.
+    if (cc.frto === FRTO_NEW_DATA) cc.cwnd = Math.min(cc.cwnd, 2 * snd.mss);
   }
 }
 
@@ -90,34 +89,44 @@ function endDuplicates(tcb: Tcb, report: AckReport): void {
   report.delivered = Math.max(1, report.delivered - known);
 }
 
-function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckReport): void {
-  const { cc, snd } = tcb;
+/** Deems lost what this acknowledgment shows to be. Returns whether anything was. */
+function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckReport): boolean {
+  const { cc, snd, rack } = tcb;
   if (tcb.sack) {
-    if (tcb.rack.advanced && detectLoss(core, tcb, board, cc.phase !== OPEN) && cc.phase === OPEN) {
-      enterRecovery(core, tcb, report.flight);
-    }
-    tcb.rack.advanced = false;
-  } else if (cc.phase === OPEN) {
-    // RFC 6582 3.2 step 1: only if everything sent before the last recovery is acknowledged.
-    if (cc.dupAcks >= DUP_THRESHOLD && geq(snd.una, cc.recover)) {
-      board.lose(board.first);
-      enterRecovery(core, tcb, cc.dupFlight);
-    }
-  } else if (cc.phase === RECOVERY && report.acked > 0) {
-    // RFC 6582 3.2: a partial acknowledgment points at the next hole.
-    board.lose(board.first);
+    const isLosing = rack.advanced && detectLoss(core, tcb, board, cc.phase !== OPEN);
+    rack.advanced = false;
+    if (isLosing && cc.phase === OPEN) enterRecovery(core, tcb, report.flight, report.delivered);
+    return isLosing;
   }
+  if (cc.phase === OPEN) {
+    // RFC 6582 3.2 step 2: only if more than what was sent before the last recovery is acknowledged.
+    if (cc.dupAcks < DUP_THRESHOLD || !gt(snd.una, cc.recover)) return false;
+    board.lose(board.first);
+    enterRecovery(core, tcb, cc.dupFlight, report.delivered);
+    return true;
+  }
+  // RFC 6582 3.2 step 3: a partial acknowledgment points at the next hole.
+  if (cc.phase !== RECOVERY || report.acked === 0) return false;
+  board.lose(board.first);
+  return true;
 }
 
-/** A segment has been found lost: one reduction for this window of data. */
-export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number): void {
+/**
+ * A segment has been found lost, with `flight` bytes outstanding, by news of `delivered` bytes: one reduction for this window of
+ * data.
+ */
+export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
   remember(tcb);
   cc.phase = RECOVERY;
   cc.recover = snd.nxt;
-  cc.ssthresh = tcb.congestion?.ssthresh(tcb, flight) ?? 2 * snd.mss;
+  // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
+  cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(flight, cc.cwnd)) ?? 2 * snd.mss;
   cc.credit = 0;
-  cc.recoverFlight = Math.max(flight, snd.mss);
+  cc.tlpPending = false;
+  // RFC 9937 6, RecoverFS: what is still to be delivered, what this acknowledgment tells of included.
+  const held = (tcb.board?.sacked ?? 0) + cc.renoSacked;
+  cc.recoverFlight = Math.max(flightSize(tcb) - held + delivered, snd.mss);
   cc.prrDelivered = 0;
   cc.prrOut = 0;
   core.counters.TcpExtTCPFastRetrans++;
@@ -143,21 +152,31 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
   cc.cwnd = Math.max(inFlight + Math.max(0, send), snd.mss);
 }
 
+/** RACK's timer has found a loss, or another one: a repair leaves, and ACKs clock out the rest. */
+export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
+  const { cc } = tcb;
+  if (cc.phase === OPEN) enterRecovery(core, tcb, flight, 0);
+  if (cc.phase === RECOVERY) cc.cwnd = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+}
+
+/** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
 function endRecovery(tcb: Tcb): void {
   const { cc, snd } = tcb;
   if (cc.phase === RECOVERY) {
     // RFC 9937 6 and RFC 6582 3.2: out with the reduced window; without SACK no burst (option 1).
     cc.cwnd = tcb.sack ? cc.ssthresh : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
-    onRecoveryEnd(tcb);
   }
+  onRecoveryEnd(tcb);
   cc.phase = OPEN;
-  cc.undoPossible = false;
+  cc.frto = FRTO_OFF;
   cc.renoSacked = 0;
 }
 
 /** The retransmission timer has expired: everything outstanding is deemed lost. */
 export function onTimeout(core: TcpCore, tcb: Tcb): void {
   const { cc, snd, board } = tcb;
+  // RFC 5682 2.1 step 1: not when the timer expires again for what is being recovered already.
+  const mayBeSpurious = core.config.frto !== 0 && cc.phase === OPEN;
   // RFC 5681 3.1: ssthresh falls once for the same data, however often it times out.
   if (tcb.retransmits === 0) {
     if (cc.phase === OPEN) remember(tcb);
@@ -171,6 +190,8 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.renoSacked = 0;
   cc.recover = snd.nxt;
   cc.tlpPending = false;
+  cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
+  tcb.rack.reorderAt = NEVER;
   board?.loseAll();
 }
 
@@ -181,36 +202,40 @@ function remember(tcb: Tcb): void {
   cc.undoCwnd = cc.cwnd;
   cc.undoSsthresh = cc.ssthresh;
   cc.undoResent = 0;
+  cc.undoUna = tcb.snd.una;
   cc.hasRepairTime = false;
+  tcb.congestion?.remember(tcb);
 }
 
 /**
  * True when the repair was for nothing: the first ACK of new data echoes a timestamp from before the first retransmission
- * (RFC 3522 3.2, Eifel), or D-SACKs report every retransmission as a duplicate (RFC 2883, RFC 3708).
+ * (RFC 3522 3.2, Eifel), or D-SACKs report every retransmission as a duplicate (RFC 3708), be it after recovery has ended.
  */
 function mayUndo(tcb: Tcb, report: AckReport): boolean {
   const { cc } = tcb;
   if (!cc.undoPossible) return false;
-  if (report.isDsack && cc.undoResent > 0 && --cc.undoResent === 0) return true;
-  if (report.acked === 0 || !cc.hasRepairTime || !report.hasEcho) return false;
+  if (report.isDsack && cc.undoResent > 0 && gt(report.dsackRight, cc.undoUna)) {
+    const length = diff(report.dsackRight, report.dsackLeft);
+    cc.undoResent = Math.max(0, cc.undoResent - Math.max(1, Math.ceil(length / tcb.snd.mss)));
+    if (cc.undoResent === 0) return true;
+  }
+  if (cc.phase === OPEN || report.acked === 0 || !cc.hasRepairTime || !report.hasEcho) return false;
   return lt(report.tsEcr, cc.repairTime);
 }
 
-function undo(tcb: Tcb): void {
+/** RFC 4015: the window is what it was, and nothing is lost. */
+function undo(core: TcpCore, tcb: Tcb): void {
   const { cc } = tcb;
+  if (cc.phase === LOSS) core.counters.TcpExtTCPSpuriousRTOs++;
   cc.cwnd = Math.max(cc.cwnd, cc.undoCwnd);
   cc.ssthresh = Math.max(cc.ssthresh, cc.undoSsthresh);
+  if (cc.phase !== OPEN) onRecoveryEnd(tcb);
   cc.phase = OPEN;
+  cc.frto = FRTO_OFF;
   cc.undoPossible = false;
   cc.renoSacked = 0;
   tcb.retransmits = 0;
   tcb.rtt.backoff = 0;
   tcb.board?.loseNone();
   tcb.congestion?.onUndo(tcb);
-}
-
-/** RFC 5681 3.1, RFC 7661: a window that was not in use says nothing about the path and does not grow. */
-function isWindowLimited(tcb: Tcb, flight: number): boolean {
-  const { cwnd, ssthresh } = tcb.cc;
-  return cwnd < ssthresh ? 2 * flight >= cwnd : flight + tcb.snd.mss > cwnd;
 }

@@ -36,6 +36,14 @@ export const reno: CongestionControl = {
     return Math.max(flight >> 1, 2 * tcb.snd.mss);
   },
 
+  remember(_tcb: Tcb): void {
+    // `cwnd` and `ssthresh` are kept by loss recovery.
+  },
+
+  onRestart(_core: TcpCore, _tcb: Tcb, _idleUs: number): void {
+    // Time alone changes nothing.
+  },
+
   onTimeout(_core: TcpCore, _tcb: Tcb): void {
     // `ssthresh` says it all.
   },

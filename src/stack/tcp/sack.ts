@@ -2,41 +2,88 @@
 // duplicate report. Blocks that cannot be true are ignored.
 
 import type { Segment } from '../wire/tcp-header.js';
+import type { TcpOptions } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
 import { onDelivered } from './rack.js';
-import { LOST, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { HELD, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { diff, geq, gt, leq, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
-/** Processes the SACK option of `seg`. Returns the bytes that are newly known to be held. */
-export function sackArrives(core: TcpCore, tcb: Tcb, board: Scoreboard, seg: Segment): number {
+/** Processes the SACK option of `seg`, and tells `core.report` of it. */
+export function sackArrives(core: TcpCore, tcb: Tcb, board: Scoreboard, seg: Segment): void {
   const { options } = seg;
-  let bytes = 0;
+  sortBlocks(options);
+  if (board.sackedCount === 0) board.forgetBlocks();
   for (let i = 0; i < options.sackCount; i++) {
     const left = options.sackLeft[i];
     const right = options.sackRight[i];
-    if (!lt(left, right) || !gt(left, tcb.snd.una) || gt(right, tcb.snd.nxt)) continue;
-    bytes += markBlock(core, tcb, board, left, right);
+    // Below SND.UNA it is a D-SACK or old; at SND.UNA the acknowledgment itself contradicts it.
+    const isValid = lt(left, right) && gt(left, tcb.snd.una) && leq(right, tcb.snd.nxt);
+    if (!isValid) continue;
+    const edge = markBlock(core, tcb, board, left, right);
+    remember(board, left, edge);
   }
-  return bytes;
 }
 
+/** In rising order: the newest comes first on the wire, and what an ACK tells at once must not look reordered to RACK. */
+function sortBlocks(options: TcpOptions): void {
+  const { sackLeft, sackRight } = options;
+  for (let i = 1; i < options.sackCount; i++) {
+    const left = sackLeft[i];
+    const right = sackRight[i];
+    let at = i;
+    for (; at > 0 && gt(sackLeft[at - 1], left); at--) {
+      sackLeft[at] = sackLeft[at - 1];
+      sackRight[at] = sackRight[at - 1];
+    }
+    sackLeft[at] = left;
+    sackRight[at] = right;
+  }
+}
+
+/** Marks the segments that lie wholly within a block; returns the end of what is marked. */
 function markBlock(core: TcpCore, tcb: Tcb, board: Scoreboard, left: number, right: number): number {
-  let bytes = 0;
-  for (let i = board.find(left); i < board.next; i++) {
+  const { report } = core;
+  let edge = left;
+  // Most blocks are the one of the ACK before, a little longer.
+  for (let i = 0; i < board.knownLeft.length; i++) {
+    if (leq(board.knownLeft[i], left) && gt(board.knownRight[i], edge)) edge = board.knownRight[i];
+  }
+  for (let i = board.find(edge); i < board.next; i++) {
     const at = i & board.mask;
-    if (gt(board.end[at], right)) break;
-    if ((board.flags[at] & SACKED) !== 0) continue;
-    onDelivered(core, tcb, board, i);
-    bytes += diff(board.end[at], board.start[at]);
+    const end = board.end[at];
+    if (gt(end, right)) break;
+    edge = end;
+    const flags = board.flags[at];
+    if ((flags & SACKED) !== 0) continue;
+    onDelivered(core, tcb, board, i, false);
+    if (gt(end, tcb.cc.recover)) report.sackedNew = true;
+    else if ((flags & (RESENT | HELD)) === 0) report.isOriginal = true;
+    report.delivered += diff(end, board.start[at]);
     board.sack(i);
   }
-  return bytes;
+  return edge;
+}
+
+/** Remembers that [left, edge) is marked, in place of the known block that it grew from, or of the lowest one. */
+function remember(board: Scoreboard, left: number, edge: number): void {
+  if (edge === left) return;
+  const { knownLeft, knownRight } = board;
+  let at = 0;
+  for (let i = 0; i < knownLeft.length; i++) {
+    if (knownLeft[i] === left || knownLeft[i] === knownRight[i]) {
+      at = i;
+      break;
+    }
+    if (lt(knownRight[i], knownRight[at])) at = i;
+  }
+  knownLeft[at] = left;
+  knownRight[at] = edge;
 }
 
 /**
  * RFC 2883 4: true when the first block reports a duplicate: below the acknowledgment, or within the second block. It must be
- * about something that was sent, and not too long ago.
+ * about something that was sent, and not too long ago. To be asked before `sackArrives`, which sorts the blocks.
  */
 export function isDsack(tcb: Tcb, seg: Segment): boolean {
   const { options } = seg;
@@ -45,14 +92,6 @@ export function isDsack(tcb: Tcb, seg: Segment): boolean {
   const right = options.sackRight[0];
   if (!lt(left, right) || lt(left, (seg.ack - tcb.snd.wndMax) | 0)) return false;
   if (leq(right, seg.ack)) return true;
-  if (options.sackCount < 2) return false;
+  if (options.sackCount < 2 || gt(right, tcb.snd.nxt)) return false;
   return geq(left, options.sackLeft[1]) && leq(right, options.sackRight[1]);
-}
-
-/** True when some segment still in flight was deemed lost or sent again: an ACK may then be ambiguous. */
-export function hasDoubt(board: Scoreboard): boolean {
-  for (let i = board.first; i < board.next; i++) {
-    if ((board.flags[i & board.mask] & (LOST | RESENT)) !== 0) return true;
-  }
-  return false;
 }

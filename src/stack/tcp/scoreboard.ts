@@ -2,7 +2,8 @@
 // (RFC 2018), whether it is deemed lost, whether it was sent again. Loss recovery (`recovery.ts`, `rack.ts`) reads and marks
 // it. A ring over typed arrays, borrowed from a pool while data is in flight.
 
-import { add, diff, geq, gt, leq, lt } from './seq.js';
+import { NO_SLOT, SendOrder } from './send-order.js';
+import { add, diff, gt, lt } from './seq.js';
 
 /** The peer has told by SACK that it holds the segment. */
 export const SACKED = 1;
@@ -14,16 +15,26 @@ export const REPAIRED = 4;
 export const RESENT = 8;
 /** Its last sequence number is a FIN. */
 export const HAS_FIN = 16;
+/** The peer had told that it holds it before a timeout made us forget: that it is told again is no news. */
+export const HELD = 32;
+
+const FIRST_SIZE = 16;
+/** Numbers of segments are kept below this, so that they stay small integers. */
+const REBASE_AT = 1 << 29;
+/** SACK blocks remembered, as many as an option holds. */
+const KNOWN_BLOCKS = 4;
 
 export class Scoreboard {
   /** Segments are numbered as they are sent; those from `first` up to `next` are outstanding. Index arrays with `n & mask`. */
   first = 0;
   next = 0;
-  mask = 15;
-  start: Int32Array = new Int32Array(16);
-  end: Int32Array = new Int32Array(16);
-  flags: Uint8Array = new Uint8Array(16);
-  sentAt: Float64Array = new Float64Array(16);
+  mask: number = FIRST_SIZE - 1;
+  start: Int32Array = new Int32Array(FIRST_SIZE);
+  end: Int32Array = new Int32Array(FIRST_SIZE);
+  flags: Uint8Array = new Uint8Array(FIRST_SIZE);
+  sentAt: Float64Array = new Float64Array(FIRST_SIZE);
+  /** What may be in the network, by the time when it last left. */
+  order: SendOrder = new SendOrder(FIRST_SIZE);
   /** Bytes held by the peer beyond a hole, and how many segments they are. */
   sacked = 0;
   sackedCount = 0;
@@ -32,6 +43,9 @@ export class Scoreboard {
   repaired = 0;
   /** No segment before this number waits to be repaired. */
   hint = 0;
+  /** SACK blocks all of whose segments are marked: what an ACK repeats of them need not be looked at again. */
+  readonly knownLeft: Int32Array = new Int32Array(KNOWN_BLOCKS);
+  readonly knownRight: Int32Array = new Int32Array(KNOWN_BLOCKS);
 
   get count(): number {
     return this.next - this.first;
@@ -50,22 +64,26 @@ export class Scoreboard {
     this.lost = 0;
     this.repaired = 0;
     this.hint = 0;
+    this.order.clear();
+    this.forgetBlocks();
   }
 
   /** Adds a segment that has just been sent for the first time, right behind the last one. */
   append(start: number, end: number, fin: boolean, now: number): void {
     if (this.count > this.mask) this.#grow();
+    if (this.next === REBASE_AT) this.#rebase();
     const at = this.next++ & this.mask;
     this.start[at] = start;
     this.end[at] = end;
     this.flags[at] = fin ? HAS_FIN : 0;
     this.sentAt[at] = now;
+    this.order.push(at);
   }
 
   /** Takes the oldest segment out; it has been acknowledged. */
   shift(): void {
     const at = this.first++ & this.mask;
-    this.#unmark(at, diff(this.end[at], this.start[at]));
+    this.#unmark(at);
     if (this.hint < this.first) this.hint = this.first;
   }
 
@@ -83,18 +101,19 @@ export class Scoreboard {
   /** Marks a segment as held by the peer. */
   sack(number: number): void {
     const at = number & this.mask;
-    const length = diff(this.end[at], this.start[at]);
-    this.#unmark(at, length);
+    this.#unmark(at);
     this.flags[at] = (this.flags[at] & ~(LOST | REPAIRED)) | SACKED;
-    this.sacked += length;
+    this.sacked += diff(this.end[at], this.start[at]);
     this.sackedCount++;
   }
 
   /** Deems a segment lost, or the copy of it that was sent again. */
   lose(number: number): void {
     const at = number & this.mask;
-    const length = diff(this.end[at], this.start[at]);
     const flags = this.flags[at];
+    if (!mayBeOut(flags)) return;
+    const length = diff(this.end[at], this.start[at]);
+    this.order.remove(at);
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
     if ((flags & LOST) === 0) this.lost += length;
     this.flags[at] = (flags | LOST) & ~REPAIRED;
@@ -104,12 +123,20 @@ export class Scoreboard {
   /** Notes that a segment has been sent again. */
   resend(number: number, now: number): void {
     const at = number & this.mask;
-    if ((this.flags[at] & LOST) !== 0) {
+    const flags = this.flags[at];
+    if (mayBeOut(flags)) this.order.remove(at);
+    if ((flags & (LOST | REPAIRED)) === LOST) {
       this.repaired += diff(this.end[at], this.start[at]);
       this.flags[at] |= REPAIRED;
     }
     this.flags[at] |= RESENT;
     this.sentAt[at] = now;
+    if ((flags & SACKED) === 0) this.order.push(at);
+  }
+
+  /** The number of the segment in a slot. */
+  numberAt(slot: number): number {
+    return this.first + ((slot - this.first) & this.mask);
   }
 
   /** True when a segment is deemed lost and was not sent again since. */
@@ -144,17 +171,20 @@ export class Scoreboard {
     this.repaired = 0;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
-      this.flags[at] = (this.flags[at] & ~(SACKED | REPAIRED)) | LOST;
+      const flags = this.flags[at];
+      const held = (flags & SACKED) !== 0 ? HELD : 0;
+      this.flags[at] = (flags & ~(SACKED | REPAIRED)) | LOST | held;
       this.lost += diff(this.end[at], this.start[at]);
     }
     this.hint = this.first;
+    this.order.clear();
+    this.forgetBlocks();
   }
 
   /** Takes every verdict of loss back. */
   loseNone(): void {
-    this.lost = 0;
-    this.repaired = 0;
     for (let i = this.first; i < this.next; i++) this.flags[i & this.mask] &= ~(LOST | REPAIRED);
+    this.#recount();
   }
 
   /** Cuts the segments that carry more than `mss` bytes and deems their pieces lost; the others stay as they are. */
@@ -169,18 +199,22 @@ export class Scoreboard {
     }
     this.clear();
     for (let i = 0; i < count; i++) {
-      const flags = old.flags[i & old.mask];
-      const end = old.end[i & old.mask];
-      const fin = (flags & HAS_FIN) !== 0;
+      const at = i & old.mask;
+      const flags = old.flags[at];
+      const end = old.end[at];
+      const fin = flags & HAS_FIN;
       const isWhole = old.payload(i) <= mss || (flags & SACKED) !== 0;
-      for (let from = old.start[i & old.mask]; from !== end; ) {
-        const rest = diff(end, from);
+      for (let from = old.start[at]; from !== end; ) {
         // The FIN goes with the last byte.
-        const to = isWhole || rest - (fin ? 1 : 0) <= mss ? end : add(from, mss);
-        this.#restore(from, to, fin && to === end, old.sentAt[i & old.mask], flags, isWhole);
+        const rest = diff(end, from) - (fin === 0 ? 0 : 1);
+        const to = isWhole || rest <= mss ? end : add(from, mss);
+        const number = this.next;
+        this.append(from, to, false, old.sentAt[at]);
+        this.flags[number & this.mask] = isWhole ? flags : RESENT | LOST | (to === end ? fin : 0);
         from = to;
       }
     }
+    this.#recount();
   }
 
   /** The number of the first segment that begins at or after `seq`. */
@@ -195,52 +229,52 @@ export class Scoreboard {
     return low;
   }
 
-  /** The invariants that tests check: contiguous from `una` to `nxt`, with sums that agree with the marks. */
+  /** The invariants that tests check: contiguous from `una` to `nxt`, sums that agree with the marks, and the order of sending. */
   isSound(una: number, nxt: number): boolean {
     let edge = una;
     let sacked = 0;
+    let sackedCount = 0;
     let lost = 0;
     let repaired = 0;
+    let out = 0;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
       const length = diff(this.end[at], this.start[at]);
       const flags = this.flags[at];
       if (this.start[at] !== edge || !gt(this.end[at], this.start[at])) return false;
+      if ((flags & SACKED) !== 0) sackedCount++;
       if ((flags & SACKED) !== 0) sacked += length;
       if ((flags & LOST) !== 0) lost += length;
       if ((flags & REPAIRED) !== 0) repaired += length;
       if ((flags & (SACKED | LOST)) === (SACKED | LOST)) return false;
       if ((flags & REPAIRED) !== 0 && (flags & LOST) === 0) return false;
+      if (i < this.hint && this.isUnrepaired(i)) return false;
+      if (mayBeOut(flags)) out++;
       edge = this.end[at];
     }
-    return (
-      leq(edge, nxt) &&
-      geq(edge, nxt) &&
-      sacked === this.sacked &&
-      lost === this.lost &&
-      repaired === this.repaired
-    );
+    const agrees = sacked === this.sacked && lost === this.lost && repaired === this.repaired;
+    return agrees && edge === nxt && sackedCount === this.sackedCount && this.#isOrdered(out);
   }
 
-  /** Adds a segment with the marks that it had, or as a lost piece of a larger one. */
-  #restore(start: number, end: number, fin: boolean, sentAt: number, flags: number, isWhole: boolean): void {
-    const number = this.next;
-    this.append(start, end, fin, sentAt);
-    const at = number & this.mask;
-    if (!isWhole) {
-      this.flags[at] |= RESENT;
-      this.lose(number);
-      return;
+  /** True when the order of sending holds `count` segments, each where it belongs. */
+  #isOrdered(count: number): boolean {
+    const { order } = this;
+    let seen = 0;
+    let older = NO_SLOT;
+    for (let slot = order.oldest; slot !== NO_SLOT; slot = order.newerThan(slot)) {
+      if (order.olderThan(slot) !== older || !mayBeOut(this.flags[slot])) return false;
+      if (older !== NO_SLOT && this.sentAt[older] > this.sentAt[slot]) return false;
+      if (this.numberAt(slot) >= this.next || ++seen > count) return false;
+      older = slot;
     }
-    this.flags[at] |= flags & RESENT;
-    if ((flags & SACKED) !== 0) this.sack(number);
-    if ((flags & LOST) !== 0) this.lose(number);
-    if ((flags & REPAIRED) !== 0) this.resend(number, sentAt);
+    return seen === count && order.newest === older;
   }
 
-  /** Takes a segment's marks out of the sums. */
-  #unmark(at: number, length: number): void {
+  /** Takes a segment's marks out of the sums, and the segment out of the order. */
+  #unmark(at: number): void {
     const flags = this.flags[at];
+    const length = diff(this.end[at], this.start[at]);
+    if (mayBeOut(flags)) this.order.remove(at);
     if ((flags & SACKED) !== 0) {
       this.sacked -= length;
       this.sackedCount--;
@@ -249,28 +283,91 @@ export class Scoreboard {
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
   }
 
+  /** Nothing is known to be marked any more. */
+  forgetBlocks(): void {
+    this.knownLeft.fill(0);
+    this.knownRight.fill(0);
+  }
+
+  /** Makes sums and order anew from the marks. */
+  #recount(): void {
+    this.sacked = 0;
+    this.sackedCount = 0;
+    this.lost = 0;
+    this.repaired = 0;
+    this.hint = this.first;
+    this.order.clear();
+    let near = NO_SLOT;
+    for (let i = this.first; i < this.next; i++) {
+      const at = i & this.mask;
+      const flags = this.flags[at];
+      const length = diff(this.end[at], this.start[at]);
+      if ((flags & SACKED) !== 0) {
+        this.sacked += length;
+        this.sackedCount++;
+      }
+      if ((flags & LOST) !== 0) this.lost += length;
+      if ((flags & REPAIRED) !== 0) this.repaired += length;
+      if (!mayBeOut(flags)) continue;
+      this.#insertByTime(at, near);
+      near = at;
+    }
+  }
+
+  /** Enters a segment where its time belongs. The search begins at `near`, for times mostly rise with numbers. */
+  #insertByTime(at: number, near: number): void {
+    const { order, sentAt } = this;
+    let older = near;
+    while (older !== NO_SLOT && sentAt[older] > sentAt[at]) older = order.olderThan(older);
+    let newer = older === NO_SLOT ? order.oldest : order.newerThan(older);
+    while (newer !== NO_SLOT && sentAt[newer] <= sentAt[at]) {
+      older = newer;
+      newer = order.newerThan(newer);
+    }
+    order.insert(at, older);
+  }
+
+  /** Numbers the segments anew; every one stays in its slot. */
+  #rebase(): void {
+    const less = this.first & ~this.mask;
+    this.first -= less;
+    this.next -= less;
+    this.hint -= less;
+  }
+
   #grow(): void {
-    const size = this.mask + 1;
+    const size = (this.mask + 1) * 2;
     // alloc: the window has grown; the arrays are kept
-    const start = new Int32Array(size * 2);
+    const start = new Int32Array(size);
     // alloc: as above
-    const end = new Int32Array(size * 2);
+    const end = new Int32Array(size);
     // alloc: as above
-    const flags = new Uint8Array(size * 2);
+    const flags = new Uint8Array(size);
     // alloc: as above
-    const sentAt = new Float64Array(size * 2);
+    const sentAt = new Float64Array(size);
+    // alloc: as above
+    const order = new SendOrder(size);
     for (let i = this.first; i < this.next; i++) {
       const from = i & this.mask;
-      const to = i & (size * 2 - 1);
+      const to = i & (size - 1);
       start[to] = this.start[from];
       end[to] = this.end[from];
       flags[to] = this.flags[from];
       sentAt[to] = this.sentAt[from];
     }
+    for (let slot = this.order.oldest; slot !== NO_SLOT; slot = this.order.newerThan(slot)) {
+      order.push(this.numberAt(slot) & (size - 1));
+    }
     this.start = start;
     this.end = end;
     this.flags = flags;
     this.sentAt = sentAt;
-    this.mask = size * 2 - 1;
+    this.order = order;
+    this.mask = size - 1;
   }
+}
+
+/** True for a segment of which a copy may be in the network. */
+function mayBeOut(flags: number): boolean {
+  return (flags & SACKED) === 0 && (flags & (LOST | REPAIRED)) !== LOST;
 }

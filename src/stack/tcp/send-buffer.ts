@@ -11,6 +11,8 @@ export class SendBuffer {
   length = 0;
   /** Bytes that may be held at most. */
   limit = 0;
+  /** Bytes of room that `reserve` has pointed at and that are still there; whatever else touches the buffer ends it. */
+  #reserved = 0;
 
   get free(): number {
     return Math.max(0, this.limit - this.length);
@@ -20,6 +22,7 @@ export class SendBuffer {
   append(src: Span, srcOffset: number, length: number, pool: BufferPool): number {
     const taken = Math.min(length, this.free);
     if (taken === 0) return 0;
+    this.#reserved = 0;
     this.#ring.reserve(this.length + taken, this.length, pool);
     this.#ring.copyIn(this.length, src, srcOffset, taken);
     this.length += taken;
@@ -33,11 +36,15 @@ export class SendBuffer {
     view.bytes = this.#ring.memory;
     view.offset = this.#ring.indexOf(this.length);
     view.length = Math.min(wanted, view.bytes.length - view.offset);
+    this.#reserved = view.length;
   }
 
-  /** Takes `length` bytes that were written to where `reserve` pointed. */
-  commit(length: number): void {
+  /** Takes `length` bytes that were written to where `reserve` pointed; false when so many are not reserved any more. */
+  commit(length: number): boolean {
+    if (length > this.#reserved) return false;
+    this.#reserved = 0;
     this.length += length;
+    return true;
   }
 
   /** Copies `length` bytes, `at` bytes after the oldest unacknowledged one. */
@@ -48,12 +55,13 @@ export class SendBuffer {
   /** Drops `length` acknowledged bytes from the front. */
   acknowledge(length: number, pool: BufferPool): void {
     this.length -= length;
-    if (this.length === 0) this.#ring.free(pool);
+    if (this.length === 0) this.clear(pool);
     else this.#ring.drop(length);
   }
 
   clear(pool: BufferPool): void {
     this.length = 0;
+    this.#reserved = 0;
     this.#ring.free(pool);
   }
 }

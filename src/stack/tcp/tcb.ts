@@ -9,6 +9,7 @@ import type { CubicState } from './cubic.js';
 import type { Listener } from './listener.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
+import { ReceiveTuning } from './receive-tuning.js';
 import { RecvBuffer } from './recv-buffer.js';
 import { RttEstimator } from './rtt.js';
 import type { Scoreboard } from './scoreboard.js';
@@ -60,6 +61,9 @@ export class ReceiveSequence {
   /** Sequence number of a FIN that has arrived but is not yet reached; valid when `finSeen`. */
   finSeq = 0;
   finSeen = false;
+  /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
+  dsackLeft = 0;
+  dsackRight = 0;
 }
 
 /** Congestion and loss recovery state (RFC 5681, 6582), in bytes. */
@@ -88,6 +92,8 @@ export class CongestionState {
   undoSsthresh = 0;
   /** Segments sent again since, whose duplicates D-SACKs would report. */
   undoResent = 0;
+  /** SND.UNA then: D-SACKs of what lies before are about something else. */
+  undoUna = 0;
   /** Our timestamp when the first of them left. */
   repairTime = 0;
   hasRepairTime = false;
@@ -95,6 +101,12 @@ export class CongestionState {
   tlpPending = false;
   tlpEnd = 0;
   tlpResent = false;
+  /** Step of F-RTO, one of frto.ts. */
+  frto = 0;
+  /** Use of the window when data up to `usageEnd` was sent: it was full, or how much was outstanding (validation.ts). */
+  wasLimited = false;
+  usedFlight = 0;
+  usageEnd = 0;
   /** When data was last sent (RFC 5681 4.1). */
   lastSentAt: Micros = NEVER;
 }
@@ -123,6 +135,7 @@ export class Tcb {
   readonly rtt: RttEstimator = new RttEstimator();
   readonly sendBuffer: SendBuffer = new SendBuffer();
   readonly recvBuffer: RecvBuffer = new RecvBuffer();
+  readonly autoReceive: ReceiveTuning = new ReceiveTuning();
   /** Ranges beyond a hole; null while there is none. */
   reassembly: Reassembly | null = null;
   congestion: CongestionControl | null = null;
@@ -136,8 +149,9 @@ export class Tcb {
   nextHop = 0;
   /** MSS that this end announces. */
   localMss = 0;
-  /** Hash of the tuple, as the table of connections keeps it. */
+  /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
+  isEntered = false;
 
   /** True while a program may come back to it: not yet closed by the application. */
   attached = false;
@@ -277,6 +291,7 @@ export class Tcb {
     this.invalidAckAt = -NEVER;
     this.confirmedAt = -NEVER;
     this.rtt.reset(config);
+    this.autoReceive.reset();
     resetSend(this.snd);
     resetReceive(this.rcv);
     resetCongestion(this.cc);
@@ -309,6 +324,8 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.mss = 0;
   rcv.finSeq = 0;
   rcv.finSeen = false;
+  rcv.dsackLeft = 0;
+  rcv.dsackRight = 0;
 }
 
 function resetCongestion(cc: CongestionState): void {
@@ -327,10 +344,15 @@ function resetCongestion(cc: CongestionState): void {
   cc.undoCwnd = 0;
   cc.undoSsthresh = 0;
   cc.undoResent = 0;
+  cc.undoUna = 0;
   cc.repairTime = 0;
   cc.hasRepairTime = false;
   cc.tlpPending = false;
   cc.tlpEnd = 0;
   cc.tlpResent = false;
+  cc.frto = 0;
+  cc.wasLimited = false;
+  cc.usedFlight = 0;
+  cc.usageEnd = 0;
   cc.lastSentAt = NEVER;
 }

@@ -247,8 +247,8 @@ export class Tcp {
   }
 
   /** Sends `length` bytes that were written where `reserve` pointed, nothing having happened since. */
-  commit(tcb: Tcb, length: number): void {
-    zeroCopy.commit(this.core, tcb, length);
+  commit(tcb: Tcb, length: number): number {
+    return zeroCopy.commit(this.core, tcb, length);
   }
 
   /** What TCP_INFO tells of a connection. */

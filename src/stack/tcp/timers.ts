@@ -5,11 +5,12 @@
 import { NEVER } from '../clock.js';
 import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
+import { flightSize } from './flight.js';
 import { onKeepalive } from './keepalive.js';
 import { admit } from './listener.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
-import { enterRecovery, flightSize, OPEN, onTimeout, pipe } from './recovery.js';
+import { OPEN, onLateLoss, onTimeout } from './recovery.js';
 import { isSynchronized, SYN_SENT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
 import {
@@ -100,11 +101,7 @@ function onReorderTimeout(core: TcpCore, tcb: Tcb): void {
   const { board, cc } = tcb;
   if (board === null) return;
   const flight = flightSize(tcb);
-  if (detectLoss(core, tcb, board, cc.phase !== OPEN) && cc.phase === OPEN) {
-    enterRecovery(core, tcb, flight);
-    cc.cwnd = pipe(tcb) + tcb.snd.mss;
-  }
-  startRetransmissionTimer(core, tcb);
+  if (detectLoss(core, tcb, board, cc.phase !== OPEN)) onLateLoss(core, tcb, flight);
   watchFlight(core, tcb);
   core.output.push(tcb);
 }

@@ -4,12 +4,14 @@
 import { NEVER } from '../clock.js';
 import { ACK, FIN, PSH } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
-import { emit, sendAck, sendSyn, timestampNow } from './output.js';
+import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
+import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
+import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
 import { probeTime, sendTail } from './probe.js';
-import { flightSize, hasLost, pipe } from './recovery.js';
-import { add, diff, gt } from './seq.js';
+import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
+import { noteUsage } from './validation.js';
 import { wakeWriter } from './writability.js';
 
 /**
@@ -40,43 +42,41 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
 
-/** Bytes in the send buffer that were never sent. */
-function unsentBytes(tcb: Tcb): number {
-  return tcb.sendBuffer.length - diff(tcb.snd.nxt, tcb.snd.base) + (tcb.finSent ? 1 : 0);
-}
-
 /** Sends again what is deemed lost, as far as the congestion window allows. */
 function sendLost(core: TcpCore, tcb: Tcb): boolean {
   const { board, cc, snd } = tcb;
-  if (board === null) return true;
+  // RFC 5682 2.1 step 2b: new data goes first, to find out whether anything is lost.
+  if (board === null || cc.frto === FRTO_NEW_DATA) return true;
   for (let first = board.firstUnrepaired(); first >= 0; first = board.firstUnrepaired()) {
     // Small segments in a row go together: what is sent again need not be cut as it was (RFC 9293 3.8.3).
     let next = first;
     let length = 0;
     let fin = false;
-    while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss) {
+    do {
       length += board.payload(next);
       fin = board.hasFin(next);
       next++;
+    } while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss);
+    if (pipe(tcb) + length > cc.cwnd) {
+      // A segment from before the MSS fell may be larger than the least window.
+      if (pipe(tcb) > 0 || length <= snd.mss) return true;
     }
-    if (pipe(tcb) + length > cc.cwnd) return true;
     const start = board.start[first & board.mask];
-    const isEnd = add(start, length) === add(snd.base, tcb.sendBuffer.length);
-    const result = emit(core, tcb, start, length, (fin ? FIN : 0) | (length > 0 && isEnd ? PSH : 0));
-    if (result > 0) return false;
-    core.counters.TcpRetransSegs++;
+    const wasHead = first === board.first;
+    if (!sendAgain(core, tcb, start, length, fin)) return false;
     for (let number = first; number < next; number++) board.resend(number, core.clock.now);
-    noteRepair(core, tcb, next - first, length);
-    startRetransmissionTimer(core, tcb);
+    noteRepair(core, tcb, length);
+    noteUsage(tcb);
+    // RFC 6298 5.1; what holds SND.UNA back gets the whole time to arrive.
+    if (wasHead || tcb.rtoAt === NEVER) startRetransmissionTimer(core, tcb);
   }
   return true;
 }
 
 /** Keeps what proportional rate reduction and an undo want to know of a retransmission. */
-function noteRepair(core: TcpCore, tcb: Tcb, segments: number, length: number): void {
+function noteRepair(core: TcpCore, tcb: Tcb, length: number): void {
   const { cc } = tcb;
   cc.prrOut += length;
-  cc.undoResent += segments;
   cc.lastSentAt = core.clock.now;
   if (!tcb.timestamps || cc.hasRepairTime) return;
   cc.hasRepairTime = true;
@@ -85,12 +85,21 @@ function noteRepair(core: TcpCore, tcb: Tcb, segments: number, length: number): 
 
 /** Sends data that was never sent, and the FIN. */
 function sendNew(core: TcpCore, tcb: Tcb): boolean {
-  const { snd } = tcb;
-  if (hasLost(tcb)) return true;
+  const { snd, cc } = tcb;
+  const isProving = cc.frto === FRTO_NEW_DATA;
+  if (hasLost(tcb) && !isProving) return true;
   const before = snd.nxt;
   const isWhole = sendWindow(core, tcb);
   // RFC 8985 7.2: the end of what has just left is what a probe would be for.
-  if (snd.nxt !== before && tcb.rtxMode !== PERSIST) watchFlight(core, tcb);
+  if (snd.nxt !== before && tcb.rtxMode !== PERSIST) {
+    noteUsage(tcb);
+    watchFlight(core, tcb);
+  }
+  if (isProving && isWhole && snd.nxt === cc.recover) {
+    // Nothing could be sent after all: ordinary recovery.
+    cc.frto = FRTO_OFF;
+    return sendLost(core, tcb);
+  }
   return isWhole;
 }
 
@@ -137,6 +146,7 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
   if (fin) tcb.finSent = true;
   snd.nxt = add(start, length + (fin ? 1 : 0));
   const now = core.clock.now;
+  if (start === snd.una && cc.lastSentAt !== NEVER) tcb.congestion?.onRestart(core, tcb, now - cc.lastSentAt);
   core.boardOf(tcb).append(start, snd.nxt, fin, now);
   cc.lastSentAt = now;
   cc.prrOut += length;
@@ -147,7 +157,6 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 /** Starts the retransmission timer anew (RFC 6298 5.1). */
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.probeBackoff = 0;
-  tcb.rtxMode = RTO;
   let delayUs = tcb.rtt.timeoutUs(core.config);
   const { userTimeoutUs } = tcb.tuning;
   if (userTimeoutUs > 0 && tcb.retransmits > 0) {
@@ -155,8 +164,7 @@ export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
     delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
   }
   tcb.rtoAt = core.clock.now + delayUs;
-  tcb.rtxAt = tcb.rtoAt;
-  core.arm(tcb);
+  watchFlight(core, tcb);
 }
 
 /** Nothing is in flight any more (RFC 6298 5.2). */
@@ -164,35 +172,46 @@ export function stopRetransmissionTimer(tcb: Tcb): void {
   tcb.rtxMode = RTO;
   tcb.rtoAt = NEVER;
   tcb.rtxAt = NEVER;
+  tcb.rack.reorderAt = NEVER;
 }
 
 /** Lets the timer come before the RTO where RACK or a tail loss probe has something to do earlier (RFC 8985 6.2, 7.2). */
 export function watchFlight(core: TcpCore, tcb: Tcb): void {
-  if (tcb.rtoAt === NEVER) return;
+  const { rtoAt } = tcb;
+  if (rtoAt === NEVER) return;
   tcb.rtxMode = RTO;
-  tcb.rtxAt = tcb.rtoAt;
-  if (core.reorderAt !== NEVER) {
+  tcb.rtxAt = rtoAt;
+  const { reorderAt } = tcb.rack;
+  if (reorderAt < rtoAt) {
     tcb.rtxMode = REORDER;
-    tcb.rtxAt = core.reorderAt;
+    tcb.rtxAt = reorderAt;
   } else {
     const at = probeTime(core, tcb);
     if (at !== NEVER) {
+      // A probe that would come later takes the place of the timeout.
       tcb.rtxMode = PROBE;
-      tcb.rtxAt = at < tcb.rtoAt ? at : tcb.rtoAt;
+      tcb.rtxAt = at < rtoAt ? at : rtoAt;
     }
   }
   core.arm(tcb);
 }
 
-/** The time of a tail loss probe has come: new data if the peer's window has room, else the end of the flight again. */
+/**
+ * The time of a tail loss probe has come: new data if the peer's window has room, else the end of the flight again, whatever
+ * the congestion window (RFC 8985 7.3).
+ */
 export function sendTailProbe(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
-  const length = Math.min(unsentBytes(tcb), snd.mss);
+  const unsent = unsentBytes(tcb);
+  const length = Math.min(unsent, snd.mss);
   core.counters.TcpExtTCPLossProbes++;
   cc.tlpPending = true;
   cc.tlpResent = false;
   if (length <= 0 || length > snd.wnd - flightSize(tcb)) return sendTail(core, tcb);
-  if (!sendData(core, tcb, length, PSH)) return false;
+  const isLast = length === unsent;
+  const fin = isLast && tcb.finQueued;
+  if (!sendData(core, tcb, length, (fin ? FIN : 0) | (isLast ? PSH : 0))) return false;
+  if (length < snd.mss) snd.small = snd.nxt;
   cc.tlpEnd = snd.nxt;
   return true;
 }
@@ -248,8 +267,8 @@ function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
 /** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */
 function restartAfterIdle(core: TcpCore, tcb: Tcb): void {
   const cc = tcb.cc;
-  if (core.config.slowStartAfterIdle === 0 || cc.lastSentAt === NEVER) return;
-  if (core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
+  if (cc.lastSentAt === NEVER) return;
+  if (core.config.slowStartAfterIdle !== 0 && core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
     cc.cwnd = Math.min(cc.cwnd, initialCwnd(core, tcb));
   }
 }

@@ -1,9 +1,10 @@
 // SEND and RECEIVE (RFC 9293 3.10.2, 3.10.3) without a copy: the program works on the memory of the buffers. What a view points
 // at is good until the loop turns or another call is made on the connection, for a buffer that grows or empties moves.
 
-import { EAGAIN, ENOTCONN, EPIPE } from '../errors.js';
+import { EAGAIN, EINVAL, ENOTCONN, EPIPE } from '../errors.js';
 import { takeError } from './calls.js';
 import type { TcpCore } from './core.js';
+import { onRead } from './receive-tuning.js';
 import type { BytesView } from './ring-bytes.js';
 import { CLOSED, maySend, SYN_RCVD, SYN_SENT } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -21,6 +22,7 @@ export function look(tcb: Tcb, view: BytesView): number {
 export function discard(core: TcpCore, tcb: Tcb, length: number): number {
   if (tcb.recvBuffer.length === 0) return emptyResult(tcb);
   const count = tcb.recvBuffer.discard(length, core.buffers);
+  onRead(core, tcb, count);
   if (!tcb.readShut && worthUpdating(tcb)) {
     tcb.ackNow = true;
     core.output.push(tcb);
@@ -47,9 +49,11 @@ export function reserve(core: TcpCore, tcb: Tcb, length: number, view: BytesView
   return view.length;
 }
 
-/** Queues what was written to where `reserve` pointed. */
-export function commit(core: TcpCore, tcb: Tcb, length: number): void {
+/** Queues what was written to where `reserve` pointed. Returns 0, -EPIPE, or -EINVAL when the reservation is over. */
+export function commit(core: TcpCore, tcb: Tcb, length: number): number {
+  if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
+  if (!tcb.sendBuffer.commit(length)) return -EINVAL;
   tcb.more = false;
-  tcb.sendBuffer.commit(length);
   core.output.push(tcb);
+  return 0;
 }

@@ -1,0 +1,76 @@
+// Documents as tests: docs/rfc.md names files and tests that exist, and the programs in the guides print what the guides say.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import t from 'tap';
+import { root } from './source.js';
+
+const read = (path: string): string => readFileSync(root + path, 'utf8');
+
+/** Cells of the tables of a page, with their line. */
+function rows(page: string): { line: number; cells: string[] }[] {
+  return page.split('\n').flatMap((text, i) => {
+    if (!text.startsWith('|') || /^\|[-|\s]+\|$/.test(text)) return [];
+    return [{ line: i + 1, cells: text.slice(1, -1).split('|') }];
+  });
+}
+
+/** What a cell claims of tests: a path in backticks, and the titles in quotes behind it. */
+function claims(cell: string): { path: string; titles: string[] }[] {
+  const found: { path: string; titles: string[] }[] = [];
+  for (const [, path, title] of cell.matchAll(/`([^`]+)`|"([^"]+)"/g)) {
+    if (path !== undefined) found.push({ path, titles: [] });
+    else found.at(-1)?.titles.push(title as string);
+  }
+  return found;
+}
+
+/** Whether a file has a test, or a script, of this title. A title with a placeholder in the source is found by its beginning. */
+function hasTitle(path: string, title: string): boolean {
+  const text = read(path);
+  if (path.endsWith('.script')) return text.split('\n').includes(`== ${title}`);
+  return [`'${title}'`, `"${title}"`, `\`${title}`].some((quoted) => text.includes(quoted));
+}
+
+t.test('docs/rfc.md names sources and tests that exist, by titles that they have', async (t) => {
+  const wrong: string[] = [];
+  let titles = 0;
+  for (const { line, cells } of rows(read('docs/rfc.md'))) {
+    const [, , where = '', tested = ''] = cells;
+    for (const { path } of claims(where))
+      if (!existsSync(`${root}src/stack/${path}`)) wrong.push(`docs/rfc.md:${line}: no src/stack/${path}`);
+    for (const { path, titles: named } of claims(tested)) {
+      if (!existsSync(`${root}test/${path}`)) wrong.push(`docs/rfc.md:${line}: no test/${path}`);
+      else
+        for (const title of named) {
+          titles++;
+          if (!hasTitle(`test/${path}`, title))
+            wrong.push(`docs/rfc.md:${line}: test/${path} has no "${title}"`);
+        }
+    }
+  }
+  t.same(wrong, []);
+  t.ok(titles > 100, `${titles} titles`);
+});
+
+t.test('every row of docs/rfc.md names its files, and its tests or none', async (t) => {
+  const wrong = rows(read('docs/rfc.md'))
+    .filter(({ cells }) => cells.length === 4 && cells[0]?.trim() !== 'clause')
+    .filter(({ cells: [, , where = '', tested = ''] }) => {
+      return claims(where).length === 0 || (claims(tested).length === 0 && tested.trim() !== 'none');
+    })
+    .map(({ line }) => `docs/rfc.md:${line}`);
+  t.same(wrong, []);
+});
+
+t.test('the programs in the guides print what the guides say', async (t) => {
+  const page = read('docs/guides/deterministic-tests.md');
+  const programs = [...page.matchAll(/```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)];
+  t.ok(programs.length > 0, 'there are programs');
+  for (const [, program, output] of programs) {
+    // From the root, so that the package finds itself by its name.
+    const options = { cwd: root, encoding: 'utf8' } as const;
+    const printed = execFileSync(process.execPath, ['--input-type=module', '-e', program as string], options);
+    t.equal(printed, output);
+  }
+});
