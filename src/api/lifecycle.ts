@@ -15,6 +15,7 @@ import type { Mctx, MctxArgument } from './guard.js';
 import { isUsable } from './guard.js';
 import type { MtcpOptions } from './options.js';
 import { addressesOf, checkOptions, coresOf, parseCidr } from './options.js';
+import { steer } from './steering.js';
 import { onForcedExit, setCoreMask } from './thread-calls.js';
 
 let configuration: MtcpOptions | undefined;
@@ -105,6 +106,7 @@ export function mtcp_create_context(cpu: number): Mctx | null {
     const { maxConcurrency } = conf;
     const limits = maxConcurrency === undefined ? {} : { maxConcurrency };
     const context = makeContext(nic, stackOptions(conf), monotonicClock(), systemRandom(), cpu, limits);
+    steer(context);
     contexts.set(cpu, { context, attachment });
     return context;
   } catch (error) {

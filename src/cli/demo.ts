@@ -97,7 +97,7 @@ function inMemory(reason: string, pcap: string, { out, json }: Environment): num
 
 /** How to do it by hand. */
 function printTrials({ out }: Environment): void {
-  out.line('  By hand: `mtcp lab up`, `mtcp serve http --lab`, and in another terminal');
+  out.line('  By hand: `npx mtcp lab up`, `npx mtcp serve http --lab`, and in another terminal');
   const client = isInstalled('curl') ? 'curl -i' : 'wget -O -';
   out.line(`    ip netns exec mtcp-peer ${client} http://10.77.0.10/`);
 }

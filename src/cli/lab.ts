@@ -127,7 +127,7 @@ function describe(status: LabStatus, { out }: Environment): string[] {
   const { name, state, stack, peer } = status;
   const shown = { up: paint.good('up'), down: 'down', incomplete: paint.bad('incomplete') }[state];
   const lines = [`lab "${name}" is ${shown}`];
-  if (state === 'down') return [...lines, `make it with: mtcp lab up${labOption(name)}`];
+  if (state === 'down') return [...lines, `make it with: npx mtcp lab up${labOption(name)}`];
   const rows = [['namespace', 'interface', 'state', 'address', 'MAC', 'MTU', 'queues', 'XDP']];
   for (const { namespace, present, interface: device, link, addresses } of [stack, peer]) {
     if (!present) rows.push([namespace, '', 'missing']);
@@ -139,13 +139,13 @@ function describe(status: LabStatus, { out }: Environment): string[] {
     }
   }
   lines.push(...columns(rows, '  '));
-  if (state === 'incomplete') return [...lines, `remove the rest with: mtcp lab down${labOption(name)}`];
+  if (state === 'incomplete') return [...lines, `remove the rest with: npx mtcp lab down${labOption(name)}`];
   if (status.rss !== undefined) lines.push(describeRss(status.rss));
   const address = status.stackAddress.split('/')[0];
   const value = name === DEFAULT_LAB ? '' : `=${name}`;
   lines.push(
     `the stack takes ${status.stackAddress} on ${LAB_STACK_INTERFACE}; try:`,
-    `  mtcp serve http --lab${value} --port 80`,
+    `  npx mtcp serve http --lab${value} --port 80`,
     `  ip netns exec ${peer.namespace} curl http://${address}/`,
   );
   return lines;

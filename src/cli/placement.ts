@@ -150,8 +150,8 @@ function labPlace(args: Args, file: MtcpOptions | undefined): Place {
   const { state } = translate(() => labStatus(name));
   if (state !== 'up') {
     const option = name === DEFAULT_LAB ? '' : ` --name ${name}`;
-    const first = state === 'incomplete' ? `mtcp lab down${option} && ` : '';
-    throw new CliError(`the lab "${name}" is ${state}: make it with ${first}mtcp lab up${option}`);
+    const first = state === 'incomplete' ? `npx mtcp lab down${option} && ` : '';
+    throw new CliError(`the lab "${name}" is ${state}: make it with ${first}npx mtcp lab up${option}`);
   }
   return {
     iface: LAB_STACK_INTERFACE,

@@ -127,7 +127,7 @@ t.test('a lab comes up, can be looked at, and goes down', { skip }, async (t) =>
   t.match(up.out.text, /mtcp0 +up +10\.77\.0\.2\/24 +\S+ +1400 +2 +none/);
   const again = await mtcp('lab', 'up', '--name', NAME);
   t.equal(again.code, 1);
-  t.match(again.said, /is up already: take it down first with mtcp lab down --name/);
+  t.match(again.said, /is up already: take it down first with npx mtcp lab down --name/);
   const status = await mtcp('lab', 'status', '--name', NAME, '--json');
   t.match(status.out.values[0], {
     state: 'up',
@@ -160,11 +160,11 @@ t.test('half of a lab is seen, and removed', { skip }, async (t) => {
   const status = await mtcp('lab', 'status', '--name', OTHER);
   t.equal(status.code, 1);
   t.match(status.out.text, /is incomplete/);
-  t.match(status.out.text, /remove the rest with: mtcp lab down --name/);
+  t.match(status.out.text, /remove the rest with: npx mtcp lab down --name/);
   t.throws(() => labUp({ name: OTHER, queues: 1, mtu: 1500 }), /half there/);
   t.match(
     (await mtcp('ping', `--lab=${OTHER}`, PEER)).said,
-    /is incomplete: make it with mtcp lab down .* && mtcp lab up/,
+    /is incomplete: make it with npx mtcp lab down .* && npx mtcp lab up/,
   );
   t.ok(labDown(OTHER));
   t.equal(removeNamespace(stackNamespace(OTHER)), false);

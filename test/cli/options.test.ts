@@ -190,13 +190,13 @@ t.test('--config reads an mtcp.conf under the other options', async (t) => {
 t.test('a lab that is not up is a failure with the remedy', async (t) => {
   const { code, said } = await mtcp('ping', '--lab=mtcp-t-none', '10.77.0.1');
   t.equal(code, 1);
-  t.match(said, /mtcp ping: the lab "mtcp-t-none" is down: make it with mtcp lab up --name mtcp-t-none/);
+  t.match(said, /mtcp ping: the lab "mtcp-t-none" is down: make it with npx mtcp lab up --name mtcp-t-none/);
   const named = await mtcp('lab', 'status', '--name', '../x');
   t.equal(named.code, 1);
   t.match(named.said, /cannot name a lab/);
   const status = await mtcp('lab', 'status', '--name', 'mtcp-t-none');
   t.equal(status.code, 0);
-  t.match(status.out.text, /lab "mtcp-t-none" is down\nmake it with: mtcp lab up --name mtcp-t-none/);
+  t.match(status.out.text, /lab "mtcp-t-none" is down\nmake it with: npx mtcp lab up --name mtcp-t-none/);
   const down = await mtcp('lab', 'down', '--name', 'mtcp-t-none', '--json');
   t.same(down.out.values, [{ lab: 'mtcp-t-none', state: 'down', removed: false }]);
 });

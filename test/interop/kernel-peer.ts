@@ -1,7 +1,7 @@
 // The kernel's side of the interop tests: a program of its own, run inside the peer's namespace. It speaks one small protocol on
 // `node:net`: the client sends SIZE bytes of the pattern and half-closes; the server answers with the SHA-256 of what it got, a
 // newline and SIZE bytes of the pattern, and closes. `many` opens COUNT connections, all before the first one ends, and has each
-// echo its own message.
+// echo its own message; `greet` says hello to whoever connects.
 
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
@@ -103,5 +103,14 @@ function many(): void {
   }
 }
 
-const roles: Record<string, () => void> = { serve, client, many };
+/** Greets everybody, and closes. */
+function greet(): void {
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.end('hello\n');
+  });
+  server.listen(port, host, () => report({ listening: true }));
+}
+
+const roles: Record<string, () => void> = { serve, client, many, greet };
 roles[role]?.();

@@ -113,7 +113,7 @@ export function labUp(options: LabOptions): void {
     const { state } = labStatus(name);
     throw new LabError(
       `the lab "${name}" is ${state === 'up' ? 'up already' : 'half there'}: take it down first with ` +
-        `mtcp lab down --name ${name}, or choose another --name`,
+        `npx mtcp lab down --name ${name}, or choose another --name`,
     );
   }
   try {
