@@ -40,11 +40,15 @@ for (const file of files.sort()) {
 /** Edges of RFC 9293 figure 5 that this stack takes in two steps, check by check: through ESTABLISHED or FIN-WAIT-2. */
 const IN_TWO_STEPS = ['SYN-RECEIVED to FIN-WAIT-1', 'SYN-RECEIVED to CLOSE-WAIT', 'FIN-WAIT-1 to TIME-WAIT'];
 
-t.test('the scripts go over every edge of the state diagram', { skip: only !== '' }, async (t) => {
-  for (let from = 0; from <= 10; from++) {
-    for (let to = 0; to <= 10; to++) {
-      const edge = `${stateName(from)} to ${stateName(to)}`;
-      if (isLegal(from, to) && !IN_TWO_STEPS.includes(edge)) t.ok(edges.has(edge), edge);
+t.test(
+  'the scripts go over every edge of the state diagram',
+  { skip: only === '' ? false : 'only some of the scripts were asked for' },
+  async (t) => {
+    for (let from = 0; from <= 10; from++) {
+      for (let to = 0; to <= 10; to++) {
+        const edge = `${stateName(from)} to ${stateName(to)}`;
+        if (isLegal(from, to) && !IN_TWO_STEPS.includes(edge)) t.ok(edges.has(edge), edge);
+      }
     }
-  }
-});
+  },
+);
