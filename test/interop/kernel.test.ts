@@ -35,6 +35,8 @@ import {
   SOCK_STREAM,
   sockaddr_in,
 } from '../../src/index.js';
+import { FaultNic } from '../../src/nic/fault-nic.js';
+import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
 import { type Lab, labReason, makeLab } from '../support/netns.js';
 import { patternAt, patternHash } from './pattern.js';
 
@@ -65,12 +67,28 @@ class Peer {
   }
 }
 
+/** Options of the stack, the MTU of the veth pair, and faults of the link in both directions. */
+interface Setting extends Partial<MtcpOptions> {
+  faults?: { loss: number; reorder: number; duplicate: number; reorderDelayUs: number };
+}
+
 /** A lab and a context on its near end, both gone when the test ends. */
-function setUp(t: Test, options: Partial<MtcpOptions> = {}, mtu = 1500): { lab: Lab; mctx: Context } {
+function setUp(t: Test, setting: Setting = {}): { lab: Lab; mctx: Context } {
+  const { faults, mtu = 1500, ...options } = setting;
   const lab = makeLab('mtcp-t-io', { mtu });
   t.teardown(() => lab.close());
   const { netns, iface } = lab.near;
-  const result = mtcp_init({ iface, netns, address: `${lab.stackAddress}/24`, ...options });
+  const address = `${lab.stackAddress}/24`;
+  let result: number;
+  if (faults === undefined) {
+    result = mtcp_init({ iface, netns, address, ...options });
+  } else {
+    const inner = openXdpNic({ iface, netns, addresses: [lab.stackAddress] });
+    const clock = (): number => Math.floor(performance.now() * 1000);
+    const nic = new FaultNic(inner, { seed: 1, rx: faults, tx: faults }, clock);
+    t.teardown(() => nic.close());
+    result = mtcp_init({ nic, address, ...options });
+  }
   if (result !== 0) throw new Error(`mtcp_init: errno ${errno}`);
   const mctx = mtcp_create_context(0);
   if (mctx === null) throw new Error(`mtcp_create_context: errno ${errno}`);
@@ -120,13 +138,8 @@ function drain(
   return { head: head.trim(), length, hash: hash.digest('hex') };
 }
 
-async function stackServes(
-  t: Test,
-  size: number,
-  options: Partial<MtcpOptions>,
-  mtu?: number,
-): Promise<void> {
-  const { lab, mctx } = setUp(t, options, mtu);
+async function stackServes(t: Test, size: number, setting: Setting): Promise<void> {
+  const { lab, mctx } = setUp(t, setting);
   const listener = listening(mctx, lab, 9000);
   const peer = new Peer(t, lab, 'client', lab.stackAddress, 9000, size);
   const socket = mtcp_accept(mctx, listener, null);
@@ -146,11 +159,12 @@ async function stackServes(
   clearInterval(timer);
   t.match(result, { received: size, hash: patternHash(size), echoed: patternHash(size) });
   t.equal(counters.TcpInCsumErrors, 0, 'no checksum was wrong');
-  t.equal(counters.TcpRetransSegs, 0, 'nothing had to be sent again');
+  if (setting.faults === undefined) t.equal(counters.TcpRetransSegs, 0, 'nothing had to be sent again');
+  else t.ok(counters.TcpRetransSegs > 0, 'what was lost was sent again');
 }
 
-async function stackConnects(t: Test, size: number, options: Partial<MtcpOptions>): Promise<void> {
-  const { lab, mctx } = setUp(t, options);
+async function stackConnects(t: Test, size: number, setting: Setting): Promise<void> {
+  const { lab, mctx } = setUp(t, setting);
   const peer = new Peer(t, lab, 'serve', lab.far.address, 9001, size);
   t.match(await peer.report(), { listening: true });
   const socket = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
@@ -189,6 +203,12 @@ t.test('the same in generic XDP mode', { skip: reason ?? false }, async (t) => {
 t.test('the same without timestamps, window scaling and SACK', { skip: reason ?? false }, async (t) => {
   const sysctl = { tcp_timestamps: 0, tcp_window_scaling: 0, tcp_sack: 0 };
   await stackServes(t, 10 * MEGABYTE, { sysctl });
+});
+
+t.test('the same over a link that loses, duplicates and reorders', { skip: reason ?? false }, async (t) => {
+  const faults = { loss: 0.01, duplicate: 0.01, reorder: 0.01, reorderDelayUs: 500 };
+  await t.test('the kernel connects', (t) => stackServes(t, 10 * MEGABYTE, { faults }));
+  await t.test('the stack connects', (t) => stackConnects(t, 10 * MEGABYTE, { faults }));
 });
 
 t.test('a thousand connections of the kernel are open at once', { skip: reason ?? false }, async (t) => {
