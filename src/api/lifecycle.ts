@@ -191,8 +191,7 @@ export function mtcp_destroy_context(mctx: MctxArgument): 0 | -1 {
  * Source: mtcp_destroy(3).
  */
 export function mtcp_destroy(): 0 {
-  // The first one last: it holds the XDP program that the others share.
-  for (const { context } of [...contexts.values()].reverse()) mtcp_destroy_context(context);
+  for (const { context } of [...contexts.values()]) mtcp_destroy_context(context);
   contexts.clear();
   configuration = undefined;
   warnings = [];

@@ -63,9 +63,6 @@ const LIMITS = ['bandwidthBps', 'queueFrames', 'queueBytes'];
 
 const BITS_US = 8_000_000;
 
-/** The names of all properties of a path. */
-export const PATH_OPTIONS: readonly string[] = Object.keys(DEFAULTS);
-
 /** Checks properties of a path. @throws RangeError that names the option, after `name` */
 export function checkPathOptions(options: PathOptions, name: string): void {
   for (const [key, value] of Object.entries(options)) {

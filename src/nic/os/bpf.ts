@@ -15,9 +15,6 @@ export const PROG_TYPE_XDP = 6;
 
 /** Attach type of an XDP program on an interface. */
 export const ATTACH_XDP = 37;
-/** Attach type of a classifier on what an interface receives, and on what it sends (kernel 6.6). */
-export const ATTACH_TCX_INGRESS = 46;
-export const ATTACH_TCX_EGRESS = 47;
 
 /** Program flag: it copes with packets in several buffers. */
 export const PROG_XDP_HAS_FRAGS = 1 << 5;

@@ -14,7 +14,6 @@ export const XDP_UMEM_REG = 4;
 export const XDP_UMEM_FILL_RING = 5;
 export const XDP_UMEM_COMPLETION_RING = 6;
 export const XDP_STATISTICS = 7;
-export const XDP_OPTIONS = 8;
 /** Frames that one kick may send in copy mode (kernel 6.17); 32 where it cannot be set. */
 export const XDP_MAX_TX_SKB_BUDGET = 9;
 
@@ -30,9 +29,6 @@ export const XDP_COPY = 1 << 1;
 export const XDP_ZEROCOPY = 1 << 2;
 export const XDP_USE_NEED_WAKEUP = 1 << 3;
 export const XDP_USE_SG = 1 << 4;
-
-/** Answer of XDP_OPTIONS: the queue is in zero-copy mode. */
-export const XDP_OPTIONS_ZEROCOPY = 1;
 
 /** Ring flag: the kernel sleeps and wants a system call. */
 export const XDP_RING_NEED_WAKEUP = 1;

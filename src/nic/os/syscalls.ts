@@ -17,7 +17,6 @@ export const SOCK_RAW = 3;
 export const SOCK_CLOEXEC = 0o2000000;
 export const SOCK_NONBLOCK = 0o4000;
 export const SOL_SOCKET = 1;
-export const CLONE_NEWNS = 0x00020000;
 export const CLONE_NEWNET = 0x40000000;
 
 const O_NONBLOCK = 0o4000;
@@ -274,8 +273,6 @@ export function mapAnonymous(length: number): Mapping {
 }
 
 export const POLLIN = 1;
-export const POLLOUT = 4;
-export const POLLERR = 8;
 
 /** A reusable ppoll(2) over a fixed list of descriptors; waits in microseconds. */
 export class Poller {

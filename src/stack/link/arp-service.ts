@@ -90,7 +90,7 @@ export class ArpService {
   }
 
   /**
-   * Runs the cache's timers and returns the next neighbour that did not answer, its waiting frames released, or NONE. To be
+   * Returns the next neighbour that the cache has given up, its waiting frames released, or NONE. To be
    * called until it returns NONE.
    */
   nextFailed(): number {

@@ -3,23 +3,13 @@
 
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
-import { finAcked } from './ack.js';
 import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
 import { sendAck, sendReset } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
-import {
-  CLOSE_WAIT,
-  CLOSING,
-  ESTABLISHED,
-  FIN_WAIT_1,
-  FIN_WAIT_2,
-  mayReceive,
-  SYN_RCVD,
-  TIME_WAIT,
-} from './state.js';
+import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, mayReceive, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { offered } from './window.js';
 
@@ -156,14 +146,12 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   tcb.readShut = true;
   acknowledgeNow(core, tcb);
   switch (tcb.state) {
-    case SYN_RCVD:
     case ESTABLISHED:
       core.enter(tcb, CLOSE_WAIT);
       break;
     case FIN_WAIT_1:
       // Our FIN is not acknowledged yet, or the fifth check would have moved on to FIN-WAIT-2.
-      if (finAcked(tcb)) timeWait(core, tcb);
-      else core.enter(tcb, CLOSING);
+      core.enter(tcb, CLOSING);
       break;
     case FIN_WAIT_2:
       timeWait(core, tcb);

@@ -92,11 +92,6 @@ export class Tcp {
     this.#starvedAt = NEVER;
   }
 
-  /** True while connections wait for a frame to send in. */
-  get hasOutput(): boolean {
-    return this.core.output.length > 0;
-  }
-
   /** True when `runTimers` may have something to do; cheap enough to be asked in every turn. */
   get isDue(): boolean {
     return this.core.wheel.mayBeDue(this.core.clock.now);

@@ -2,8 +2,6 @@
 // that it is compared and stored without bytes. RFC 894, IEEE 802.3.
 
 export const ETHERNET_HEADER = 14;
-/** Smallest frame without its FCS; a Nic or the driver pads. */
-export const ETHERNET_MIN_FRAME = 60;
 
 export const ETHERTYPE_IPV4 = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;

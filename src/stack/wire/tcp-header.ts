@@ -6,8 +6,6 @@ import { parseTcpOptions, TcpOptions } from './tcp-options.js';
 
 /** Header without options, in bytes. */
 export const TCP_HEADER = 20;
-/** Largest header: a data offset of 15 words. */
-export const TCP_MAX_HEADER = 60;
 /** Where the checksum lies in the header. */
 export const TCP_CHECKSUM_OFFSET = 16;
 
