@@ -4,7 +4,9 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited, onArrival } from './delivery.js';
 import { flightSize } from './flight.js';
+import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { onAck } from './recovery.js';
@@ -28,8 +30,12 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const acked = diff(seg.ack, snd.una);
   const wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.wscale;
   if (acked >= 0) {
+    checkAppLimited(core, tcb);
     report.acked = acked;
     report.delivered = 0;
+    report.lost = 0;
+    report.ceMarked = 0;
+    report.sample.reset();
     report.flight = flightSize(tcb);
     report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
     report.tsEcr = seg.options.tsEcr;
@@ -104,6 +110,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
     if ((flags & SACKED) === 0) {
       report.delivered += diff(board.end[at], board.start[at]);
       onDelivered(core, tcb, board, board.first, true);
+      onArrival(core, tcb, board, board.first);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
       if ((flags & (RESENT | HELD)) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
@@ -152,6 +159,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     else if (report.acked > 0) startRetransmissionTimer(core, tcb);
     watchFlight(core, tcb);
   }
+  if (tcb.pacer !== null && !tcb.congestion?.ownsWindow) followWindow(core, tcb, tcb.pacer);
   growSendBuffer(core, tcb);
   core.output.push(tcb);
 }
