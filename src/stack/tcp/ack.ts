@@ -184,7 +184,9 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
 function growSendBuffer(core: TcpCore, tcb: Tcb): void {
   if (tcb.tuning.sendBytes > 0) return;
   const { wmem } = core.config;
-  const wanted = Math.min(2 * tcb.cc.cwnd, wmem[2]);
+  // One that goes on sending while it repairs needs room for another window.
+  const windows = tcb.congestion?.ownsWindow ? 3 : 2;
+  const wanted = Math.min(windows * tcb.cc.cwnd, wmem[2]);
   if (wanted > tcb.sendBuffer.limit) tcb.sendBuffer.limit = wanted;
 }
 

@@ -26,7 +26,6 @@ import {
 } from './bbr-state.js';
 import { bdp, inflightWithHeadroom, pathVolume, targetInflight } from './bbr-volume.js';
 import type { TcpCore } from './core.js';
-import type { RateSample } from './delivery.js';
 import { pipe } from './flight.js';
 import { RECOVERY } from './loss-phases.js';
 import type { AckReport } from './recovery.js';
@@ -87,7 +86,7 @@ export function updateProbeBwCycle(core: TcpCore, tcb: Tcb, bbr: BbrState, repor
       startProbeBwUp(core, tcb, bbr, report.sample.rate);
       break;
     case PROBE_BW_UP:
-      if (!isTimeToGoDown(tcb, bbr, report.sample)) break;
+      if (!isTimeToGoDown(tcb, bbr, report)) break;
       bbr.prevProbeTooHigh = false;
       startProbeBwDown(core, tcb, bbr);
       break;
@@ -109,16 +108,18 @@ function isTimeToCruise(core: TcpCore, tcb: Tcb, bbr: BbrState): boolean {
 }
 
 /** 5.3.3.9, IsTimeToGoDown */
-function isTimeToGoDown(tcb: Tcb, bbr: BbrState, sample: RateSample): boolean {
-  const { cc } = tcb;
-  if (bbr.prevProbeTooHigh && pipe(tcb) >= bbr.inflightLongterm) {
+function isTimeToGoDown(tcb: Tcb, bbr: BbrState, report: AckReport): boolean {
+  const { cc, snd } = tcb;
+  // What was in flight before this ACK; a volume is reached when no other segment fits in.
+  const inFlight = pipe(tcb) + report.delivered + report.lost;
+  if (bbr.prevProbeTooHigh && inFlight + snd.mss > bbr.inflightLongterm) {
     bbr.prevProbePrecautionary = true;
     return true;
   }
   if (cc.wasLimited && cc.cwnd >= bbr.inflightLongterm) {
     // It is the volume that limits the rate, and not the path.
     bbr.resetFullBw();
-    bbr.fullBw = sample.rate;
+    bbr.fullBw = report.sample.rate;
     return false;
   }
   return bbr.fullBwNow;
