@@ -127,7 +127,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
 function measureSyn(core: TcpCore, tcb: Tcb): void {
   if (tcb.timing) {
     tcb.timing = false;
-    tcb.rtt.sample(core.clock.now - tcb.timedAt, core.config);
+    measure(core, tcb, core.clock.now - tcb.timedAt);
   } else {
     measureByEcho(core, tcb);
   }
@@ -139,7 +139,12 @@ function measureByEcho(core: TcpCore, tcb: Tcb): void {
   if (!report.hasEcho) return;
   // An echo of the future, or of more than a day ago, is no sample.
   const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
-  if (elapsedMs >= 0 && elapsedMs < 86_400_000) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
+  if (elapsedMs >= 0 && elapsedMs < 86_400_000) measure(core, tcb, Math.max(1, elapsedMs) * 1000);
+}
+
+function measure(core: TcpCore, tcb: Tcb, rttUs: number): void {
+  tcb.rtt.sample(rttUs, core.config);
+  tcb.rtt.observe(rttUs, core.clock.now, core.config);
 }
 
 /** Loss recovery and congestion control, and the timers of what is still in flight. */
@@ -147,6 +152,8 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { report } = core;
   const { board } = tcb;
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
+  const { rttUs } = report.sample;
+  if (rttUs >= 0) tcb.rtt.observe(rttUs, core.clock.now, core.config);
   if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);

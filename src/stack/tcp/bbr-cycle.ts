@@ -43,7 +43,7 @@ const INFINITY: number = Number.POSITIVE_INFINITY;
 /** 5.3.1.1, CheckStartupDone */
 export function checkStartupDone(core: TcpCore, tcb: Tcb, bbr: BbrState, report: AckReport): void {
   checkStartupHighLoss(core, tcb, bbr, report);
-  if (bbr.state === STARTUP && bbr.fullBwReached) enterDrain(bbr);
+  if (bbr.phase === STARTUP && bbr.fullBwReached) enterDrain(bbr);
 }
 
 /** 5.3.1.3, CheckStartupHighLoss. Linux counts the ACKs that tell of losses as the discontiguous ranges; so is it done here. */
@@ -63,7 +63,7 @@ function checkStartupHighLoss(core: TcpCore, tcb: Tcb, bbr: BbrState, report: Ac
 
 /** 5.3.2, CheckDrainDone */
 export function checkDrainDone(core: TcpCore, tcb: Tcb, bbr: BbrState): void {
-  if (bbr.state !== DRAIN) return;
+  if (bbr.phase !== DRAIN) return;
   const isDrained = pipe(tcb) <= pathVolume(core, tcb, bbr, bbr.bw);
   if (isDrained || bbr.roundCount > bbr.drainStartRound + DRAIN_ROUNDS) startProbeBwDown(core, tcb, bbr);
 }
@@ -72,7 +72,7 @@ export function checkDrainDone(core: TcpCore, tcb: Tcb, bbr: BbrState): void {
 export function updateProbeBwCycle(core: TcpCore, tcb: Tcb, bbr: BbrState, report: AckReport): void {
   if (!bbr.fullBwReached) return;
   if (adaptLongTermModel(core, tcb, bbr, report)) return;
-  switch (bbr.state) {
+  switch (bbr.phase) {
     case PROBE_BW_DOWN:
       if (isTimeToProbe(core, tcb, bbr)) startProbeBwRefill(core, tcb, bbr);
       else if (isTimeToCruise(core, tcb, bbr)) startProbeBwCruise(bbr);
@@ -142,7 +142,7 @@ function adaptLongTermModel(core: TcpCore, tcb: Tcb, bbr: BbrState, report: AckR
   if (bbr.inflightLongterm === INFINITY || isInflightTooHigh(tcb, sample.txInFlight, sample.lost))
     return false;
   if (sample.txInFlight > bbr.inflightLongterm) bbr.inflightLongterm = sample.txInFlight;
-  if (bbr.state === PROBE_BW_UP) probeInflightLongtermUpward(tcb, bbr, report.delivered);
+  if (bbr.phase === PROBE_BW_UP) probeInflightLongtermUpward(tcb, bbr, report.delivered);
   return false;
 }
 

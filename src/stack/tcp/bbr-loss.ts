@@ -27,7 +27,7 @@ const INFINITY: number = Number.POSITIVE_INFINITY;
 /** 5.6.4.4, SaveCwnd */
 export function saveCwnd(tcb: Tcb, bbr: BbrState): void {
   const { cc } = tcb;
-  const isGood = cc.phase === OPEN && bbr.state !== PROBE_RTT;
+  const isGood = cc.phase === OPEN && bbr.phase !== PROBE_RTT;
   bbr.priorCwnd = isGood ? cc.cwnd : Math.max(bbr.priorCwnd, cc.cwnd);
 }
 
@@ -99,7 +99,7 @@ function handleInflightTooHigh(
   if (!isAppLimited) {
     bbr.inflightLongterm = Math.max(volume, Math.floor(targetInflight(core, tcb, bbr) * BETA));
   }
-  if (bbr.state !== PROBE_BW_UP) return;
+  if (bbr.phase !== PROBE_BW_UP) return;
   bbr.undoState = PROBE_BW_UP;
   startProbeBwDown(core, tcb, bbr);
 }

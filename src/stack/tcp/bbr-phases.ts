@@ -34,14 +34,14 @@ export function startRound(core: TcpCore, tcb: Tcb, bbr: BbrState): void {
 
 /** 5.3.1.1 */
 export function enterStartup(bbr: BbrState): void {
-  bbr.state = STARTUP;
+  bbr.phase = STARTUP;
   bbr.pacingGain = STARTUP_PACING_GAIN;
   bbr.cwndGain = DEFAULT_CWND_GAIN;
 }
 
 /** 5.3.2 */
 export function enterDrain(bbr: BbrState): void {
-  bbr.state = DRAIN;
+  bbr.phase = DRAIN;
   bbr.pacingGain = DRAIN_PACING_GAIN;
   bbr.cwndGain = DEFAULT_CWND_GAIN;
   bbr.drainStartRound = bbr.roundCount;
@@ -55,14 +55,14 @@ export function startProbeBwDown(core: TcpCore, tcb: Tcb, bbr: BbrState): void {
   bbr.cycleAt = core.clock.now;
   bbr.ackPhase = ACKS_PROBE_STOPPING;
   startRound(core, tcb, bbr);
-  bbr.state = PROBE_BW_DOWN;
+  bbr.phase = PROBE_BW_DOWN;
   bbr.pacingGain = DOWN_PACING_GAIN;
   bbr.cwndGain = DEFAULT_CWND_GAIN;
 }
 
 /** 5.3.3.9 */
 export function startProbeBwCruise(bbr: BbrState): void {
-  bbr.state = PROBE_BW_CRUISE;
+  bbr.phase = PROBE_BW_CRUISE;
   bbr.pacingGain = 1;
   bbr.cwndGain = DEFAULT_CWND_GAIN;
 }
@@ -75,7 +75,7 @@ export function startProbeBwRefill(core: TcpCore, tcb: Tcb, bbr: BbrState): void
   bbr.prevProbePrecautionary = false;
   bbr.ackPhase = ACKS_REFILLING;
   startRound(core, tcb, bbr);
-  bbr.state = PROBE_BW_REFILL;
+  bbr.phase = PROBE_BW_REFILL;
   bbr.pacingGain = 1;
   bbr.cwndGain = DEFAULT_CWND_GAIN;
 }
@@ -86,7 +86,7 @@ export function startProbeBwUp(core: TcpCore, tcb: Tcb, bbr: BbrState, rate: num
   startRound(core, tcb, bbr);
   bbr.resetFullBw();
   bbr.fullBw = rate;
-  bbr.state = PROBE_BW_UP;
+  bbr.phase = PROBE_BW_UP;
   bbr.pacingGain = UP_PACING_GAIN;
   bbr.cwndGain = UP_CWND_GAIN;
   raiseInflightLongtermSlope(tcb, bbr);

@@ -32,16 +32,16 @@ export function updateMinRtt(core: TcpCore, bbr: BbrState, sample: RateSample): 
 
 /** 5.3.4.3, CheckProbeRTT */
 export function checkProbeRtt(core: TcpCore, tcb: Tcb, bbr: BbrState, sample: RateSample): void {
-  if (bbr.state !== PROBE_RTT && bbr.probeRttExpired && !bbr.idleRestart) {
+  if (bbr.phase !== PROBE_RTT && bbr.probeRttExpired && !bbr.idleRestart) {
     saveCwnd(tcb, bbr);
-    bbr.state = PROBE_RTT;
+    bbr.phase = PROBE_RTT;
     bbr.pacingGain = 1;
     bbr.cwndGain = PROBE_RTT_CWND_GAIN;
     bbr.isProbeRttTimed = false;
     bbr.ackPhase = ACKS_PROBE_STOPPING;
     startRound(core, tcb, bbr);
   }
-  if (bbr.state === PROBE_RTT) handleProbeRtt(core, tcb, bbr);
+  if (bbr.phase === PROBE_RTT) handleProbeRtt(core, tcb, bbr);
   if (sample.delivered > 0) bbr.idleRestart = false;
 }
 

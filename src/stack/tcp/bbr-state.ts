@@ -24,7 +24,7 @@ export const ACKS_PROBE_STOPPING = 4;
 const INFINITY: number = Number.POSITIVE_INFINITY;
 
 export class BbrState {
-  state: number = STARTUP;
+  phase: number = STARTUP;
   pacingGain = 0.5;
   cwndGain = 0.5;
   /** Packet-timed round trips (5.5.1). */
@@ -99,12 +99,12 @@ export class BbrState {
   }
 
   get isInProbeBw(): boolean {
-    return this.state >= PROBE_BW_DOWN && this.state <= PROBE_BW_UP;
+    return this.phase >= PROBE_BW_DOWN && this.phase <= PROBE_BW_UP;
   }
 
   /** IsProbingBW */
   get isProbingBw(): boolean {
-    return this.state === STARTUP || this.state === PROBE_BW_REFILL || this.state === PROBE_BW_UP;
+    return this.phase === STARTUP || this.phase === PROBE_BW_REFILL || this.phase === PROBE_BW_UP;
   }
 
   /** What OnInit (5.2.1) sets to nothing; `bbr.ts` does the rest. */

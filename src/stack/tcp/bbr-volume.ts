@@ -37,7 +37,7 @@ function bdpMultiple(core: TcpCore, tcb: Tcb, bbr: BbrState, bw: number, gain: n
 function quantizationBudget(tcb: Tcb, bbr: BbrState, volume: number): number {
   const quantum = tcb.pacer === null ? 0 : tcb.pacer.quantum;
   const budget = Math.max(volume, OFFLOAD_QUANTA * quantum, minPipeCwnd(tcb));
-  return bbr.state === PROBE_BW_UP ? budget + 2 * tcb.snd.mss : budget;
+  return bbr.phase === PROBE_BW_UP ? budget + 2 * tcb.snd.mss : budget;
 }
 
 /** 5.6.4.2, Inflight: what the path holds at a bandwidth of `bw`, without a queue. */
@@ -84,14 +84,14 @@ export function setCwnd(core: TcpCore, tcb: Tcb, bbr: BbrState, acked: number): 
   if (bbr.fullBwReached) cwnd = Math.min(cwnd + acked, bbr.maxInflight);
   else if (cwnd < bbr.maxInflight || deliveredBytes(core, tcb) < initialWindow(core, tcb)) cwnd += acked;
   cwnd = Math.max(cwnd, minPipeCwnd(tcb));
-  if (bbr.state === PROBE_RTT) cwnd = Math.min(cwnd, probeRttCwnd(core, tcb, bbr));
+  if (bbr.phase === PROBE_RTT) cwnd = Math.min(cwnd, probeRttCwnd(core, tcb, bbr));
   cc.cwnd = Math.min(cwnd, modelCap(tcb, bbr));
 }
 
 /** 5.6.4.7, BoundCwndForModel */
 function modelCap(tcb: Tcb, bbr: BbrState): number {
   let cap = INFINITY;
-  if (bbr.state === PROBE_RTT || bbr.state === PROBE_BW_CRUISE) cap = inflightWithHeadroom(tcb, bbr);
+  if (bbr.phase === PROBE_RTT || bbr.phase === PROBE_BW_CRUISE) cap = inflightWithHeadroom(tcb, bbr);
   else if (bbr.isInProbeBw) cap = bbr.inflightLongterm;
   cap = Math.min(cap, bbr.inflightShortterm);
   return Math.max(cap, minPipeCwnd(tcb));

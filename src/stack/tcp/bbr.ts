@@ -115,7 +115,7 @@ export const bbr: CongestionControl = {
     state.idleRestart = true;
     state.extraAckedAt = core.clock.now;
     if (state.isInProbeBw && tcb.pacer !== null) pace(tcb, tcb.pacer, state, 1);
-    else if (state.state === PROBE_RTT) checkProbeRttDone(core, tcb, state);
+    else if (state.phase === PROBE_RTT) checkProbeRttDone(core, tcb, state);
   },
 
   /** 5.5.11.2, HandleSpuriousLossDetection */
@@ -129,10 +129,10 @@ export const bbr: CongestionControl = {
     state.inflightLongterm = Math.max(state.inflightLongterm, state.undoInflightLongterm);
     const { undoState } = state;
     state.undoState = NO_STATE;
-    if (undoState === STARTUP && state.state !== STARTUP) {
+    if (undoState === STARTUP && state.phase !== STARTUP) {
       state.fullBwReached = false;
-      if (state.state !== PROBE_RTT) enterStartup(state);
-    } else if (undoState === PROBE_BW_UP && state.state !== PROBE_BW_UP && state.state !== PROBE_RTT) {
+      if (state.phase !== PROBE_RTT) enterStartup(state);
+    } else if (undoState === PROBE_BW_UP && state.phase !== PROBE_BW_UP && state.phase !== PROBE_RTT) {
       startProbeBwRefill(core, tcb, state);
     }
   },
