@@ -58,9 +58,12 @@ export interface Scenario {
   connections: ConnectionPlan[];
 }
 
+const CONTROLS = ['cubic', 'reno', 'bbr'];
+
 /** Makes the scenario of a seed. */
 export function makeScenario(seed: number): Scenario {
   const random = createRandom(seed);
+  const choice = createRandom(~seed);
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
   const link = pick('ethernet' as const, 'ip' as const);
   const mtu = pick(576, 1500, 1500, 9000);
@@ -97,6 +100,7 @@ export function makeScenario(seed: number): Scenario {
       tcp_slow_start_after_idle: pick(0, 1),
       tcp_rto_min_us: pick(1_000, 200_000, 200_000),
       tcp_min_snd_mss: pick(48, 536),
+      tcp_congestion_control: CONTROLS[below(choice, CONTROLS.length)],
     },
   });
   const blackout = {

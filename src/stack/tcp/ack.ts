@@ -4,7 +4,9 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited, onArrival } from './delivery.js';
 import { flightSize } from './flight.js';
+import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { onAck } from './recovery.js';
@@ -28,8 +30,12 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const acked = diff(seg.ack, snd.una);
   const wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.wscale;
   if (acked >= 0) {
+    checkAppLimited(core, tcb);
     report.acked = acked;
     report.delivered = 0;
+    report.lost = 0;
+    report.ceMarked = 0;
+    report.sample.reset();
     report.flight = flightSize(tcb);
     report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
     report.tsEcr = seg.options.tsEcr;
@@ -104,6 +110,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
     if ((flags & SACKED) === 0) {
       report.delivered += diff(board.end[at], board.start[at]);
       onDelivered(core, tcb, board, board.first, true);
+      onArrival(core, tcb, board, board.first);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
       if ((flags & (RESENT | HELD)) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
@@ -120,7 +127,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
 function measureSyn(core: TcpCore, tcb: Tcb): void {
   if (tcb.timing) {
     tcb.timing = false;
-    tcb.rtt.sample(core.clock.now - tcb.timedAt, core.config);
+    measure(core, tcb, core.clock.now - tcb.timedAt);
   } else {
     measureByEcho(core, tcb);
   }
@@ -132,7 +139,12 @@ function measureByEcho(core: TcpCore, tcb: Tcb): void {
   if (!report.hasEcho) return;
   // An echo of the future, or of more than a day ago, is no sample.
   const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
-  if (elapsedMs >= 0 && elapsedMs < 86_400_000) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
+  if (elapsedMs >= 0 && elapsedMs < 86_400_000) measure(core, tcb, Math.max(1, elapsedMs) * 1000);
+}
+
+function measure(core: TcpCore, tcb: Tcb, rttUs: number): void {
+  tcb.rtt.sample(rttUs, core.config);
+  tcb.rtt.observe(rttUs, core.clock.now, core.config);
 }
 
 /** Loss recovery and congestion control, and the timers of what is still in flight. */
@@ -140,6 +152,8 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { report } = core;
   const { board } = tcb;
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
+  const { rttUs } = report.sample;
+  if (rttUs >= 0) tcb.rtt.observe(rttUs, core.clock.now, core.config);
   if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
@@ -152,6 +166,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     else if (report.acked > 0) startRetransmissionTimer(core, tcb);
     watchFlight(core, tcb);
   }
+  if (tcb.pacer !== null && !tcb.congestion?.ownsWindow) followWindow(core, tcb, tcb.pacer);
   growSendBuffer(core, tcb);
   core.output.push(tcb);
 }
@@ -176,7 +191,9 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
 function growSendBuffer(core: TcpCore, tcb: Tcb): void {
   if (tcb.tuning.sendBytes > 0) return;
   const { wmem } = core.config;
-  const wanted = Math.min(2 * tcb.cc.cwnd, wmem[2]);
+  // One that goes on sending while it repairs needs room for another window.
+  const windows = tcb.congestion?.ownsWindow ? 3 : 2;
+  const wanted = Math.min(windows * tcb.cc.cwnd, wmem[2]);
   if (wanted > tcb.sendBuffer.limit) tcb.sendBuffer.limit = wanted;
 }
 

@@ -3,7 +3,7 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
-import { LOSS, RECOVERY } from './recovery.js';
+import { LOSS, RECOVERY } from './loss-phases.js';
 import { diff } from './seq.js';
 import * as State from './state.js';
 import type { Tcb } from './tcb.js';

@@ -3,6 +3,7 @@
 
 import { type Micros, NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { lose } from './delivery.js';
 import { RESENT, type Scoreboard } from './scoreboard.js';
 import { NO_SLOT } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
@@ -140,7 +141,7 @@ export function detectLoss(core: TcpCore, tcb: Tcb, board: Scoreboard, inRecover
     if (sentAt < rack.xmitAt || lt(board.end[slot], rack.endSeq)) {
       const dueAt = sentAt + rack.rttUs + window;
       if (dueAt <= now) {
-        board.lose(board.numberAt(slot));
+        lose(core, tcb, board, board.numberAt(slot));
         found = true;
       } else if (dueAt > latest) {
         latest = dueAt;

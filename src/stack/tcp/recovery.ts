@@ -4,20 +4,15 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { completeSample, lose, lostSinceDeparture, RateSample } from './delivery.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
+import { LOSS, OPEN, RECOVERY } from './loss-phases.js';
 import { DUP_THRESHOLD, detectLoss, onRecoveryEnd } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 import { isWindowLimited } from './validation.js';
-
-/** No loss is being repaired. */
-export const OPEN = 0;
-/** Fast recovery, until SND.UNA reaches `recover`. */
-export const RECOVERY = 1;
-/** After a retransmission timeout, until SND.UNA reaches `recover`. */
-export const LOSS = 2;
 
 /** How far behind SND.UNA `recover` may stay, in bytes. */
 const RECOVER_LAG = 1 << 30;
@@ -28,6 +23,12 @@ export class AckReport {
   acked = 0;
   /** Bytes that are newly known to be with the peer, by SND.UNA or by SACK. */
   delivered = 0;
+  /** Bytes that were newly deemed lost because of it. */
+  lost = 0;
+  /** Bytes of those delivered that met congestion, as ECN tells; 0 without ECN. */
+  ceMarked = 0;
+  /** How fast that was (delivery.ts). */
+  readonly sample: RateSample = new RateSample();
   /** Bytes outstanding before it. */
   flight = 0;
   isDuplicate = false;
@@ -52,19 +53,27 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   const { cc, board, snd } = tcb;
   if (report.acked > 0) endDuplicates(tcb, report);
   else if (report.isDuplicate && !tcb.sack) countDuplicate(tcb, report);
+  completeSample(core, tcb);
   const before = cc.phase;
   const isVain = mayUndo(tcb, report) || (cc.phase === LOSS && isSpuriousTimeout(tcb, report));
   if (isVain) undo(core, tcb);
-  else if (cc.phase !== OPEN && geq(snd.una, cc.recover)) endRecovery(tcb);
+  else if (cc.phase !== OPEN && geq(snd.una, cc.recover)) endRecovery(core, tcb);
   // RFC 9293 3.4: what stays behind by 2 GiB would seem to lie ahead.
   if (diff(snd.una, cc.recover) > RECOVER_LAG) cc.recover = add(snd.una, -RECOVER_LAG);
   const isLosing = board !== null && board.count > 0 && findLosses(core, tcb, board, report);
-  if (cc.phase === RECOVERY) reduce(tcb, report, report.acked > 0 && !isLosing);
-  else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
-    tcb.congestion?.onAck(core, tcb, report.acked);
-    // RFC 5682 2.1 step 2b: two new segments at most.
-    if (cc.frto === FRTO_NEW_DATA) cc.cwnd = Math.min(cc.cwnd, 2 * snd.mss);
+  const control = tcb.congestion;
+  if (control === null) return;
+  if (report.ceMarked > 0) control.onEcnEcho(core, tcb, report);
+  if (control.ownsWindow) {
+    if (report.sample.hasData) report.sample.lost = lostSinceDeparture(core, tcb);
+    control.onAck(core, tcb, report);
+  } else if (cc.phase === RECOVERY) {
+    reduce(tcb, report, report.acked > 0 && !isLosing);
+  } else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
+    control.onAck(core, tcb, report);
   }
+  // RFC 5682 2.1 step 2b: two new segments at most.
+  if (cc.frto === FRTO_NEW_DATA) cc.cwnd = Math.min(cc.cwnd, 2 * snd.mss);
 }
 
 /** Counts a duplicate ACK: without SACK it says that one segment, unknown which, has arrived. */
@@ -101,13 +110,13 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
   if (cc.phase === OPEN) {
     // RFC 6582 3.2 step 2: only if more than what was sent before the last recovery is acknowledged.
     if (cc.dupAcks < DUP_THRESHOLD || !gt(snd.una, cc.recover)) return false;
-    board.lose(board.first);
+    lose(core, tcb, board, board.first);
     enterRecovery(core, tcb, cc.dupFlight, report.delivered);
     return true;
   }
   // RFC 6582 3.2 step 3: a partial acknowledgment points at the next hole.
   if (cc.phase !== RECOVERY || report.acked === 0) return false;
-  board.lose(board.first);
+  lose(core, tcb, board, board.first);
   return true;
 }
 
@@ -117,7 +126,7 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
  */
 export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
-  remember(tcb);
+  remember(core, tcb);
   cc.phase = RECOVERY;
   cc.recover = snd.nxt;
   // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
@@ -156,20 +165,26 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
 export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc } = tcb;
   if (cc.phase === OPEN) enterRecovery(core, tcb, flight, 0);
-  if (cc.phase === RECOVERY) cc.cwnd = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+  if (cc.phase === RECOVERY && !ownsWindow(tcb)) cc.cwnd = Math.max(pipe(tcb), 0) + tcb.snd.mss;
 }
 
 /** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
-function endRecovery(tcb: Tcb): void {
+function endRecovery(core: TcpCore, tcb: Tcb): void {
   const { cc, snd } = tcb;
-  if (cc.phase === RECOVERY) {
+  if (cc.phase === RECOVERY && !ownsWindow(tcb)) {
     // RFC 9937 6 and RFC 6582 3.2: out with the reduced window; without SACK no burst (option 1).
     cc.cwnd = tcb.sack ? cc.ssthresh : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
   }
   onRecoveryEnd(tcb);
+  tcb.congestion?.onRecoveryEnd(core, tcb);
   cc.phase = OPEN;
   cc.frto = FRTO_OFF;
   cc.renoSacked = 0;
+}
+
+/** True when the congestion control alone says how much may be in flight. */
+function ownsWindow(tcb: Tcb): boolean {
+  return tcb.congestion?.ownsWindow ?? false;
 }
 
 /** The retransmission timer has expired: everything outstanding is deemed lost. */
@@ -179,7 +194,7 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   const mayBeSpurious = core.config.frto !== 0 && cc.phase === OPEN;
   // RFC 5681 3.1: ssthresh falls once for the same data, however often it times out.
   if (tcb.retransmits === 0) {
-    if (cc.phase === OPEN) remember(tcb);
+    if (cc.phase === OPEN) remember(core, tcb);
     cc.ssthresh = tcb.congestion?.ssthresh(tcb, flightSize(tcb)) ?? 2 * snd.mss;
     tcb.congestion?.onTimeout(core, tcb);
   }
@@ -192,11 +207,13 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.tlpPending = false;
   cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
   tcb.rack.reorderAt = NEVER;
-  board?.loseAll();
+  if (board === null) return;
+  for (let number = board.first; number < board.next; number++) lose(core, tcb, board, number);
+  board.loseAll();
 }
 
 /** Keeps what an undo would bring back. */
-function remember(tcb: Tcb): void {
+function remember(core: TcpCore, tcb: Tcb): void {
   const { cc } = tcb;
   cc.undoPossible = true;
   cc.undoCwnd = cc.cwnd;
@@ -204,7 +221,7 @@ function remember(tcb: Tcb): void {
   cc.undoResent = 0;
   cc.undoUna = tcb.snd.una;
   cc.hasRepairTime = false;
-  tcb.congestion?.remember(tcb);
+  tcb.congestion?.remember(core, tcb);
 }
 
 /**
@@ -237,5 +254,5 @@ function undo(core: TcpCore, tcb: Tcb): void {
   tcb.retransmits = 0;
   tcb.rtt.backoff = 0;
   tcb.board?.loseNone();
-  tcb.congestion?.onUndo(tcb);
+  tcb.congestion?.onUndo(core, tcb);
 }

@@ -4,9 +4,11 @@
 import { type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import { Endpoint } from '../wire/address.js';
+import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { Listener } from './listener.js';
+import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
@@ -144,6 +146,9 @@ export class Tcb {
   readonly rack: RackState = new RackState();
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** What BBR knows, and what paces; null for a connection that has neither. */
+  bbr: BbrState | null = null;
+  pacer: Pacer | null = null;
 
   /** Next hop as an IPv4 word. */
   nextHop = 0;

@@ -5,12 +5,14 @@
 import { NEVER } from '../clock.js';
 import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited } from './delivery.js';
 import { flightSize } from './flight.js';
 import { onKeepalive } from './keepalive.js';
 import { admit } from './listener.js';
+import { OPEN } from './loss-phases.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
-import { OPEN, onLateLoss, onTimeout } from './recovery.js';
+import { onLateLoss, onTimeout } from './recovery.js';
 import { isSynchronized, SYN_SENT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
 import {
@@ -45,6 +47,7 @@ function expire(core: TcpCore, tcb: Tcb): void {
   }
   if (tcb.rtxAt <= now) {
     tcb.rtxAt = NEVER;
+    if (isSynchronized(tcb.state)) checkAppLimited(core, tcb);
     if (isSynchronized(tcb.state)) onFlightTimeout(core, tcb);
     else onSynTimeout(core, tcb);
   }
@@ -52,6 +55,10 @@ function expire(core: TcpCore, tcb: Tcb): void {
     tcb.holdAt = NEVER;
     if (tcb.deferred) admit(core, tcb);
     tcb.flush = true;
+    core.output.push(tcb);
+  }
+  if (tcb.pacer !== null && tcb.pacer.resumeAt <= now) {
+    tcb.pacer.resumeAt = NEVER;
     core.output.push(tcb);
   }
   if (tcb.keepAt <= now) onKeepalive(core, tcb);
