@@ -84,6 +84,17 @@ export class StackConfig {
   /** Largest buffers that SO_RCVBUF and SO_SNDBUF may ask for, in bytes. */
   rmemMax = 4_194_304;
   wmemMax = 4_194_304;
+  /**
+   * Congestion notification: 0 none, 1 classic, 2 classic when the peer asks, 3 accurate, 4 accurate when the peer asks and classic
+   * else, 5 accurate when the peer asks (RFC 3168, RFC 9768).
+   */
+  ecn = 2;
+  /** Gives ECN up when SYNs with it seem to be lost, or fields to be changed on the way, when 1 (RFC 3168 6.1.1.1). */
+  ecnFallback = 1;
+  /** AccECN options: 0 none, 1 where they are needed, 2 where they fit, 3 even when they do not seem to arrive. */
+  ecnOption = 2;
+  /** How often in a round trip an option is sent at least, when `ecnOption` is 1. */
+  ecnOptionBeacon = 3;
   /** Name of the congestion control of new connections. */
   congestionControl = 'cubic';
   /** Ends slow start by HyStart++ when 1 (RFC 9406). */

@@ -229,6 +229,7 @@ export class Stack {
     }
     seg.src.copy(ip.src);
     seg.dst.copy(ip.dst);
+    seg.ecn = ip.tos & 3;
     this.tcp.input();
   }
 
