@@ -88,7 +88,7 @@ export function mayDepart(core: TcpCore, tcb: Tcb, pacer: Pacer): boolean {
 export function onPacedDeparture(core: TcpCore, pacer: Pacer, length: number): void {
   pacer.resumeAt = NEVER;
   pacer.left -= length;
-  if (pacer.rate > 0) pacer.nextAt = Math.max(pacer.nextAt, 0) + length / pacer.rate;
+  if (pacer.rate > 0) pacer.nextAt += length / pacer.rate;
   else pacer.nextAt = core.clock.now;
 }
 
