@@ -27,10 +27,12 @@ import {
   SHUT_RDWR,
   SHUT_WR,
   SO_ERROR,
+  SO_MAX_PACING_RATE,
   SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
   sockaddr_in,
+  TCP_CONGESTION,
   TCP_NODELAY,
 } from '../../src/index.js';
 import { stateName } from '../../src/stack/tcp/state.js';
@@ -166,6 +168,9 @@ class Runner {
       }
       case 'field':
         this.#expectValue(`tcb ${action.path}`, this.#field(action.path), action.value);
+        break;
+      case 'info':
+        this.#expectValue(`tcpi_${action.name}`, this.#info(action.name), action.value);
         break;
       case 'call':
         if (!step.chained) this.#nothingPending(this.#host.now);
@@ -388,6 +393,13 @@ class Runner {
     return typeof value === 'boolean' ? Number(value) : value;
   }
 
+  /** A field of TCP_INFO, without the `tcpi_` in front. */
+  #info(name: string): number {
+    const tcb = this.#tcb() ?? this.#fail('no connection');
+    const info = this.#host.stack.tcp.info(tcb) as unknown as Record<string, number>;
+    return info[`tcpi_${name}`] ?? this.#fail(`there is no field tcpi_${name}`);
+  }
+
   // Calls
 
   #socket(name: string): SocketState {
@@ -528,6 +540,14 @@ const CALLS: Record<string, (context: CallContext) => number> = {
   },
   nodelay({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_NODELAY, Number(args[0]));
+  },
+  /** SO_MAX_PACING_RATE, in bytes per second. */
+  pacing({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
+  },
+  /** TCP_CONGESTION */
+  control({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_CONGESTION, args[0]);
   },
   /** Ends the stretch at the beginning of a connection in which every segment is acknowledged at once. */
   quickack({ args, tcb, fail }) {

@@ -6,6 +6,7 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited, onArrival } from './delivery.js';
 import { flightSize } from './flight.js';
+import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
 import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
@@ -40,6 +41,7 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
     report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
     report.tsEcr = seg.options.tsEcr;
     report.isOriginal = false;
+    report.isReordered = false;
     report.isResent = false;
     report.sackedNew = false;
     report.hasSack = seg.options.sackCount > 0;
@@ -68,6 +70,7 @@ function isDuplicate(tcb: Tcb, seg: Segment, wnd: number): boolean {
 function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   const { snd, sendBuffer } = tcb;
   snd.una = seg.ack;
+  core.ledger.add(tcb.index, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
@@ -77,11 +80,12 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   }
   if (tcb.board === null) {
     core.report.delivered = acked;
+    core.ledger.count(tcb.index, DELIVERED);
     measureSyn(core, tcb);
   } else {
     settle(core, tcb, tcb.board);
   }
-  tcb.retransmits = 0;
+  if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
   endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
@@ -90,6 +94,12 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   }
   wakeWriter(core, tcb);
   core.output.push(tcb);
+}
+
+/** There is progress again after retransmission timeouts. */
+export function endTimeouts(core: TcpCore, tcb: Tcb): void {
+  tcb.retransmits = 0;
+  core.ledger.add(tcb.index, RTO_US, core.clock.now - core.ledger.sumOf(tcb.index, RTO_SINCE));
 }
 
 /** Takes acknowledged segments out of the scoreboard, and a round-trip sample from them (RFC 6298 3, Karn). */
@@ -154,7 +164,12 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
   const { rttUs } = report.sample;
   if (rttUs >= 0) tcb.rtt.observe(rttUs, core.clock.now, core.config);
-  if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
+  if (report.isDsack) {
+    core.counters.TcpExtTCPDSACKRecv++;
+    const length = diff(report.dsackRight, report.dsackLeft);
+    const segments = Math.max(1, Math.ceil(length / tcb.snd.mss));
+    core.ledger.setCount(tcb.index, DSACK_DUPS, core.ledger.countOf(tcb.index, DSACK_DUPS) + segments);
+  }
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
   if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;

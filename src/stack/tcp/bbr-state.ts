@@ -32,6 +32,7 @@ export class BbrState {
   roundStart = false;
   nextRoundDelivered = 0.5;
   idleRestart = false;
+  hasSeenRtt = false;
   drainStartRound = 0;
   /** BBR.max_bw_filter: the largest samples of this cycle and of the one before. */
   bwNow = 0.5;
@@ -113,6 +114,7 @@ export class BbrState {
     this.roundStart = false;
     this.nextRoundDelivered = 0;
     this.idleRestart = false;
+    this.hasSeenRtt = false;
     this.drainStartRound = 0;
     this.bwNow = 0;
     this.bwBefore = 0;

@@ -52,9 +52,7 @@ export const bbr: CongestionControl = {
     state.extraAckedAt = now;
     enterStartup(state);
     tcb.cc.ssthresh = 0x7fffffff;
-    if (tcb.pacer === null) return;
-    const nominal = initialWindow(core, tcb) / (srttUs > 0 ? srttUs : NOMINAL_RTT_US);
-    setPacingRate(tcb, tcb.pacer, STARTUP_PACING_GAIN * nominal);
+    initPacingRate(core, tcb, state);
   },
 
   /** 5.2.3, UpdateOnACK */
@@ -62,6 +60,7 @@ export const bbr: CongestionControl = {
     const state = bbrOf(tcb);
     const { sample } = report;
     if (report.delivered <= 0) return;
+    if (!state.hasSeenRtt && tcb.rtt.srttUs > 0) initPacingRate(core, tcb, state);
     updateLatestDelivery(core, tcb, state, sample);
     updateRound(core, tcb, state, sample);
     updateMaxBw(state, sample);
@@ -141,3 +140,11 @@ export const bbr: CongestionControl = {
     noteMarks(bbrOf(tcb), report.ceMarked);
   },
 };
+
+/** 5.6.2, InitPacingRate: with a nominal round trip until there is a sample. */
+function initPacingRate(core: TcpCore, tcb: Tcb, state: BbrState): void {
+  const { srttUs } = tcb.rtt;
+  state.hasSeenRtt = srttUs > 0;
+  const rate = initialWindow(core, tcb) / (srttUs > 0 ? srttUs : NOMINAL_RTT_US);
+  if (tcb.pacer !== null) setPacingRate(tcb, tcb.pacer, STARTUP_PACING_GAIN * rate);
+}

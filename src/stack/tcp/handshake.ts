@@ -5,6 +5,7 @@ import { NEVER } from '../clock.js';
 import type { Endpoint } from '../wire/address.js';
 import { IPV4_HEADER } from '../wire/ipv4.js';
 import { type Segment, TCP_HEADER } from '../wire/tcp-header.js';
+import { endTimeouts } from './ack.js';
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
@@ -86,7 +87,7 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
 /** The connection is about to enter ESTABLISHED: windows, timeout and timers of the data phase. */
 export function beginData(core: TcpCore, tcb: Tcb): void {
   const synLost = tcb.retransmits > 0;
-  tcb.retransmits = 0;
+  if (synLost) endTimeouts(core, tcb);
   tcb.rtxAt = NEVER;
   core.arm(tcb);
   startKeepalive(core, tcb);

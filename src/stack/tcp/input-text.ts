@@ -6,6 +6,7 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
+import { BYTES_RECEIVED, LAST_DATA_RECEIVED, RCV_OOOPACK } from './ledger.js';
 import { sendAck, sendReset } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
@@ -42,6 +43,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     core.destroy(tcb, 0);
     return false;
   }
+  core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, core.clock.now);
   if (seg.dataLength > rcv.mss) rcv.mss = Math.min(seg.dataLength, tcb.localMss);
   const ahead = diff(seg.seq, rcv.nxt);
   if (ahead > 0) {
@@ -56,6 +58,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   tcb.recvBuffer.advance(seg.dataLength);
+  core.ledger.add(tcb.index, BYTES_RECEIVED, seg.dataLength);
   if (tcb.reassembly !== null) noteOverlap(core, tcb, tcb.reassembly, seg.seq, end);
   rcv.nxt = end;
   onDataArrived(core, tcb, seg, seg.dataLength);
@@ -92,6 +95,7 @@ function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: n
     core.counters.TcpExtTCPDuplicateSegs++;
   } else {
     core.counters.TcpExtTCPOFOQueue++;
+    core.ledger.count(tcb.index, RCV_OOOPACK);
     tcb.recvBuffer.place(ahead, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   }
   sendAck(core, tcb);
@@ -102,6 +106,7 @@ function fillHole(core: TcpCore, tcb: Tcb): void {
   const reassembly = core.reassemblyOf(tcb);
   const next = reassembly.advance(tcb.rcv.nxt);
   tcb.recvBuffer.advance(diff(next, tcb.rcv.nxt));
+  core.ledger.add(tcb.index, BYTES_RECEIVED, diff(next, tcb.rcv.nxt));
   tcb.rcv.nxt = next;
   if (reassembly.count === 0) core.dropReassembly(tcb);
   // RFC 5681 4.2: a segment that fills a hole is acknowledged at once.
@@ -143,6 +148,8 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;
   rcv.nxt = add(rcv.finSeq, 1);
+  // As on Linux, where it counts what RCV.NXT goes over.
+  core.ledger.add(tcb.index, BYTES_RECEIVED, 1);
   tcb.readShut = true;
   acknowledgeNow(core, tcb);
   switch (tcb.state) {

@@ -1,6 +1,6 @@
 // What is counted of each connection for TCP_INFO and for the estimate of its delivery rate. A row of numbers in two typed arrays
 // for each block of the table of connections, found by its index: adding to one is a load and a store, and a connection that
-// is idle keeps 168 bytes of them and no object.
+// is idle keeps 188 bytes of them and no object.
 
 // Counts, modulo 2^32.
 export const SEGS_IN = 0;
@@ -38,18 +38,19 @@ export const LOST_BYTES = 1;
 export const APP_LIMITED = 2;
 export const BYTES_ACKED = 3;
 export const BYTES_RECEIVED = 4;
-export const BYTES_RETRANS = 5;
+export const BYTES_SENT = 5;
+export const BYTES_RETRANS = 6;
 /** Since when LIMIT holds, and for how long each of the others did. */
-export const LIMIT_SINCE = 6;
-export const BUSY_US = 7;
-export const RWND_LIMITED_US = 8;
-export const SNDBUF_LIMITED_US = 9;
-export const LAST_DATA_RECEIVED = 10;
-export const LAST_ACK_SENT = 11;
+export const LIMIT_SINCE = 7;
+export const BUSY_US = 8;
+export const RWND_LIMITED_US = 9;
+export const SNDBUF_LIMITED_US = 10;
+export const LAST_DATA_RECEIVED = 11;
+export const LAST_ACK_SENT = 12;
 /** When the timeouts in a row began, and how long such rows have taken. */
-export const RTO_SINCE = 12;
-export const RTO_US = 13;
-const SUMS = 14;
+export const RTO_SINCE = 13;
+export const RTO_US = 14;
+const SUMS = 15;
 
 const FIRST_ROWS = 64;
 

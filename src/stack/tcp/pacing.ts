@@ -24,6 +24,8 @@ export class Pacer {
   left = 0;
   /** When the next burst may leave (C.next_send_time). */
   nextAt: Micros = 0.5;
+  /** A segment has had to wait for the next burst. */
+  isWaiting = false;
   /** When a segment that had to wait is to be looked at again; NEVER while none waits. */
   resumeAt: Micros = NEVER;
 
@@ -32,6 +34,7 @@ export class Pacer {
     this.quantum = 0;
     this.left = 0;
     this.nextAt = 0;
+    this.isWaiting = false;
     this.resumeAt = NEVER;
   }
 }
@@ -72,13 +75,15 @@ export function windowRate(core: TcpCore, tcb: Tcb): number {
 export function mayDepart(core: TcpCore, tcb: Tcb, pacer: Pacer): boolean {
   const { now } = core.clock;
   if (now >= pacer.nextAt) {
-    // A new burst; time that was not used does not add up beyond one more.
-    const burstUs = pacer.rate > 0 ? pacer.quantum / pacer.rate : 0;
+    // A new burst. Time in which nothing had to wait does not add up; of what a late core owes one burst is made good.
+    const burstUs = pacer.isWaiting && pacer.rate > 0 ? pacer.quantum / pacer.rate : 0;
     if (pacer.nextAt < now - burstUs) pacer.nextAt = now - burstUs;
     pacer.left = pacer.quantum;
+    pacer.isWaiting = false;
     return true;
   }
   if (pacer.left > 0) return true;
+  pacer.isWaiting = true;
   pacer.resumeAt = Math.ceil(pacer.nextAt);
   core.arm(tcb);
   return false;
@@ -88,13 +93,12 @@ export function mayDepart(core: TcpCore, tcb: Tcb, pacer: Pacer): boolean {
 export function onPacedDeparture(core: TcpCore, pacer: Pacer, length: number): void {
   pacer.resumeAt = NEVER;
   pacer.left -= length;
-  if (pacer.rate > 0) pacer.nextAt = Math.max(pacer.nextAt, 0) + length / pacer.rate;
+  if (pacer.rate > 0) pacer.nextAt += length / pacer.rate;
   else pacer.nextAt = core.clock.now;
 }
 
-/** How long the next burst has to wait, in µs: what has not left yet is not late (as Linux's tcp_pacing_delay). */
+/** How long a segment that may not leave yet has to wait, in µs; 0 when none does. It is not late, as Linux's tcp_pacing_delay says. */
 export function pacingDelayUs(core: TcpCore, tcb: Tcb): number {
   const { pacer } = tcb;
-  if (pacer === null || pacer.left > 0) return 0;
-  return Math.max(0, Math.ceil(pacer.nextAt) - core.clock.now);
+  return pacer === null || pacer.resumeAt === NEVER ? 0 : Math.max(0, pacer.resumeAt - core.clock.now);
 }

@@ -7,6 +7,7 @@ import { onDeparture } from './delivery.js';
 import { pipe } from './flight.js';
 import { OPEN } from './loss-phases.js';
 import { sendAgain } from './output.js';
+import { pacingDelayUs } from './pacing.js';
 import type { AckReport } from './recovery.js';
 import { SACKED } from './scoreboard.js';
 import { geq, gt } from './seq.js';
@@ -27,7 +28,8 @@ export function probeTime(core: TcpCore, tcb: Tcb): number {
   if (cc.phase !== OPEN || cc.tlpPending || board.sacked > 0) return NEVER;
   if (tcb.rtt.srttUs === 0) return core.clock.now + NO_RTT_US;
   const slackUs = board.count === 1 ? WORST_DELACK_US : SLACK_US;
-  return core.clock.now + 2 * tcb.rtt.srttUs + slackUs;
+  // What pacing holds back is not late.
+  return core.clock.now + pacingDelayUs(core, tcb) + 2 * tcb.rtt.srttUs + slackUs;
 }
 
 /** Resends the last segment that the peer is not known to hold. Returns false when the Nic had no frame. */

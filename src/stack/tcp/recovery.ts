@@ -32,6 +32,8 @@ export class AckReport {
   /** Bytes outstanding before it. */
   flight = 0;
   isDuplicate = false;
+  /** It has delivered something that others had overtaken. */
+  isReordered = false;
   /** It carries SACK blocks; the first of them is a D-SACK, about [dsackLeft, dsackRight). */
   hasSack = false;
   isDsack = false;

@@ -154,6 +154,8 @@ export class Tcb {
   nextHop = 0;
   /** MSS that this end announces. */
   localMss = 0;
+  /** Largest packet that the path takes; 0 while nobody has said that it is less than the interface's. */
+  pathMtu = 0;
   /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
   isEntered = false;
@@ -250,6 +252,7 @@ export class Tcb {
     this.owner = -1;
     this.nextHop = 0;
     this.localMss = 0;
+    this.pathMtu = 0;
     this.attached = true;
     this.passive = false;
     this.listener = null;

@@ -10,6 +10,7 @@ import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
 import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
 import { mayDepart, onPacedDeparture, pacingDelayUs } from './pacing.js';
 import { probeTime, sendTail } from './probe.js';
+import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
@@ -40,6 +41,7 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
   const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
