@@ -15,6 +15,7 @@ import {
   OPTION_MANGLED,
   OPTION_NEVER,
 } from './ecn-state.js';
+import { BYTES_SENT } from './ledger.js';
 import type { Tcb } from './tcb.js';
 
 /** First values of the counters of ECT: not 0, so that a path that zeroes them is found out (RFC 9768 3.2.1). */
@@ -52,6 +53,11 @@ export function wantsOption(core: TcpCore, tcb: Tcb, ecn: EcnState): boolean {
   return ecnOptionBeacon > 0 && (core.clock.now - ecn.optionSentAt) * ecnOptionBeacon >= tcb.rtt.srttUs;
 }
 
+/** Bytes that an option with all counters takes from the payload of the next segment; 0 when none is to be sent. */
+export function feedbackLength(core: TcpCore, tcb: Tcb, ecn: EcnState): number {
+  return wantsOption(core, tcb, ecn) ? alignedLength(3, 0) : 0;
+}
+
 /** An option has been written. */
 export function optionLeaves(core: TcpCore, ecn: EcnState, besideDsack: boolean): void {
   ecn.fieldsDue = 0;
@@ -85,11 +91,17 @@ export function noteOption(view: DataView, options: TcpOptions, ecn: EcnState): 
  * Takes the counters of an acknowledgment of `delivered` bytes, or counts these bytes where those before them went. Returns true
  * when the bytes that met congestion are known.
  */
-export function takeCounters(core: TcpCore, tcb: Tcb, ecn: EcnState, options: TcpOptions, delivered: number): boolean {
+export function takeCounters(
+  core: TcpCore,
+  tcb: Tcb,
+  ecn: EcnState,
+  options: TcpOptions,
+  delivered: number,
+): boolean {
   if (ecn.optionSeen === OPTION_MANGLED) return false;
   if (options.accEcnKind === 0) {
     if (ecn.optionSeen === OPTION_NEVER) {
-      if (tcb.ledger.bytesSent >= UNSEEN_LIMIT) ecn.optionSeen = OPTION_MANGLED;
+      if (core.ledger.sumOf(tcb.index, BYTES_SENT) >= UNSEEN_LIMIT) ecn.optionSeen = OPTION_MANGLED;
       return false;
     }
     if (ecn.growing === NOT_ECT) return false;
@@ -126,7 +138,8 @@ function fieldAt(kind: number, place: number): number {
 
 /** Brings a counter of 24 bits up to date: by how many bytes it has grown. */
 function follow(ecn: EcnState, field: number, onWire: number): number {
-  const known = field === CE ? ecn.deliveredCeBytes : field === ECT_0 ? ecn.deliveredEct0Bytes : ecn.deliveredEct1Bytes;
+  const known =
+    field === CE ? ecn.deliveredCeBytes : field === ECT_0 ? ecn.deliveredEct0Bytes : ecn.deliveredEct1Bytes;
   const told = onWire - (field === CE ? 0 : ECT_OFFSET);
   // The difference of two numbers of 24 bits, negative when the segment is an old one.
   const change = ((told - known) << 8) >> 8;

@@ -27,7 +27,7 @@ export const dctcp: CongestionControl = {
     ecn.windowMarked = 0;
   },
 
-  onDelivered(tcb: Tcb, report: AckReport): void {
+  onEcnEcho(_core: TcpCore, tcb: Tcb, report: AckReport): void {
     const { ecn, snd } = tcb;
     if (ecn === null) return;
     ecn.windowBytes += report.delivered;
@@ -43,7 +43,7 @@ export const dctcp: CongestionControl = {
     ecn.windowMarked = 0;
   },
 
-  markedSsthresh(tcb: Tcb): number {
+  ssthreshOnMark(tcb: Tcb): number {
     const { cc, ecn, snd } = tcb;
     const alpha = ecn?.alpha ?? ALPHA_ONE;
     // RFC 8257 3.3 step 8: cwnd = cwnd * (1 - alpha / 2).

@@ -16,6 +16,7 @@ import {
   NOT_ECT,
   OPTION_COUNTERS,
 } from './ecn-state.js';
+import { DELIVERED_CE } from './ledger.js';
 import type { Tcb } from './tcb.js';
 
 /** Where the ACE field begins among the flags: ECE, CWR and AE, the lowest first (RFC 9768 3.2.2). */
@@ -93,7 +94,8 @@ export function synAckArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
       noteOption(core.ip.nic.view, seg.options, ecn);
       ecn.optionsDue = 2;
     }
-    const isBelieved = ace === 0b101 || checkReflection(core, ecn, ace, tcb.congestion?.needsEcn ? ECT_0 : NOT_ECT);
+    const isBelieved =
+      ace === 0b101 || checkReflection(core, ecn, ace, tcb.congestion?.needsEcn ? ECT_0 : NOT_ECT);
     if (seg.ecn === CE && isBelieved) {
       ecn.receivedCe++;
       ecn.untoldCe++;
@@ -123,6 +125,8 @@ export function thirdAckArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (ecn === null || ecn.mode !== ACCURATE) return;
   const ace = aceOf(seg);
   ecn.optionsDue = 1;
+  if (seg.options.accEcnKind !== 0 && ecn.optionSeen < OPTION_COUNTERS)
+    noteOption(core.ip.nic.view, seg.options, ecn);
   if (tcb.retransmits > 1) ecn.failed = true;
   // A segment with data may be a later one, whose field counts; so may one without when the SYN-ACK was sent again.
   if (ace === 0) {
@@ -131,7 +135,9 @@ export function thirdAckArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   if (ace === 0b001 || ace === 0b101 || ace === 0b111) return;
   if (seg.dataLength > 0 || (seg.flags & SYN) !== 0) return;
-  if (checkReflection(core, ecn, ace, NOT_ECT) && REFLECTED[ace] === CE) ecn.deliveredCe = 1;
+  if (!checkReflection(core, ecn, ace, NOT_ECT) || REFLECTED[ace] !== CE) return;
+  ecn.deliveredCe = 1;
+  core.ledger.setCount(tcb.index, DELIVERED_CE, 1);
 }
 
 /** Whether the field that the peer says it saw can be what became of the one that was sent (RFC 9768 3.2.2.3). */

@@ -37,6 +37,8 @@ export class EcnState {
   /** ECN field of the peer's SYN or SYN-ACK, and of what came last. */
   synField = NOT_ECT;
   lastField = NOT_ECT;
+  /** The ECN field has changed since an ACK was sent for its sake; the next data is acknowledged at once. */
+  hasChanged = false;
   /** The next segment reflects `synField` instead of counting (RFC 9768 3.2.2.1). */
   reflects = false;
   /** The path lets no ACE or no ECN field through: counters of the peer are not believed, and nothing is marked ECT. */
@@ -58,6 +60,8 @@ export class EcnState {
   optionSentAt = 0;
   /** The last segment had an option beside a D-SACK. */
   optionWithDsack = false;
+  /** Where the duplicate began that was told last. */
+  dsackStart = 0;
 
   // As the sender of data: what the peer has told (s.cep, s.ceb, s.e0b, s.e1b).
   deliveredCe = 0;
@@ -67,6 +71,9 @@ export class EcnState {
   /** The counter that grows, while only one does; 0 for none. Bytes without an option are counted there. */
   growing = NOT_ECT;
   optionSeen = OPTION_NEVER;
+
+  /** Packets that an acknowledgment delivers, on average; 0 before the first. */
+  averageDelivery = 0;
 
   /** DCTCP (RFC 8257): alpha in 1/1024, and what was delivered and marked since the window began. */
   alpha = 1024;
@@ -81,6 +88,7 @@ export class EcnState {
     this.seen = false;
     this.synField = NOT_ECT;
     this.lastField = NOT_ECT;
+    this.hasChanged = false;
     this.reflects = false;
     this.failed = false;
     this.optionFailed = false;
@@ -93,12 +101,14 @@ export class EcnState {
     this.optionsDue = 0;
     this.optionSentAt = 0;
     this.optionWithDsack = false;
+    this.dsackStart = 0;
     this.deliveredCe = 0;
     this.deliveredCeBytes = 0;
     this.deliveredEct0Bytes = 0;
     this.deliveredEct1Bytes = 0;
     this.growing = NOT_ECT;
     this.optionSeen = OPTION_NEVER;
+    this.averageDelivery = 0;
     this.alpha = 1024;
     this.windowEnd = 0;
     this.windowBytes = 0;

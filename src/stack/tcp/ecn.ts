@@ -1,54 +1,26 @@
-// Congestion notification on an established connection: what goes into the IP and TCP headers of segments, and what arriving ones
-// tell. Classic feedback repeats ECE until CWR (RFC 3168 6.1), accurate feedback counts (RFC 9768 3.2).
+// Congestion notification on an established connection: what arriving segments and acknowledgments tell. Classic feedback repeats ECE
+// until CWR (RFC 3168 6.1), accurate feedback counts (RFC 9768 3.2). What leaves is in `ecn-output.ts`.
 
 import { CWR, ECE, type Segment } from '../wire/tcp-header.js';
 import { takeCounters } from './accecn-option.js';
 import type { TcpCore } from './core.js';
+import { aceOf } from './ecn-handshake.js';
+import { ACE_MASK, ACE_OFFSET } from './ecn-output.js';
 import { ACCURATE, CE, CLASSIC, ECT_0, type EcnState, NOT_ECT } from './ecn-state.js';
-import { ACE_SHIFT, aceOf, reflectionFlags } from './ecn-handshake.js';
 import { DELIVERED_CE } from './ledger.js';
 import { sendAck } from './output.js';
 import type { AckReport } from './recovery.js';
-import { diff } from './seq.js';
 import type { Tcb } from './tcb.js';
 
-/** What the ACE field counts from (RFC 9768 3.2.1). */
-const ACE_OFFSET = 5;
-const ACE_MASK = 7;
 /** Packets with CE that no ACK has told of, at most: the field has three bits (RFC 9768 3.2.2.5.1). */
 const UNTOLD_LIMIT = 6;
+/** ACKs are thinned out when they deliver more packets than this, on an average over about as many as that. */
+const THINNED = 4;
+const AVERAGED = 64;
 /** Segments that are acknowledged at once after a mark, or after a segment that was probably sent again; Linux's number. */
 const QUICK_ACKS = 2;
 /** An option is sent at least when a counter has grown by so many bytes (RFC 9768 3.2.3.3). */
 const BEACON_SHIFT = 22;
-
-/** ECN field of the IP header of a segment with `length` bytes from `seq` on. */
-export function fieldOf(tcb: Tcb, ecn: EcnState, seq: number, length: number): number {
-  if (ecn.mode === ACCURATE) return ecn.failed ? NOT_ECT : ECT_0;
-  if (ecn.mode !== CLASSIC) return NOT_ECT;
-  if (tcb.congestion?.needsEcn) return ECT_0;
-  // RFC 3168 6.1.4 to 6.1.6: new data only; neither pure ACKs nor what is sent again, nor probes of a closed window.
-  return length > 0 && diff(seq, tcb.snd.nxt) >= 0 && tcb.snd.wnd > 0 ? ECT_0 : NOT_ECT;
-}
-
-/** Flags that a segment tells the peer. */
-export function flagsOf(tcb: Tcb, ecn: EcnState, seq: number, length: number): number {
-  if (ecn.mode === ACCURATE) {
-    if (ecn.reflects) {
-      ecn.reflects = false;
-      return reflectionFlags(ecn);
-    }
-    ecn.untoldCe = 0;
-    return ((ecn.receivedCe + ACE_OFFSET) & ACE_MASK) << ACE_SHIFT;
-  }
-  if (ecn.mode !== CLASSIC) return 0;
-  let flags = ecn.echoing ? ECE : 0;
-  if (ecn.cwrDue && length > 0 && diff(seq, tcb.snd.nxt) >= 0) {
-    ecn.cwrDue = false;
-    flags |= CWR;
-  }
-  return flags;
-}
 
 /** An acceptable segment has arrived: its ECN field is counted. */
 export function segmentArrives(core: TcpCore, tcb: Tcb, ecn: EcnState, seg: Segment): void {
@@ -68,11 +40,14 @@ function countField(core: TcpCore, tcb: Tcb, ecn: EcnState, seg: Segment): void 
     }
     if (dataLength > 0) countBytes(ecn, field, dataLength);
   }
-  const hasChanged = field !== ecn.lastField;
-  if (!hasChanged && !isMarked) return;
-  ecn.lastField = field;
-  ecn.optionsDue = 2;
-  if (!hasChanged && ecn.untoldCe < UNTOLD_LIMIT) return;
+  if (field !== ecn.lastField || isMarked) {
+    if (field !== ecn.lastField) ecn.hasChanged = true;
+    ecn.lastField = field;
+    ecn.optionsDue = 2;
+  }
+  // Without data there is nothing to acknowledge: two ends would answer each other for ever.
+  if (dataLength === 0 || !(ecn.hasChanged || ecn.untoldCe >= UNTOLD_LIMIT)) return;
+  ecn.hasChanged = false;
   tcb.ackNow = true;
   core.output.push(tcb);
 }
@@ -93,7 +68,8 @@ function countBytes(ecn: EcnState, field: number, length: number): void {
     needed = 1;
   }
   if (ecn.fieldsDue < needed) ecn.fieldsDue = needed;
-  if (before >>> BEACON_SHIFT !== (before + length) >>> BEACON_SHIFT && ecn.optionsDue === 0) ecn.optionsDue = 1;
+  if (before >>> BEACON_SHIFT !== (before + length) >>> BEACON_SHIFT && ecn.optionsDue === 0)
+    ecn.optionsDue = 1;
 }
 
 /** Classic feedback (RFC 3168 6.1.3): a mark is echoed until the peer says that it has reduced its window. */
@@ -147,7 +123,8 @@ export function acknowledgmentArrives(
   isNews: boolean,
 ): void {
   if (ecn.mode === CLASSIC) {
-    if ((seg.flags & ECE) !== 0 && report.delivered > 0) mark(core, tcb, ecn, segmentsOf(tcb, report.delivered), report);
+    if ((seg.flags & ECE) !== 0 && report.delivered > 0)
+      mark(core, tcb, ecn, segmentsOf(tcb, report.delivered), report);
     return;
   }
   if (ecn.mode !== ACCURATE || !isNews) return;
@@ -155,9 +132,22 @@ export function acknowledgmentArrives(
   const areBytesKnown = takeCounters(core, tcb, ecn, seg.options, report.delivered);
   if (ecn.failed) return;
   const delivered = segmentsOf(tcb, report.delivered);
+  if (delivered > 0) averagePackets(ecn, delivered);
   const change = (aceOf(seg) - ACE_OFFSET - ecn.deliveredCe) & ACE_MASK;
-  const packets = disambiguate(tcb, ecn, delivered, change, areBytesKnown ? ecn.deliveredCeBytes - bytesBefore : -1);
+  const packets = disambiguate(
+    tcb,
+    ecn,
+    delivered,
+    change,
+    areBytesKnown ? ecn.deliveredCeBytes - bytesBefore : -1,
+  );
   if (packets > 0) mark(core, tcb, ecn, packets, report);
+}
+
+function averagePackets(ecn: EcnState, delivered: number): void {
+  const { averageDelivery } = ecn;
+  ecn.averageDelivery =
+    averageDelivery === 0 ? delivered : averageDelivery + (delivered - averageDelivery) / AVERAGED;
 }
 
 function segmentsOf(tcb: Tcb, bytes: number): number {
@@ -172,7 +162,8 @@ function disambiguate(tcb: Tcb, ecn: EcnState, delivered: number, change: number
   if (delivered <= ACE_MASK) return change;
   const most = delivered - ((delivered - change) & ACE_MASK);
   const { mss } = tcb.snd;
-  if (bytes < 0) return ecn.optionSeen === 0 && delivered > 4 * ACE_MASK ? change : most;
+  // Where ACKs are thinned out on the way many packets in one are no sign of many marks.
+  if (bytes < 0) return ecn.averageDelivery > THINNED ? change : most;
   if (bytes === 0) return change;
   if (bytes > change * mss) return most;
   return bytes < (most * mss) >> 1 ? change : most;
@@ -181,6 +172,6 @@ function disambiguate(tcb: Tcb, ecn: EcnState, delivered: number, change: number
 function mark(core: TcpCore, tcb: Tcb, ecn: EcnState, packets: number, report: AckReport): void {
   if (ecn.mode !== CLASSIC) ecn.deliveredCe += packets;
   report.ceMarked = Math.max(1, Math.min(report.delivered, packets * tcb.snd.mss));
-  core.ledger.add32(tcb.index, DELIVERED_CE, packets);
+  core.ledger.addCount(tcb.index, DELIVERED_CE, packets);
   core.counters.TcpExtTCPDeliveredCE += packets;
 }

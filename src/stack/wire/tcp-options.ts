@@ -201,7 +201,7 @@ export function synOptionsLength(
 
 /**
  * Writes the options of a SYN in Linux's order: `mss`, `sackOK,TS` (or `nop,nop,TS`, or `nop,nop,sackOK`), `nop,wscale`.
- * `mss` 0 and `wscale` -1 leave the option out. Returns the bytes written.
+ * `mss` 0 and `wscale` -1 leave the option out. `accEcn` adds an AccECN option with its first values behind the timestamps. Returns the bytes written.
  */
 export function writeSynOptions(
   view: DataView,
@@ -212,6 +212,7 @@ export function writeSynOptions(
   timestamps: boolean,
   tsVal: number,
   tsEcr: number,
+  accEcn = false,
 ): number {
   let at = offset;
   if (mss > 0) {
@@ -224,7 +225,9 @@ export function writeSynOptions(
     view.setInt32(at + 4, tsVal);
     view.setInt32(at + 8, tsEcr);
     at += TIMESTAMPS_LENGTH;
-  } else if (sackPermitted) {
+  }
+  if (accEcn) at += writeAccEcn(view, at, 3, 1, 0, 1);
+  if (!timestamps && sackPermitted) {
     view.setInt32(at, 0x01010402);
     at += 4;
   }
