@@ -40,6 +40,8 @@ export class StackConfig {
   timeWaitUs = 60_000_000;
   /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). */
   rfc1337 = 1;
+  /** SYN cookies (RFC 4987 3.6): 0 none, 1 when the queue of half-open connections is full, 2 always. */
+  syncookies = 1;
   /** Half-open connections per listener. */
   maxSynBacklog = 4096;
   /** Upper bound of a listener's backlog. */
@@ -205,6 +207,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_pacing_ca_ratio', 'pacingCaRatio', 'integer', 1, 1, 1000],
       ['net.ipv4.tcp_min_rtt_wlen', 'minRttWindowUs', 'integer', 1_000_000, 0, 86_400],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
+      ['net.ipv4.tcp_syncookies', 'syncookies', 'integer', 1, 0, 2],
       ['net.ipv4.tcp_ecn', 'ecn', 'integer', 1, 0, 5],
       ['net.ipv4.tcp_ecn_fallback', 'ecnFallback', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_ecn_option', 'ecnOption', 'integer', 1, 0, 3],

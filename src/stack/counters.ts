@@ -129,6 +129,10 @@ export class Counters {
   TcpExtTCPSpuriousRTOs = 0;
   /** Segments delivered of which the peer has told that they met congestion (RFC 3168, RFC 9768). */
   TcpExtTCPDeliveredCE = 0;
+  /** SYN cookies sent, brought back, and ACKs that brought none (RFC 4987 3.6). */
+  TcpExtSyncookiesSent = 0;
+  TcpExtSyncookiesRecv = 0;
+  TcpExtSyncookiesFailed = 0;
   /** D-SACK blocks received (RFC 2883). */
   TcpExtTCPDSACKRecv = 0;
   /** D-SACK blocks sent, of old segments and of segments beyond a hole (RFC 2883). */

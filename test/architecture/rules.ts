@@ -60,6 +60,7 @@ export const HOT_FILES: readonly string[] = [
   'src/stack/tcp/delivery.ts',
   'src/stack/tcp/demux.ts',
   'src/stack/tcp/departures.ts',
+  'src/stack/tcp/input-listen.ts',
   'src/stack/tcp/input-syn-sent.ts',
   'src/stack/tcp/input-synchronized.ts',
   'src/stack/tcp/input-text.ts',

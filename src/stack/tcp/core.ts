@@ -23,6 +23,7 @@ import { Reassembly } from './reassembly.js';
 import { AckReport } from './recovery.js';
 import { Scoreboard } from './scoreboard.js';
 import * as State from './state.js';
+import { SynCookies } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
 import { TimerWheel } from './timer-wheel.js';
@@ -43,6 +44,7 @@ export class TcpCore {
   readonly isn: IsnGenerator;
   readonly ports: EphemeralPorts;
   readonly throttle: Throttle;
+  #cookies: SynCookies | undefined = undefined;
   readonly ready: ReadyQueue = new ReadyQueue();
   readonly output: OutputQueue = new OutputQueue();
   /** The segment that is being processed. */
@@ -81,6 +83,12 @@ export class TcpCore {
     this.ports = new EphemeralPorts(random);
     this.throttle = new Throttle(clock, config, random);
     this.listeners = new ListenerTable(this.demux.key);
+  }
+
+  /** Makes and checks SYN cookies; its secrets are drawn when the first is needed. */
+  get cookies(): SynCookies {
+    this.#cookies ??= new SynCookies(this.clock, this.random);
+    return this.#cookies;
   }
 
   /** Tells the application that something has happened to the connection: `news` are the epoll events it brings about. */

@@ -49,6 +49,7 @@ import {
 } from './ledger.js';
 import { add, diff } from './seq.js';
 import { SYN_RCVD } from './state.js';
+import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { advertise, initialWindow } from './window.js';
 
@@ -223,7 +224,7 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
     wscale,
     tcb.sack,
     tcb.timestamps,
-    timestampNow(core, tcb),
+    tcb.cookie ? cookieStamp(core, tcb) : timestampNow(core, tcb),
     tcb.tsRecent,
     hasFeedback,
   );
@@ -245,6 +246,12 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
     core.counters.TcpOutSegs++;
   }
   return finish(core, tcb, frame, headerLength, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
+}
+
+/** TSval of a SYN cookie: it tells the options, before the secret offset is added. */
+function cookieStamp(core: TcpCore, tcb: Tcb): number {
+  const { ecn, sack, scaling, snd, tsOffset } = tcb;
+  return (timestampWith(core.clock.ms, scaling ? snd.wscale : -1, sack, ecn !== null) + tsOffset) | 0;
 }
 
 /** Resets a connection: <SEQ=SND.NXT><CTL=RST,ACK> (RFC 9293 3.10.5). */

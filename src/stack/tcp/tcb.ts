@@ -195,6 +195,8 @@ export class Tcb {
   more = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
+  /** Its SYN-ACK is a cookie (syn-cookies.ts). */
+  cookie = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
   deferred = false;
 
@@ -275,6 +277,7 @@ export class Tcb {
     this.tuning = UNTUNED;
     this.more = false;
     this.flush = false;
+    this.cookie = false;
     this.deferred = false;
     this.synPending = false;
     this.finQueued = false;
