@@ -82,7 +82,7 @@ export class Counters {
   /** Time-exceeded messages received. */
   IcmpInTimeExcds = 0;
   /** Drop: an ICMP error that quotes no connection of ours or a sequence number out of flight (RFC 5927 4.1). */
-  IcmpInStale = 0;
+  TcpExtOutOfWindowIcmps = 0;
   /** ICMP messages sent. */
   IcmpOutMsgs = 0;
   /** Echo replies sent. */
@@ -129,6 +129,13 @@ export class Counters {
   TcpExtTCPSpuriousRTOs = 0;
   /** Segments delivered of which the peer has told that they met congestion (RFC 3168, RFC 9768). */
   TcpExtTCPDeliveredCE = 0;
+  /** Fast Open (RFC 7413): data on SYNs that was acknowledged or not, ours; taken or not, the peers'; cookies asked for; queue full. */
+  TcpExtTCPFastOpenActive = 0;
+  TcpExtTCPFastOpenActiveFail = 0;
+  TcpExtTCPFastOpenPassive = 0;
+  TcpExtTCPFastOpenPassiveFail = 0;
+  TcpExtTCPFastOpenCookieReqd = 0;
+  TcpExtTCPFastOpenListenOverflow = 0;
   /** SYN cookies sent, brought back, and ACKs that brought none (RFC 4987 3.6). */
   TcpExtSyncookiesSent = 0;
   TcpExtSyncookiesRecv = 0;

@@ -168,7 +168,7 @@ export class IcmpService {
       // The second word of the quoted message is what TCP has as its sequence number.
       this.onEchoError?.(ip.src, message.quotedSeq >>> 16, message.quotedSeq & 0xffff);
     } else {
-      this.#counters.IcmpInStale++;
+      this.#counters.TcpExtOutOfWindowIcmps++;
     }
   }
 }

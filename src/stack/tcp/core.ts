@@ -14,6 +14,7 @@ import { Demux } from './demux.js';
 import { EcnState } from './ecn-state.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { EPOLL_ALL } from './events.js';
+import { FastOpen, FastOpenCache, FastOpenKeys, parseKeys } from './fast-open.js';
 import { IsnGenerator } from './isn.js';
 import { Ledger } from './ledger.js';
 import { ListenerTable } from './listener.js';
@@ -63,6 +64,9 @@ export class TcpCore {
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
   readonly #ecnStates: EcnState[] = [];
+  readonly fastOpenCache: FastOpenCache;
+  readonly #namedKeys = new Map<string, FastOpenKeys>();
+  #fastOpenKeys: FastOpenKeys | undefined = undefined;
 
   constructor(
     clock: Clock,
@@ -78,6 +82,7 @@ export class TcpCore {
     this.ip = ip;
     this.addresses = addresses;
     this.random = random;
+    this.fastOpenCache = new FastOpenCache(clock);
     this.demux = new Demux(random);
     this.isn = new IsnGenerator(random);
     this.ports = new EphemeralPorts(random);
@@ -165,6 +170,40 @@ export class TcpCore {
     return tcb.ecn;
   }
 
+  /** The state of Fast Open that a connection has until its handshake is complete. */
+  fastOpenOf(tcb: Tcb): FastOpen {
+    // alloc: once for each connection with Fast Open
+    tcb.fastOpen ??= new FastOpen();
+    return tcb.fastOpen;
+  }
+
+  dropFastOpen(tcb: Tcb): void {
+    const { fastOpen } = tcb;
+    if (fastOpen === null) return;
+    if (fastOpen.listener !== null) fastOpen.listener.fastOpenPending--;
+    tcb.fastOpen = null;
+  }
+
+  /** The stack's keys of Fast Open: those of the option, or others that nobody knows. */
+  get fastOpenKeys(): FastOpenKeys {
+    const { fastopenKey } = this.config;
+    if (fastopenKey !== '') return this.fastOpenKeysOf(fastopenKey);
+    this.#fastOpenKeys ??= new FastOpenKeys(
+      new Uint8Array(Int32Array.from({ length: 4 }, this.random).buffer),
+    );
+    return this.#fastOpenKeys;
+  }
+
+  /** Keys by their text, each made once. */
+  fastOpenKeysOf(text: string): FastOpenKeys {
+    let keys = this.#namedKeys.get(text);
+    if (keys === undefined) {
+      keys = new FastOpenKeys(parseKeys(text) ?? new Uint8Array(16));
+      this.#namedKeys.set(text, keys);
+    }
+    return keys;
+  }
+
   dropEcn(tcb: Tcb): void {
     if (tcb.ecn === null) return;
     this.#ecnStates.push(tcb.ecn);
@@ -224,10 +263,13 @@ export class TcpCore {
     this.dropPacer(tcb);
     this.dropBbr(tcb);
     this.dropEcn(tcb);
+    const wasFast = tcb.fastOpen?.isOpen === true;
+    this.dropFastOpen(tcb);
     const listener = tcb.listener;
-    if (listener !== null) {
+    // One that waits to be accepted stays: its data can be read, and what has become of it is told then.
+    if (listener !== null && ((wasHalfOpen && !wasFast) || tcb.deferred || listener.closed)) {
       tcb.listener = null;
-      if (wasHalfOpen) listener.halfOpen--;
+      if (wasHalfOpen && !wasFast) listener.halfOpen--;
       else if (tcb.deferred) listener.deferred--;
       else listener.acceptQueue.remove(tcb);
       tcb.deferred = false;

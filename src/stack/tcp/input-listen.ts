@@ -5,6 +5,7 @@ import { ACK, FIN, RST, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { synArrives } from './ecn-handshake.js';
 import { CLASSIC } from './ecn-state.js';
+import { fastOpenArrives } from './fast-open-server.js';
 import { acceptSyn, prepare, startAt } from './handshake.js';
 import { hasRoom, type Listener } from './listener.js';
 import { replyReset, sendSyn } from './output.js';
@@ -58,6 +59,7 @@ function halfOpen(core: TcpCore, listener: Listener, seg: Segment, isn: number |
   const tcb = makeConnection(core, listener, seg);
   if (isn !== undefined) startAt(tcb, isn);
   enterSynReceived(core, listener, tcb);
+  fastOpenArrives(core, listener, tcb, seg);
   tcb.timing = true;
   tcb.timedAt = core.clock.now;
   tcb.synPending = true;

@@ -214,7 +214,8 @@ function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   switch (tcb.state) {
     case SYN_RCVD:
       core.counters.TcpAttemptFails++;
-      core.destroy(tcb, ECONNREFUSED);
+      // A program that has accepted it already has had a connection.
+      core.destroy(tcb, tcb.fastOpen?.isOpen ? ECONNRESET : ECONNREFUSED);
       break;
     case ESTABLISHED:
     case FIN_WAIT_1:
@@ -302,7 +303,8 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   const listener = tcb.listener;
-  if (listener?.isFull) {
+  const isFast = tcb.fastOpen?.isOpen === true;
+  if (listener?.isFull && !isFast) {
     // The final ACK is as if lost: the SYN-ACK comes again, and by then there may be room.
     core.counters.TcpExtListenOverflows++;
     if (core.config.abortOnOverflow !== 0) {
@@ -312,13 +314,14 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   thirdAckArrives(core, tcb, seg);
-  beginData(core, tcb);
+  if (isFast) endFastOpen(core, tcb);
+  else beginData(core, tcb);
   acceptAck(core, tcb, seg);
   // The window of this ACK is the first scaled one.
   tcb.snd.wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << tcb.snd.wscale;
   tcb.snd.wndMax = Math.max(tcb.snd.wndMax, tcb.snd.wnd);
   core.enter(tcb, ESTABLISHED);
-  if (listener !== null) {
+  if (listener !== null && !isFast) {
     listener.halfOpen--;
     if (listener.tuning.deferAcceptUs > 0) defer(core, tcb, listener);
     else enqueue(core, tcb, listener);
@@ -334,6 +337,13 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   core.output.push(tcb);
   core.notify(tcb, EPOLLOUT);
   return true;
+}
+
+/** The handshake is complete; data has been going both ways already. */
+function endFastOpen(core: TcpCore, tcb: Tcb): void {
+  tcb.retransmits = 0;
+  tcb.rtt.backoff = 0;
+  core.dropFastOpen(tcb);
 }
 
 function finWait2(core: TcpCore, tcb: Tcb): void {

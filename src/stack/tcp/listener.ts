@@ -26,6 +26,8 @@ export class Listener {
   tuning: Tuning = UNTUNED;
   /** Shares its address with other listeners that do so too (SO_REUSEPORT). */
   reusePort = false;
+  /** Connections by Fast Open whose handshake is not complete. */
+  fastOpenPending = 0;
   /** When a SYN was last answered by a cookie. */
   cookieAt: Micros = -NEVER;
   queued = false;

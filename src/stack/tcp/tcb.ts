@@ -8,6 +8,7 @@ import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
+import type { FastOpen } from './fast-open.js';
 import type { Listener } from './listener.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
@@ -147,6 +148,8 @@ export class Tcb {
   readonly rack: RackState = new RackState();
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** Fast Open, until the handshake is complete; null for nearly all. */
+  fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
@@ -195,6 +198,8 @@ export class Tcb {
   more = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
+  /** Data of a SYN has been taken, ours or the peer's (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
   /** Its SYN-ACK is a cookie (syn-cookies.ts). */
   cookie = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
@@ -277,6 +282,7 @@ export class Tcb {
     this.tuning = UNTUNED;
     this.more = false;
     this.flush = false;
+    this.synDataAcked = false;
     this.cookie = false;
     this.deferred = false;
     this.synPending = false;
