@@ -33,7 +33,8 @@ export function noteUsage(core: TcpCore, tcb: Tcb): void {
 function notePipe(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc, rtt } = tcb;
   const { now } = core.clock;
-  if (flight < cc.pipeUsed && now - cc.pipeUsedAt <= Math.max(SAMPLING_RTTS * rtt.srttUs, SAMPLING_US)) return;
+  if (flight < cc.pipeUsed && now - cc.pipeUsedAt <= Math.max(SAMPLING_RTTS * rtt.srttUs, SAMPLING_US))
+    return;
   cc.pipeUsed = flight;
   cc.pipeUsedAt = now;
   if (isValidated(tcb)) cc.unusedSince = NEVER;
