@@ -27,7 +27,7 @@ const QUEUE_FRAMES = 100;
 const BYTES = 1_000_000;
 const SEEDS = [1, 2, 3];
 /** Of the table of congestion controls, with room for several windows. */
-const CONTROLS = ['reno', 'cubic', 'bbr'];
+const CONTROLS = ['reno', 'cubic', 'bbr', 'dctcp'];
 const CONTROL_BYTES = 8_000_000;
 const CONTROL_BUFFER = 4_194_304;
 

@@ -190,12 +190,17 @@ t.test(
 t.test('marks of ECN lower the short-term volume by a third of their smoothed share', async (t) => {
   const { core, tcb, state } = bench();
   state.phase = PROBE_BW_CRUISE;
+  t.equal(state.ecnAlpha, 1, 'RFC 8257 3.3: it begins with the worst');
+  state.ecnDelivered = 100_000;
+  adaptToMarks(core, tcb, state);
+  t.equal(state.ecnAlpha, 15 / 16, 'and g is 1/16');
   state.ecnDelivered = 100_000;
   noteMarks(state, 100_000);
   adaptToMarks(core, tcb, state);
-  t.equal(state.ecnAlpha, 1 / 16, 'RFC 8257 3.3: g is 1/16');
+  const alpha = 15 / 16 + 1 / 256;
+  t.equal(state.ecnAlpha, alpha);
   adaptLowerBounds(tcb, state);
-  t.equal(state.inflightShortterm, Math.floor(100_000 * (1 - 1 / 48)));
+  t.equal(state.inflightShortterm, Math.floor(100_000 * (1 - alpha / 3)));
   t.equal(state.bwShortterm, 10);
   for (let round = 0; round < 200; round++) {
     state.ecnDelivered = 100_000;
