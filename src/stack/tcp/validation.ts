@@ -59,9 +59,9 @@ export function lossVolume(tcb: Tcb, flight: number): number {
 }
 
 /**
- * Data is about to leave, nothing being outstanding. After a silence the window is halved for each RTO of it, down to the initial one, as Linux does
- * (RFC 5681 4.1 would have the initial one at once); without that (tcp_slow_start_after_idle), and when it was little used, it is
- * kept for five minutes (RFC 7661 4.4.3). What it was is remembered in `ssthresh`.
+ * Data is about to leave, nothing being outstanding. After a silence the window is halved for each RTO of it, down to the initial
+ * one, as Linux does (RFC 5681 4.1 would have the initial one at once); without that (tcp_slow_start_after_idle), and when it was
+ * little used, it is kept for five minutes (RFC 7661 4.4.3). What it was is remembered in `ssthresh`.
  */
 export function restartWindow(core: TcpCore, tcb: Tcb): void {
   const { cc, rtt } = tcb;
