@@ -32,7 +32,6 @@ import {
   SOL_SOCKET,
   SOL_TCP,
   sockaddr_in,
-  TCP_CONGESTION,
   TCP_NODELAY,
 } from '../../src/index.js';
 import { stateName } from '../../src/stack/tcp/state.js';
@@ -41,7 +40,7 @@ import { Endpoint, parseAddress } from '../../src/stack/wire/address.js';
 import { createHost, type Host } from '../../src/testing/index.js';
 import type { IcmpText, OptionText, Result, Script, SegmentText, Step, When } from './notation.js';
 import type { Flow, SentIcmp, SentSegment } from './wire-text.js';
-import { buildIcmp, buildSegment, readSent, streamByte, streamBytes } from './wire-text.js';
+import { buildIcmp, buildSegment, printOption, readSent, streamByte, streamBytes } from './wire-text.js';
 
 const LOCAL_IP = '10.0.0.1';
 const REMOTE_IP = '10.0.0.2';
@@ -545,10 +544,6 @@ const CALLS: Record<string, (context: CallContext) => number> = {
   pacing({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
   },
-  /** TCP_CONGESTION */
-  control({ host, args, socket }) {
-    return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_CONGESTION, args[0]);
-  },
   /** Ends the stretch at the beginning of a connection in which every segment is acknowledged at once. */
   quickack({ args, tcb, fail }) {
     (tcb() ?? fail('no connection')).quickAcks = Number(args[0]);
@@ -600,11 +595,4 @@ function relative(value: number, base: number | undefined): number {
 
 function format(us: number): string {
   return (us / 1e6).toFixed(6);
-}
-
-function printOption({ name, values }: OptionText): string {
-  if (name === 'TS') return `TS val ${values[0]} ecr ${values[1]}`;
-  if (name !== 'sack') return [name, ...values].join(' ');
-  const blocks = values.flatMap((value, i) => (i % 2 === 0 ? [`${value}:${values[i + 1]}`] : []));
-  return `sack ${blocks.join(' ')}`;
 }

@@ -34,6 +34,8 @@ export interface ConnectionPlan {
   /** Both ends connect to each other, at times that differ by this many µs; -1 for client and server. */
   simultaneousUs: number;
   nodelay: boolean;
+  /** SO_MAX_PACING_RATE of the client, in bytes per second; 0 for none. */
+  pacingRate: number;
   client: EndPlan;
   server: EndPlan;
 }
@@ -118,11 +120,11 @@ export function makeScenario(seed: number): Scenario {
     backlog: pick(1, 4, 64),
     notice: pick('poll' as const, 'level' as const, 'edge' as const),
     hosts,
-    connections: Array.from({ length: count }, () => makeConnection(random, count)),
+    connections: Array.from({ length: count }, () => makeConnection(random, choice, count)),
   };
 }
 
-function makeConnection(random: Random, count: number): ConnectionPlan {
+function makeConnection(random: Random, choice: Random, count: number): ConnectionPlan {
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
   const client = makeEnd(random, count);
   const server = makeEnd(random, count);
@@ -133,6 +135,7 @@ function makeConnection(random: Random, count: number): ConnectionPlan {
     startUs: below(random, 2_000_000),
     simultaneousUs: chance(random, 0.15) ? below(random, 2) * below(random, pick(10, 300_000)) : -1,
     nodelay: chance(random, 0.3),
+    pacingRate: chance(choice, 0.2) ? 1_000 * 10 ** below(choice, 5) : 0,
     client,
     server,
   };

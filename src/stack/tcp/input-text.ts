@@ -176,6 +176,10 @@ export function timeWait(core: TcpCore, tcb: Tcb): void {
   tcb.rtxAt = NEVER;
   tcb.sendBuffer.clear(core.buffers);
   core.dropReassembly(tcb);
+  // Nothing will be sent that could be congestion controlled.
+  tcb.congestion = null;
+  core.dropPacer(tcb);
+  core.dropBbr(tcb);
   restartTimeWait(core, tcb);
 }
 

@@ -111,6 +111,10 @@ export class CongestionState {
   wasLimited = false;
   usedFlight = 0;
   usageEnd = 0;
+  /** RFC 7661 4.2: the most that was outstanding of late, when that was, and since when it is less than half of the window. */
+  pipeUsed = 0;
+  pipeUsedAt: Micros = -NEVER;
+  unusedSince: Micros = NEVER;
   /** When data was last sent (RFC 5681 4.1). */
   lastSentAt: Micros = NEVER;
 }
@@ -374,5 +378,8 @@ function resetCongestion(cc: CongestionState): void {
   cc.wasLimited = false;
   cc.usedFlight = 0;
   cc.usageEnd = 0;
+  cc.pipeUsed = 0;
+  cc.pipeUsedAt = -NEVER;
+  cc.unusedSince = NEVER;
   cc.lastSentAt = NEVER;
 }
