@@ -68,7 +68,8 @@ for (let round = 0; round < Number(values.rounds); round++) {
         const key = `${congestion.padEnd(6)} ${sender.padEnd(6)} to ${receiver}`;
         results.set(key, [...(results.get(key) ?? []), result]);
         const { received, sent } = result;
-        if (values.json) console.log(JSON.stringify({ pair, congestion, seed, ...received, mbps: result.mbps, sent }));
+        if (values.json)
+          console.log(JSON.stringify({ pair, congestion, seed, ...received, mbps: result.mbps, sent }));
         else
           console.log(
             `${key.padEnd(26)} seed ${seed}  ${result.mbps.toFixed(2).padStart(8)} Mbit/s  stall ${received.stallMs.toFixed(0).padStart(5)} ms  ` +
@@ -83,5 +84,7 @@ for (let round = 0; round < Number(values.rounds); round++) {
 for (const [key, runs] of results) {
   const rates = runs.map((run) => run.mbps);
   const stall = Math.max(...runs.map((run) => run.received.stallMs));
-  console.log(`${key.padEnd(26)} median ${median(rates).toFixed(2)} Mbit/s of ${rates.length}, longest stall ${stall.toFixed(0)} ms`);
+  console.log(
+    `${key.padEnd(26)} median ${median(rates).toFixed(2)} Mbit/s of ${rates.length}, longest stall ${stall.toFixed(0)} ms`,
+  );
 }

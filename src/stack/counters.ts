@@ -122,6 +122,10 @@ export class Counters {
   TcpExtTCPLossProbeRecovery = 0;
   /** Retransmission timeouts that turned out to be spurious (RFC 3522, RFC 5682, RFC 3708). */
   TcpExtTCPSpuriousRTOs = 0;
+  /** Timeouts at which the peer had taken back what it said it held (RFC 2018 8). */
+  TcpExtTCPSACKReneging = 0;
+  /** Retransmissions that were lost themselves. */
+  TcpExtTCPLostRetransmit = 0;
   /** D-SACK blocks received (RFC 2883). */
   TcpExtTCPDSACKRecv = 0;
   /** D-SACK blocks sent, of old segments and of segments beyond a hole (RFC 2883). */

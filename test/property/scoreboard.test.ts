@@ -24,7 +24,8 @@ type Act =
   | { kind: 'send'; length: number }
   | { kind: 'sack' | 'lose' | 'resend'; at: number }
   | { kind: 'ack'; bytes: number }
-  | { kind: 'timeout' | 'undo' }
+  | { kind: 'renege' | 'undo' }
+  | { kind: 'timeout'; ago: number }
   | { kind: 'cut'; mss: number };
 
 const place = fc.integer({ min: 0, max: 99 });
@@ -41,7 +42,11 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('ack' as const), bytes: fc.integer({ min: 1, max: 200 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('timeout' as const, 'undo') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('renege' as const, 'undo') }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant('timeout' as const), ago: fc.integer({ min: 0, max: 40 }) }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('cut' as const), mss: fc.integer({ min: 5, max: 60 }) }),
@@ -113,9 +118,16 @@ function play(board: Scoreboard, model: Model, first: number, step: Act, now: nu
         board.shift();
       if (board.count > 0) board.trim(add(first, model.una));
       break;
-    case 'timeout':
+    case 'renege':
       board.loseAll();
       for (const one of parts) Object.assign(one, { sacked: false, lost: true, repaired: false });
+      break;
+    case 'timeout':
+      board.loseOld(now - step.ago);
+      for (const [i, one] of parts.entries()) {
+        if (!one.sacked && (i === 0 || one.sentAt <= now - step.ago))
+          Object.assign(one, { lost: true, repaired: false });
+      }
       break;
     case 'undo':
       board.loseNone();

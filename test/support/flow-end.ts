@@ -199,7 +199,8 @@ function stackSends(): void {
   const mctx = openStack();
   const socket = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
   if (congestion !== undefined) {
-    if (mtcp_setsockopt(mctx, socket, IPPROTO_TCP, TCP_CONGESTION, congestion, congestion.length) !== 0) fail();
+    if (mtcp_setsockopt(mctx, socket, IPPROTO_TCP, TCP_CONGESTION, congestion, congestion.length) !== 0)
+      fail();
   }
   if (mtcp_connect(mctx, socket, sockaddr_in(host, port)) !== 0) fail();
   const endAt = performance.now() + seconds * 1000;

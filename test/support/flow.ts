@@ -47,8 +47,7 @@ function start(end: PathEnd, job: FlowJob): { child: ChildProcess; line: () => P
 /** Lets a flow run from the left to the right. @throws Error when an end fails */
 export async function runFlow(path: ImpairedPath, options: FlowOptions): Promise<FlowResult> {
   const { sender, receiver, port = 9000, congestion, bytes, seconds, sysctl } = options;
-  const addressOf = (end: PathEnd, side: Side): string =>
-    side === 'stack' ? end.stackAddress : end.address;
+  const addressOf = (end: PathEnd, side: Side): string => (side === 'stack' ? end.stackAddress : end.address);
   const both = { host: addressOf(path.right, receiver), port, ...(sysctl === undefined ? {} : { sysctl }) };
   const { netns, iface, stackAddress } = path.right;
   const to = start(path.right, { on: receiver, role: 'receive', netns, iface, stackAddress, ...both });

@@ -7,7 +7,14 @@ import { POLLIN, Poller } from '../../src/nic/os/syscalls.js';
 import { Relay } from '../../src/nic/relay.js';
 import type { RelayJob } from './impaired-path.js';
 
-const { netns, left, right, leftToRight, rightToLeft, seed = 1 } = JSON.parse(process.argv[2] ?? '{}') as RelayJob;
+const {
+  netns,
+  left,
+  right,
+  leftToRight,
+  rightToLeft,
+  seed = 1,
+} = JSON.parse(process.argv[2] ?? '{}') as RelayJob;
 
 /** Frames that wait on a long path stay in the memory of the Nic that received them. */
 const FRAMES = 16_384;

@@ -9,11 +9,14 @@ import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { onAck } from './recovery.js';
 import { isDsack, sackArrives } from './sack.js';
-import { HELD, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
 import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
 import { wakeWriter } from './writability.js';
+
+/** Least time in µs for a peer that seems to have taken back what it held. */
+const LEAST_PATIENCE_US = 10_000;
 
 /** True when the acknowledgment is none of ours: beyond SND.NXT, or older than any window reaches (RFC 5961 5.2). */
 export function isInvalidAck(tcb: Tcb, seg: Segment): boolean {
@@ -40,6 +43,7 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
     report.isDsack = tcb.sack && isDsack(tcb, seg);
     report.dsackLeft = seg.options.sackLeft[0];
     report.dsackRight = seg.options.sackRight[0];
+    report.isVain = report.isDsack && tcb.repairs?.touch(report.dsackLeft, report.dsackRight) === true;
     report.isDuplicate = acked === 0 && isDuplicate(tcb, seg, wnd);
     if (acked > 0) progress(core, tcb, seg, acked);
     recover(core, tcb, seg);
@@ -106,7 +110,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
       onDelivered(core, tcb, board, board.first, true);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
-      if ((flags & (RESENT | HELD)) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
+      if ((flags & RESENT) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
     }
     board.shift();
   }
@@ -116,14 +120,23 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
   if (board.count === 0) core.dropBoard(tcb);
 }
 
-/** The round trip of a SYN that was sent once. */
+/** The round trip of the SYN. Without timestamps it must have been sent once (RFC 6298 3, Karn). */
 function measureSyn(core: TcpCore, tcb: Tcb): void {
   if (tcb.timing) {
     tcb.timing = false;
     tcb.rtt.sample(core.clock.now - tcb.timedAt, core.config);
-  } else {
+  } else if (tcb.passive || echoesLastSyn(core, tcb)) {
     measureByEcho(core, tcb);
   }
+}
+
+/**
+ * While its SYN-ACKs are lost a peer may go on answering our first SYN: such an echo tells how long it took to get through, and
+ * would be believed to be the round trip for long.
+ */
+function echoesLastSyn(core: TcpCore, tcb: Tcb): boolean {
+  const elapsedMs = (core.clock.ms + tcb.tsOffset - core.report.tsEcr) | 0;
+  return elapsedMs <= Math.ceil((core.clock.now - tcb.timedAt) / 1000);
 }
 
 /** Timestamps tell the round trip even of what was sent twice (RFC 7323 4.1). */
@@ -142,7 +155,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
   if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
-  if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
+  if (report.isVain && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
   if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;
   onAck(core, tcb, report);
   probeAnswered(core, tcb, seg.ack, report);
@@ -150,10 +163,19 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     // RFC 6298 5.2 and 5.3: off when all is acknowledged, otherwise started anew.
     if (tcb.snd.una === tcb.snd.nxt) stopRetransmissionTimer(tcb);
     else if (report.acked > 0) startRetransmissionTimer(core, tcb);
+    if (tcb.board?.isReneged === true) hurryTimeout(core, tcb);
     watchFlight(core, tcb);
   }
   growSendBuffer(core, tcb);
   core.output.push(tcb);
+}
+
+/**
+ * RFC 2018 8: SND.UNA stands at something that the peer said it held. It gets half a round trip to go on, as on Linux, before the
+ * timeout forgets what it said.
+ */
+function hurryTimeout(core: TcpCore, tcb: Tcb): void {
+  tcb.rtoAt = Math.min(tcb.rtoAt, core.clock.now + Math.max(tcb.rtt.srttUs / 2, LEAST_PATIENCE_US));
 }
 
 /** RFC 9293 3.10.7.4: the window is taken from newer segments only (WL1, WL2). */

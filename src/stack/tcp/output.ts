@@ -26,6 +26,7 @@ import {
 } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
 import { forgetDuplicate, hasDuplicate } from './dsack.js';
+import { Repairs } from './repairs.js';
 import { add, diff } from './seq.js';
 import { SYN_RCVD } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -116,6 +117,11 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     tcb.cc.undoResent++;
     done += size;
   } while (done < length);
+  if (tcb.repairs === null) {
+    // alloc: once for each block of the pool that loses something
+    tcb.repairs = new Repairs();
+  }
+  tcb.repairs.note(start, add(start, length));
   return true;
 }
 

@@ -6,7 +6,7 @@ import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
-import { DUP_THRESHOLD, detectLoss, onRecoveryEnd } from './rack.js';
+import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -34,6 +34,8 @@ export class AckReport {
   /** It carries SACK blocks; the first of them is a D-SACK, about [dsackLeft, dsackRight). */
   hasSack = false;
   isDsack = false;
+  /** The D-SACK is about something that was sent again: that was in vain. */
+  isVain = false;
   dsackLeft = 0;
   dsackRight = 0;
   /** Something was delivered that had been sent once only, and before `recover` was set. */
@@ -156,7 +158,9 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
 export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc } = tcb;
   if (cc.phase === OPEN) enterRecovery(core, tcb, flight, 0);
-  if (cc.phase === RECOVERY) cc.cwnd = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+  if (cc.phase !== RECOVERY) return;
+  // What is lost has made room for its repair; ACKs bring the reduction.
+  cc.cwnd = Math.max(Math.min(cc.cwnd, cc.ssthresh), Math.max(pipe(tcb), 0) + tcb.snd.mss);
 }
 
 /** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
@@ -172,7 +176,10 @@ function endRecovery(tcb: Tcb): void {
   cc.renoSacked = 0;
 }
 
-/** The retransmission timer has expired: everything outstanding is deemed lost. */
+/**
+ * The retransmission timer has expired: what the peer is not known to hold is deemed lost, except what has left too recently to be
+ * judged (RFC 8985 6.3). What it holds is not sent again (RFC 6675 5.1), unless it has taken that back.
+ */
 export function onTimeout(core: TcpCore, tcb: Tcb): void {
   const { cc, snd, board } = tcb;
   // RFC 5682 2.1 step 1: not when the timer expires again for what is being recovered already.
@@ -184,7 +191,6 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
     tcb.congestion?.onTimeout(core, tcb);
   }
   cc.phase = LOSS;
-  cc.cwnd = snd.mss;
   cc.credit = 0;
   cc.dupAcks = 0;
   cc.renoSacked = 0;
@@ -192,7 +198,14 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.tlpPending = false;
   cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
   tcb.rack.reorderAt = NEVER;
-  board?.loseAll();
+  if (board !== null) {
+    if (board.isReneged) core.counters.TcpExtTCPSACKReneging++;
+    if (!tcb.sack || board.isReneged) board.loseAll();
+    else
+      board.loseOld(core.clock.now - (tcb.rack.rttUs || tcb.rtt.srttUs) - reorderingWindow(tcb, board, true));
+  }
+  // RFC 5681 3.1, the loss window: one segment beside what is still thought to be on its way.
+  cc.cwnd = Math.max(pipe(tcb), 0) + snd.mss;
 }
 
 /** Keeps what an undo would bring back. */
@@ -214,7 +227,7 @@ function remember(tcb: Tcb): void {
 function mayUndo(tcb: Tcb, report: AckReport): boolean {
   const { cc } = tcb;
   if (!cc.undoPossible) return false;
-  if (report.isDsack && cc.undoResent > 0 && gt(report.dsackRight, cc.undoUna)) {
+  if (report.isVain && cc.undoResent > 0 && gt(report.dsackRight, cc.undoUna)) {
     const length = diff(report.dsackRight, report.dsackLeft);
     cc.undoResent = Math.max(0, cc.undoResent - Math.max(1, Math.ceil(length / tcb.snd.mss)));
     if (cc.undoResent === 0) return true;
@@ -237,5 +250,7 @@ function undo(core: TcpCore, tcb: Tcb): void {
   tcb.retransmits = 0;
   tcb.rtt.backoff = 0;
   tcb.board?.loseNone();
+  // What was lost all the same is found anew.
+  tcb.rack.advanced = true;
   tcb.congestion?.onUndo(tcb);
 }
