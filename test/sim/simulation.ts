@@ -55,6 +55,8 @@ const MAX_TURNS = 20_000_000;
 
 interface Connection {
   plan: ConnectionPlan;
+  /** Place in the scenario. */
+  index: number;
   /** The end that connects, and the other one. */
   client: End;
   server: End;
@@ -79,7 +81,9 @@ class Simulation {
   private readonly byPort = new Map<string, Connection>();
   private readonly hash = createHash('sha256');
   private turns = 0;
-  private live: Connection[];
+  /** Connections that have not begun, the next one last; those that have and are not over. */
+  private readonly coming: Connection[];
+  private live: Connection[] = [];
 
   constructor(scenario: Scenario, traced: boolean) {
     this.scenario = scenario;
@@ -92,7 +96,7 @@ class Simulation {
         host.trace((way, time, bytes) => this.record(i, way, time, bytes));
     this.invariants = this.hosts.map((host, i) => new Invariants(host.stack, `host ${i}`));
     this.connections = scenario.connections.map((plan, i) => this.makeConnection(plan, i));
-    this.live = [...this.connections];
+    this.coming = [...this.connections].sort((a, b) => b.plan.startUs - a.plan.startUs || b.index - a.index);
     this.listeners = this.hosts.map((host) => this.listen(host));
     this.sets = this.hosts.map((host) => mtcp_epoll_create(host.mctx, 1));
     this.world.add({ turn: () => this.turn(), deadline: () => this.deadline() });
@@ -101,7 +105,7 @@ class Simulation {
 
   run(): RunResult {
     const { world } = this;
-    this.go(() => this.live.length === 0);
+    this.go(() => this.live.length + this.coming.length === 0);
     for (const [i, host] of this.hosts.entries()) {
       mtcp_close(host.mctx, this.listeners[i]);
       mtcp_close(host.mctx, this.sets[i]);
@@ -172,6 +176,7 @@ class Simulation {
     const [from, to] = [this.hosts[plan.from], this.hosts[1 - plan.from]];
     return {
       plan,
+      index,
       client: new End(from, plan.client, createRandom(seed + index * 2 + 1), index * 2, index * 2 + 1, polls),
       server: new End(to, plan.server, createRandom(~seed - index * 2), index * 2 + 1, index * 2, polls),
       started: false,
@@ -209,6 +214,9 @@ class Simulation {
     let any = this.accept(0) || this.accept(1);
     let done = false;
     this.wake();
+    while ((this.coming.at(-1)?.plan.startUs ?? Number.POSITIVE_INFINITY) <= this.world.now) {
+      this.live.push(this.coming.pop()!);
+    }
     for (const connection of this.live) {
       any = this.start(connection) || any;
       any = this.connected(connection.client) || any;
@@ -229,8 +237,8 @@ class Simulation {
     const at = (time: number): void => {
       if (time > now && time < next) next = time;
     };
+    at(this.coming.at(-1)?.plan.startUs ?? next);
     for (const { plan, client, server } of this.live) {
-      at(plan.startUs);
       if (plan.simultaneousUs >= 0) at(plan.startUs + plan.simultaneousUs);
       if (!client.done) at(client.sleepUntil);
       if (!server.done) at(server.sleepUntil);
@@ -239,12 +247,11 @@ class Simulation {
   }
 
   private start(connection: Connection): boolean {
-    const { plan, client, server } = connection;
+    const { plan, client, server, index } = connection;
     const { now } = this.world;
     let any = false;
-    const index = this.connections.indexOf(connection);
     const isBoth = plan.simultaneousUs >= 0;
-    if (!connection.started && now >= plan.startUs) {
+    if (!connection.started) {
       connection.started = true;
       const port = this.open(client, plan, isBoth ? 10_000 + index : 0, isBoth ? 20_000 + index : PORT);
       if (!isBoth) this.byPort.set(`${plan.from}:${port}`, connection);
@@ -400,9 +407,13 @@ function isWild({ plan }: End): boolean {
   return plan.ending === 'vanish' || plan.ending === 'abort';
 }
 
-/** Runs the scenario of a seed. @throws Error that says what went wrong, with the seed and the scenario */
-export function simulate(seed: number, traced = false): RunResult {
-  const scenario = makeScenario(seed);
+/** Runs the scenario that `make` makes of a seed. @throws Error that says what went wrong, with the seed and the scenario */
+export function simulate(
+  seed: number,
+  traced = false,
+  make: (seed: number) => Scenario = makeScenario,
+): RunResult {
+  const scenario = make(seed);
   try {
     return new Simulation(scenario, traced).run();
   } catch (error) {
