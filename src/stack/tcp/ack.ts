@@ -15,6 +15,8 @@ import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
 import { wakeWriter } from './writability.js';
 
+/** An echo of the future, or of more than a day ago, is no sample. */
+const OLDEST_ECHO_MS = 86_400_000;
 /** Least time in µs for a peer that seems to have taken back what it held. */
 const LEAST_PATIENCE_US = 10_000;
 
@@ -116,36 +118,31 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
   }
   report.isResent = isAmbiguous;
   if (!isAmbiguous && sentAt !== NEVER) tcb.rtt.sample(core.clock.now - sentAt, core.config);
-  else if (isAmbiguous) measureByEcho(core, tcb);
+  else if (isAmbiguous) measureByEcho(core, tcb, OLDEST_ECHO_MS);
   if (board.count === 0) core.dropBoard(tcb);
 }
 
-/** The round trip of the SYN. Without timestamps it must have been sent once (RFC 6298 3, Karn). */
+/**
+ * The round trip of the SYN: of one that was sent once (RFC 6298 3, Karn), or by its echo. What took as long as the first timeout
+ * is not believed: a SYN, a SYN-ACK or the ACK of it was lost, and the timeout would suffer from it for long.
+ */
 function measureSyn(core: TcpCore, tcb: Tcb): void {
+  const { rtoInitialUs } = core.config;
   if (tcb.timing) {
     tcb.timing = false;
-    tcb.rtt.sample(core.clock.now - tcb.timedAt, core.config);
-  } else if (tcb.passive || echoesLastSyn(core, tcb)) {
-    measureByEcho(core, tcb);
+    const rttUs = core.clock.now - tcb.timedAt;
+    if (rttUs < rtoInitialUs) tcb.rtt.sample(rttUs, core.config);
+  } else {
+    measureByEcho(core, tcb, rtoInitialUs / 1000);
   }
 }
 
-/**
- * While its SYN-ACKs are lost a peer may go on answering our first SYN: such an echo tells how long it took to get through, and
- * would be believed to be the round trip for long.
- */
-function echoesLastSyn(core: TcpCore, tcb: Tcb): boolean {
-  const elapsedMs = (core.clock.ms + tcb.tsOffset - core.report.tsEcr) | 0;
-  return elapsedMs <= Math.ceil((core.clock.now - tcb.timedAt) / 1000);
-}
-
 /** Timestamps tell the round trip even of what was sent twice (RFC 7323 4.1). */
-function measureByEcho(core: TcpCore, tcb: Tcb): void {
+function measureByEcho(core: TcpCore, tcb: Tcb, limitMs: number): void {
   const { report } = core;
   if (!report.hasEcho) return;
-  // An echo of the future, or of more than a day ago, is no sample.
   const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
-  if (elapsedMs >= 0 && elapsedMs < 86_400_000) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
+  if (elapsedMs >= 0 && elapsedMs < limitMs) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
 }
 
 /** Loss recovery and congestion control, and the timers of what is still in flight. */

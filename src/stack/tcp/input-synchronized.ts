@@ -7,7 +7,7 @@ import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
 import { noteDuplicate } from './dsack.js';
 import { EPOLLOUT } from './events.js';
-import { beginData } from './handshake.js';
+import { beginData, MAX_QUICK_ACKS } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
@@ -164,7 +164,11 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
     return;
   }
   const { nxt } = tcb.rcv;
-  if (lt(seg.seq, nxt)) noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+  if (lt(seg.seq, nxt)) {
+    noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+    // Perhaps it was an ACK that was lost or late: the next ones are not delayed, as on Linux.
+    if (seg.dataLength > 0) tcb.quickAcks = MAX_QUICK_ACKS;
+  }
   sendAck(core, tcb);
 }
 
@@ -269,6 +273,8 @@ function checkAck(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     case TIME_WAIT:
       // "The only thing that can arrive in this state is a retransmission of the remote FIN."
       if ((seg.flags & FIN) !== 0) restartTimeWait(core, tcb);
+      // Anything else is told where the connection has ended.
+      if (seg.dataLength > 0) sendAck(core, tcb);
       break;
     default:
       break;

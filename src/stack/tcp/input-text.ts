@@ -6,7 +6,8 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
-import { sendAck, sendReset } from './output.js';
+import { MAX_QUICK_ACKS } from './handshake.js';
+import { replyReset, sendAck } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, mayReceive, TIME_WAIT } from './state.js';
@@ -38,10 +39,11 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (!tcb.attached && gt(end, rcv.nxt)) {
     // RFC 9293 3.6.1, RFC 2525 2.16: nobody will ever read it, and the peer must know.
     core.counters.TcpExtTCPAbortOnData++;
-    sendReset(core, tcb);
+    replyReset(core, seg);
     core.destroy(tcb, 0);
     return false;
   }
+  noteArrival(core, tcb);
   if (seg.dataLength > rcv.mss) rcv.mss = Math.min(seg.dataLength, tcb.localMss);
   const ahead = diff(seg.seq, rcv.nxt);
   if (ahead > 0) {
@@ -63,6 +65,18 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   else fillHole(core, tcb);
   core.notify(tcb, EPOLLIN);
   return true;
+}
+
+/**
+ * After a silence longer than a timeout the sender begins anew with a small window, and every delayed ACK would cost it time: as
+ * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them.
+ */
+function noteArrival(core: TcpCore, tcb: Tcb): void {
+  const { rcv, cc, rtt } = tcb;
+  const { now } = core.clock;
+  const hasAnswered = cc.lastSentAt !== NEVER && cc.lastSentAt >= rcv.textAt;
+  if (now - rcv.textAt > rtt.rtoUs && !hasAnswered) tcb.quickAcks = MAX_QUICK_ACKS;
+  rcv.textAt = now;
 }
 
 /**

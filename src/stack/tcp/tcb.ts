@@ -65,6 +65,8 @@ export class ReceiveSequence {
   /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
   dsackLeft = 0;
   dsackRight = 0;
+  /** When text last arrived; NEVER before the first. */
+  textAt: Micros = NEVER;
 }
 
 /** Congestion and loss recovery state (RFC 5681, 6582), in bytes. */
@@ -330,6 +332,7 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.finSeen = false;
   rcv.dsackLeft = 0;
   rcv.dsackRight = 0;
+  rcv.textAt = NEVER;
 }
 
 function resetCongestion(cc: CongestionState): void {

@@ -30,10 +30,7 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
     const result = sendSyn(core, tcb);
     if (result > 0) return false;
     tcb.synPending = false;
-    if (tcb.retransmits > 0) {
-      tcb.timedAt = core.clock.now;
-      core.counters.TcpExtTCPSynRetrans++;
-    }
+    if (tcb.retransmits > 0) core.counters.TcpExtTCPSynRetrans++;
     startRetransmissionTimer(core, tcb);
     if (result < 0) core.destroy(tcb, -result);
     return true;
