@@ -213,7 +213,7 @@ const ROWS: readonly SocketOption<any>[] = [
   number(C.TCP_KEEPCNT, 'keepProbes', 1, [1, 127], ({ stack }) => stack.config.keepaliveProbes),
   number(C.TCP_SYNCNT, 'synRetries', 1, [1, 127], ({ stack }) => stack.config.synRetries),
   number(C.TCP_USER_TIMEOUT, 'userTimeoutUs', 1000, [0, 0x7fffffff]),
-  number(C.TCP_NOTSENT_LOWAT, 'notSentLowat', 1, [0, 0x7fffffff]),
+  number(C.TCP_NOTSENT_LOWAT, 'notSentLowat', 1, [0, 0xffffffff]),
   number(C.TCP_DEFER_ACCEPT, 'deferAcceptUs', SECOND_US, [0, 32_767]),
   int(C.SOL_TCP, C.TCP_LINGER2, {
     get: ({ stack }, { tuning: { finTimeoutUs } }) =>

@@ -33,6 +33,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'make, remove or show two namespaces joined by a veth pair',
     load: async () => (await import('./lab.js')).lab,
   },
+  packetdrill: {
+    summary: 'play packetdrill scripts against the stack, in virtual time',
+    load: async () => (await import('./packetdrill.js')).packetdrill,
+  },
   doctor: {
     summary: 'say what kernel, user and interface allow, and how to mend the rest',
     load: async () => (await import('./doctor.js')).doctor,

@@ -14,6 +14,8 @@ export type { DropRule, SimulatedWire, WireOptions } from '../nic/simulated-wire
 export { formatPacket } from '../stack/wire/print.js';
 export type { HostOptions, JoinOptions, PacketListener, SentPacket } from './host.js';
 export { createHost, Host, joinHosts } from './host.js';
+export type { PacketdrillOptions, PacketdrillResult } from './packetdrill/index.js';
+export { runPacketdrill } from './packetdrill/index.js';
 export type { ArpFields, Ipv4Fields, ParsedPacket, TcpFields, TcpOptionFields } from './packets.js';
 export { buildArp, buildEthernet, buildIpv4, buildTcp, parsePacket } from './packets.js';
 export { World, WouldBlockForeverError } from './world.js';

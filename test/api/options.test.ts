@@ -179,6 +179,7 @@ const INTS: readonly [string, number, number, readonly [number, number][], reado
     0,
     [
       [4096, 4096],
+      [0xffffffff, 0xffffffff],
       [0, 0],
     ],
     [-1],

@@ -10,10 +10,21 @@ const ROOMS: readonly { readonly room: string; readonly may: readonly string[] }
   { room: 'src/nic/', may: ['src/nic/', 'node:'] },
   { room: 'src/stack/', may: ['src/stack/', 'src/nic/nic.ts'] },
   { room: 'src/api/', may: ['src/api/', 'src/stack/', 'src/nic/', 'node:', 'pino'] },
+  { room: 'src/net/', may: ['src/net/', 'src/api/', 'src/stack/', 'node:'] },
   { room: 'src/testing/', may: ['src/testing/', 'src/api/', 'src/stack/', 'src/nic/', 'node:'] },
   {
     room: 'src/cli/',
-    may: ['src/cli/', 'src/api/', 'src/stack/', 'src/nic/', 'src/testing/', 'src/index.ts', 'node:', 'pino'],
+    may: [
+      'src/cli/',
+      'src/net/',
+      'src/api/',
+      'src/stack/',
+      'src/nic/',
+      'src/testing/',
+      'src/index.ts',
+      'node:',
+      'pino',
+    ],
   },
   { room: 'src/index.ts', may: ['src/api/', 'src/stack/', 'src/nic/', 'src/testing/'] },
 ];

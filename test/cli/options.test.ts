@@ -90,7 +90,7 @@ t.test('the program describes itself and its commands', async (t) => {
   t.equal(help.code, 0);
   t.equal((await mtcp()).code, 2, 'no command is not a success');
   t.match((await mtcp('--version')).out.text, /^\d+\.\d+\.\d+\n$/);
-  for (const name of ['demo', 'serve', 'get', 'nc', 'ping', 'lab', 'doctor']) {
+  for (const name of ['demo', 'serve', 'get', 'nc', 'ping', 'lab', 'packetdrill', 'doctor']) {
     t.match(help.out.text, new RegExp(`\\n  ${name} `));
     const command = await mtcp(name, '--help');
     t.equal(command.code, 0);

@@ -19,7 +19,9 @@ function fullSegment(tcb: Tcb): number {
 /** The window that would be offered now, in bytes before scaling. */
 export function selectWindow(tcb: Tcb): number {
   const current = offered(tcb);
-  const { free, limit } = tcb.recvBuffer;
+  const { limit } = tcb.recvBuffer;
+  // More cannot be told than the field holds: without scaling a large buffer is no news to the peer.
+  const free = Math.min(tcb.recvBuffer.free, 0xffff << tcb.rcv.wscale);
   // RFC 9293 3.8.6.2.2: the edge moves only by a worthwhile step: a full segment or half the buffer.
   return free - current >= Math.min(fullSegment(tcb), limit >> 1) ? free : current;
 }

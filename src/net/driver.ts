@@ -1,0 +1,147 @@
+// Drives a context from Node's event loop for sockets and servers of this folder: one epoll set for all of them, a turn of the stack at
+// a time, and the process kept alive as long as one of them wants it.
+
+import type { Mctx } from '../api/index.js';
+import {
+  EpollEvent,
+  MTCP_EPOLL_CTL_ADD,
+  MTCP_EPOLL_CTL_DEL,
+  MTCP_EPOLLET,
+  MTCP_EPOLLIN,
+  MTCP_EPOLLOUT,
+  MTCP_EPOLLRDHUP,
+  mtcp_epoll_create,
+  mtcp_epoll_ctl,
+  mtcp_epoll_wait,
+} from '../api/index.js';
+import { turn } from '../api/loop.js';
+import { TIME_WAIT } from '../stack/tcp/state.js';
+
+/** Something with a socket of the context. */
+export interface Handle {
+  /** Whether it keeps the process alive. */
+  isReferenced: boolean;
+  /** Deals with events that have come about; they are told once (MTCP_EPOLLET). */
+  onEvents(events: number): void;
+}
+
+const MAX_EVENTS = 256;
+/** Turns without work after which the event loop is left to sleep between two. */
+const IDLE_TURNS = 1000;
+const SLEEP_MS = 1;
+const WATCHED = MTCP_EPOLLIN | MTCP_EPOLLOUT | MTCP_EPOLLRDHUP | MTCP_EPOLLET;
+
+const drivers = new WeakMap<Mctx, Driver>();
+
+/** The driver of a context, which is made when it is first asked for. */
+export function driverOf(mctx: Mctx): Driver {
+  let driver = drivers.get(mctx);
+  if (driver === undefined) {
+    driver = new Driver(mctx);
+    drivers.set(mctx, driver);
+  }
+  return driver;
+}
+
+/** Lets a context work while it has handles, and until what they have left behind has been sent. */
+export class Driver {
+  readonly mctx: Mctx;
+  private readonly epoll: number;
+  private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
+  private readonly handles = new Map<number, Handle>();
+  private referenced = 0;
+  private idleTurns = 0;
+  private isRunning = false;
+  private pending: NodeJS.Immediate | NodeJS.Timeout | undefined = undefined;
+
+  constructor(mctx: Mctx) {
+    this.mctx = mctx;
+    this.epoll = mtcp_epoll_create(mctx, MAX_EVENTS);
+  }
+
+  /** Begins to tell a handle of the events of its socket. */
+  add(sockid: number, handle: Handle): void {
+    this.handles.set(sockid, handle);
+    if (handle.isReferenced) this.reference(1);
+    mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_ADD, sockid, {
+      events: WATCHED,
+      data: { ptr: handle },
+    });
+    this.wake();
+  }
+
+  /** Ends that; to be called before the socket is closed. */
+  remove(sockid: number): void {
+    const handle = this.handles.get(sockid);
+    if (handle === undefined) return;
+    this.handles.delete(sockid);
+    if (handle.isReferenced) this.reference(-1);
+    if (!this.mctx.destroyed) mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_DEL, sockid);
+  }
+
+  /** Says that a handle keeps the process alive from now on, or no longer. */
+  setReferenced(sockid: number, handle: Handle, isReferenced: boolean): void {
+    if (handle.isReferenced === isReferenced) return;
+    handle.isReferenced = isReferenced;
+    if (this.handles.get(sockid) === handle) this.reference(isReferenced ? 1 : -1);
+  }
+
+  /** Something has been given to the stack: it is looked after soon. */
+  wake(): void {
+    this.idleTurns = 0;
+    if (this.isRunning) return;
+    this.isRunning = true;
+    this.schedule();
+  }
+
+  private readonly step = (): void => {
+    this.pending = undefined;
+    if (this.mctx.destroyed) {
+      this.isRunning = false;
+      this.handles.clear();
+      return;
+    }
+    const isBusy = turn(this.mctx);
+    const isHeard = this.dispatch();
+    this.idleTurns = isBusy || isHeard ? 0 : this.idleTurns + 1;
+    if (this.handles.size === 0 && this.idleTurns > 0 && !this.hasUnfinished()) {
+      this.isRunning = false;
+      return;
+    }
+    this.schedule();
+  };
+
+  private schedule(): void {
+    this.pending = this.idleTurns < IDLE_TURNS ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
+    if (this.referenced === 0 && this.handles.size > 0) this.pending.unref();
+  }
+
+  private reference(change: 1 | -1): void {
+    this.referenced += change;
+    if (this.pending === undefined) return;
+    if (this.referenced > 0) this.pending.ref();
+    else if (this.handles.size > 0) this.pending.unref();
+  }
+
+  private dispatch(): boolean {
+    const count = mtcp_epoll_wait(this.mctx, this.epoll, this.events, MAX_EVENTS, 0);
+    for (let i = 0; i < count; i++) {
+      const event = this.events[i];
+      const handle = event.data.ptr as Handle;
+      event.data.ptr = null;
+      handle.onEvents(event.events);
+    }
+    return count > 0;
+  }
+
+  /** Connections whose sockets are closed and that still have something to send, or to be told. */
+  private hasUnfinished(): boolean {
+    let unfinished = 0;
+    const { core } = this.mctx.stack.tcp;
+    if (core.demux.size === 0) return false;
+    core.demux.forEach((tcb) => {
+      if (tcb.state !== TIME_WAIT && !tcb.attached) unfinished++;
+    });
+    return unfinished > 0;
+  }
+}

@@ -1,0 +1,480 @@
+// A connection of the stack as Node's `net.Socket`: a Duplex with the same events, methods, properties and errors, so that whatever
+// works on sockets works on it, `node:http` included.
+
+import { lookup as dnsLookup } from 'node:dns';
+import { Duplex } from 'node:stream';
+import type { Mctx } from '../api/index.js';
+import {
+  AF_INET,
+  errno,
+  INADDR_ANY,
+  MTCP_EPOLLERR,
+  MTCP_EPOLLHUP,
+  MTCP_EPOLLIN,
+  MTCP_EPOLLOUT,
+  MTCP_EPOLLRDHUP,
+  mtcp_abort,
+  mtcp_bind,
+  mtcp_close,
+  mtcp_connect,
+  mtcp_getpeername,
+  mtcp_getsockname,
+  mtcp_getsockopt,
+  mtcp_read,
+  mtcp_setsock_nonblock,
+  mtcp_setsockopt,
+  mtcp_shutdown,
+  mtcp_socket,
+  mtcp_write,
+  mtcp_writev,
+  SHUT_WR,
+  SO_ERROR,
+  SO_KEEPALIVE,
+  SOCK_STREAM,
+  SOL_SOCKET,
+  SOL_TCP,
+  sockaddr_in,
+  TCP_KEEPIDLE,
+  TCP_NODELAY,
+} from '../api/index.js';
+import { EAGAIN, EINPROGRESS, EINVAL, ENOTCONN } from '../stack/errors.js';
+import { type ConnectOptions, connectArguments } from './arguments.js';
+import { type Driver, driverOf, type Handle } from './driver.js';
+import { codedError, systemError } from './system-error.js';
+
+/** What a socket can be told when it is made. */
+export interface SocketOptions {
+  /** Keep the writable side open when the peer has ended. Default false. */
+  allowHalfOpen?: boolean;
+  readableHighWaterMark?: number;
+  writableHighWaterMark?: number;
+  signal?: AbortSignal;
+}
+
+/** An address as Node gives it. */
+export interface SocketAddress {
+  address: string;
+  family: 'IPv4';
+  port: number;
+}
+
+type Done = (error?: Error | null) => void;
+
+/** Most bytes that are read at once. */
+const CHUNK = 65_536;
+/** A chunk of at least so many bytes is handed on where it lies, a smaller one is copied. */
+const LARGE_CHUNK = 32_768;
+/** Reads in a row before others have a turn. */
+const READS = 16;
+
+let scratch = Buffer.allocUnsafeSlow(CHUNK);
+
+/** A connection, or what may become one. Made by `createNet`, which knows the context. */
+export class Socket extends Duplex implements Handle {
+  isReferenced = true;
+  /** True between `connect` and its outcome. */
+  connecting = false;
+  bytesRead = 0;
+  /** The time that `setTimeout` was given, in ms; 0 for none. */
+  timeout = 0;
+  /** Addresses that `autoSelectFamily` would have tried; there is one family here. */
+  readonly autoSelectFamilyAttemptedAddresses: string[] = [];
+  private readonly driver: Driver;
+  private sockid = -1;
+  private written = 0;
+  private local: SocketAddress | undefined = undefined;
+  private remote: SocketAddress | undefined = undefined;
+  private timer: NodeJS.Timeout | undefined = undefined;
+  /** The consumer wants more. */
+  private wantsData = false;
+  /** There may be something to read. */
+  private mayRead = false;
+  private hasEnded = false;
+  /** What could not be written yet, and whom to tell when it is. */
+  private unsent: Uint8Array[] = [];
+  private unsentDone: Done | undefined = undefined;
+  private isReset = false;
+
+  constructor(mctx: Mctx, options: SocketOptions = {}) {
+    const { allowHalfOpen = false, readableHighWaterMark, writableHighWaterMark, signal } = options;
+    super({
+      allowHalfOpen,
+      emitClose: false,
+      autoDestroy: true,
+      decodeStrings: true,
+      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
+      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
+      ...(signal === undefined ? {} : { signal }),
+    });
+    this.driver = driverOf(mctx);
+  }
+
+  /** Takes over a connection that a server has accepted. */
+  static accepted(mctx: Mctx, sockid: number, options: SocketOptions): Socket {
+    const socket = new Socket(mctx, options);
+    mtcp_setsock_nonblock(mctx, sockid);
+    socket.adopt(sockid);
+    socket.mayRead = true;
+    return socket;
+  }
+
+  /** True before a connection is there. */
+  get pending(): boolean {
+    return this.sockid < 0 || this.connecting;
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening';
+    if (this.readable && this.writable) return 'open';
+    if (this.readable) return 'readOnly';
+    return this.writable ? 'writeOnly' : 'closed';
+  }
+
+  /** Bytes written, those that are still in a queue included. */
+  get bytesWritten(): number {
+    return this.written + this.writableLength;
+  }
+
+  get bufferSize(): number {
+    return this.writableLength;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.peer()?.address;
+  }
+
+  get remoteFamily(): string | undefined {
+    return this.peer()?.family;
+  }
+
+  get remotePort(): number | undefined {
+    return this.peer()?.port;
+  }
+
+  get localAddress(): string | undefined {
+    return this.own()?.address;
+  }
+
+  get localFamily(): string | undefined {
+    return this.own()?.family;
+  }
+
+  get localPort(): number | undefined {
+    return this.own()?.port;
+  }
+
+  /** The local address; an empty object when there is none. */
+  address(): SocketAddress | Record<string, never> {
+    return this.own() ?? {};
+  }
+
+  /** Connects: `connect(port, host?, callback?)` or `connect(options, callback?)`; emits `connect`, or `error`. */
+  connect(...args: unknown[]): this {
+    const [options, callback] = connectArguments(args);
+    if (callback !== undefined) this.once('connect', callback);
+    this.connecting = true;
+    if (options.noDelay === true) this.once('connect', () => this.setNoDelay(true));
+    if (options.keepAlive === true) {
+      this.once('connect', () => this.setKeepAlive(true, options.keepAliveInitialDelay));
+    }
+    if (options.timeout !== undefined) this.setTimeout(options.timeout);
+    const { host = '127.0.0.1' } = options;
+    if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) {
+      // Not at once: whoever has called wants to listen for events first.
+      process.nextTick(() => this.open(host, options));
+    } else {
+      this.resolve(host, options);
+    }
+    return this;
+  }
+
+  /** Sends small segments at once (default true), or lets Nagle's algorithm hold them. */
+  setNoDelay(noDelay = true): this {
+    if (this.sockid >= 0)
+      mtcp_setsockopt(this.driver.mctx, this.sockid, SOL_TCP, TCP_NODELAY, noDelay ? 1 : 0);
+    return this;
+  }
+
+  /** Probes a silent peer, after `initialDelay` ms of silence if that is not 0. */
+  setKeepAlive(enable = false, initialDelay = 0): this {
+    const { mctx } = this.driver;
+    if (this.sockid < 0) return this;
+    mtcp_setsockopt(mctx, this.sockid, SOL_SOCKET, SO_KEEPALIVE, enable ? 1 : 0);
+    const seconds = Math.floor(initialDelay / 1000);
+    if (enable && seconds > 0) mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_KEEPIDLE, seconds);
+    return this;
+  }
+
+  /** Emits `timeout` after `timeout` ms without anything sent or received; 0 ends that. */
+  setTimeout(timeout: number, callback?: () => void): this {
+    this.timeout = timeout;
+    clearTimeout(this.timer);
+    this.timer = timeout > 0 ? setTimeout(() => this.emit('timeout'), timeout).unref() : undefined;
+    if (callback !== undefined) {
+      if (timeout > 0) this.once('timeout', callback);
+      else this.off('timeout', callback);
+    }
+    return this;
+  }
+
+  ref(): this {
+    this.driver.setReferenced(this.sockid, this, true);
+    return this;
+  }
+
+  unref(): this {
+    this.driver.setReferenced(this.sockid, this, false);
+    return this;
+  }
+
+  /** Ends the writable side and destroys the socket once all is written. */
+  destroySoon(): void {
+    if (this.writable) this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
+  }
+
+  /** Resets the connection instead of closing it, and destroys the socket. */
+  resetAndDestroy(): this {
+    this.isReset = true;
+    if (this.sockid < 0) return this.destroy(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    return this.destroy();
+  }
+
+  /** Takes events from the driver. */
+  onEvents(events: number): void {
+    if (this.connecting) {
+      if ((events & (MTCP_EPOLLOUT | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) this.onConnected();
+      if (this.connecting || this.destroyed) return;
+    }
+    if ((events & MTCP_EPOLLERR) !== 0 && this.unsentDone === undefined && (events & MTCP_EPOLLIN) === 0) {
+      this.fail(this.takeError() || ENOTCONN, 'read');
+      return;
+    }
+    if ((events & MTCP_EPOLLOUT) !== 0 && this.unsentDone !== undefined) this.flush();
+    if ((events & (MTCP_EPOLLIN | MTCP_EPOLLRDHUP | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) {
+      this.mayRead = true;
+      if (this.wantsData) this.readMore();
+    }
+  }
+
+  override _read(): void {
+    this.wantsData = true;
+    if (this.mayRead && !this.connecting && this.sockid >= 0) this.readMore();
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
+    this.send([chunk], done);
+  }
+
+  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
+    this.send(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
+  }
+
+  override _final(done: Done): void {
+    if (this.connecting) {
+      this.once('connect', () => this._final(done));
+      return;
+    }
+    if (this.sockid >= 0) mtcp_shutdown(this.driver.mctx, this.sockid, SHUT_WR);
+    this.driver.wake();
+    done();
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    clearTimeout(this.timer);
+    this.connecting = false;
+    // Names are asked for even after the end.
+    this.peer();
+    this.own();
+    const { sockid } = this;
+    const { mctx } = this.driver;
+    this.sockid = -1;
+    if (sockid >= 0 && !mctx.destroyed) {
+      this.driver.remove(sockid);
+      if (!this.isReset || mtcp_abort(mctx, sockid) < 0) mtcp_close(mctx, sockid);
+      this.driver.wake();
+    }
+    const unsent = this.unsentDone;
+    this.unsentDone = undefined;
+    this.unsent = [];
+    unsent?.(error ?? codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    done(error);
+    process.nextTick(() => this.emit('close', error !== null));
+  }
+
+  // Opening
+
+  private resolve(host: string, options: ConnectOptions): void {
+    const lookup = options.lookup ?? dnsLookup;
+    lookup(host, { family: 4 }, (error, address, family) => {
+      if (this.destroyed) return;
+      this.emit('lookup', error, address, family, host);
+      if (error !== null) this.destroy(error);
+      else if (typeof address === 'string') this.open(address, options);
+      else this.open(address[0].address, options);
+    });
+  }
+
+  private open(address: string, options: ConnectOptions): void {
+    if (this.destroyed) return;
+    const { mctx } = this.driver;
+    const { port, localAddress = INADDR_ANY, localPort = 0 } = options;
+    const sockid = mtcp_socket(mctx, AF_INET, SOCK_STREAM);
+    if (sockid < 0) {
+      this.destroy(systemError(errno, 'connect', address, port));
+      return;
+    }
+    mtcp_setsock_nonblock(mctx, sockid);
+    this.adopt(sockid);
+    if (localAddress !== INADDR_ANY || localPort !== 0) {
+      if (mtcp_bind(mctx, sockid, sockaddr_in(localAddress, localPort)) < 0) {
+        this.destroy(systemError(errno, 'bind', localAddress, localPort));
+        return;
+      }
+    }
+    this.remote = { address, family: 'IPv4', port };
+    if (mtcp_connect(mctx, sockid, sockaddr_in(address, port)) < 0 && errno !== EINPROGRESS) {
+      this.destroy(systemError(errno, 'connect', address, port));
+      return;
+    }
+    this.driver.wake();
+  }
+
+  private adopt(sockid: number): void {
+    this.sockid = sockid;
+    this.driver.add(sockid, this);
+  }
+
+  private onConnected(): void {
+    const error = this.takeError();
+    if (error !== 0) {
+      this.destroy(systemError(error, 'connect', this.remote?.address, this.remote?.port));
+      return;
+    }
+    this.connecting = false;
+    this.touch();
+    this.emit('connect');
+    this.emit('ready');
+    // From here on an end or a reset is noticed, though nobody may read yet.
+    if (!this.isPaused()) this.read(0);
+  }
+
+  // Reading and writing
+
+  private readMore(): void {
+    const { mctx } = this.driver;
+    for (let reads = 0; this.wantsData && !this.destroyed && !this.hasEnded; reads++) {
+      if (reads === READS) {
+        // The rest has its turn after the others.
+        setImmediate(() => this.wantsData && this.mayRead && !this.destroyed && this.readMore());
+        return;
+      }
+      const length = mtcp_read(mctx, this.sockid, scratch);
+      if (length < 0) {
+        this.mayRead = false;
+        if (errno !== EAGAIN) this.fail(errno, 'read');
+        return;
+      }
+      this.touch();
+      if (length === 0) {
+        this.hasEnded = true;
+        this.push(null);
+        // Without a reader the end would never be noticed.
+        this.read(0);
+        return;
+      }
+      this.bytesRead += length;
+      this.wantsData = this.push(take(length));
+    }
+  }
+
+  private send(chunks: Uint8Array[], done: Done): void {
+    if (this.connecting) {
+      this.once('connect', () => this.send(chunks, done));
+      return;
+    }
+    this.unsent = chunks;
+    this.unsentDone = done;
+    this.flush();
+  }
+
+  private flush(): void {
+    const { mctx } = this.driver;
+    while (this.unsent.length > 0) {
+      const { unsent } = this;
+      const count =
+        unsent.length === 1
+          ? mtcp_write(mctx, this.sockid, unsent[0])
+          : mtcp_writev(mctx, this.sockid, unsent.slice(0, 1024));
+      if (count < 0) {
+        if (errno === EAGAIN) return;
+        this.fail(errno, 'write');
+        return;
+      }
+      this.written += count;
+      this.touch();
+      this.unsent = without(unsent, count);
+    }
+    const done = this.unsentDone;
+    this.unsentDone = undefined;
+    this.driver.wake();
+    done?.();
+  }
+
+  private fail(number: number, syscall: string): void {
+    const error = systemError(number, syscall);
+    const done = this.unsentDone;
+    this.unsentDone = undefined;
+    this.unsent = [];
+    if (syscall === 'write' && done !== undefined) done(error);
+    else this.destroy(error);
+  }
+
+  private touch(): void {
+    this.timer?.refresh();
+  }
+
+  private takeError(): number {
+    const error = { value: 0 };
+    if (mtcp_getsockopt(this.driver.mctx, this.sockid, SOL_SOCKET, SO_ERROR, error) < 0) return EINVAL;
+    return error.value;
+  }
+
+  private peer(): SocketAddress | undefined {
+    if (this.remote === undefined && this.sockid >= 0) this.remote = this.nameBy(mtcp_getpeername);
+    return this.connecting ? undefined : this.remote;
+  }
+
+  private own(): SocketAddress | undefined {
+    if (this.local === undefined && this.sockid >= 0) this.local = this.nameBy(mtcp_getsockname);
+    return this.local;
+  }
+
+  private nameBy(call: typeof mtcp_getsockname): SocketAddress | undefined {
+    const name = { family: AF_INET, address: '', port: 0 };
+    if (call(this.driver.mctx, this.sockid, name) < 0) return undefined;
+    return { address: name.address, family: 'IPv4', port: name.port };
+  }
+}
+
+/** The first bytes of the scratch buffer as a buffer of their own. */
+function take(length: number): Buffer {
+  if (length < LARGE_CHUNK) return Buffer.from(scratch.subarray(0, length));
+  const chunk = scratch.subarray(0, length);
+  scratch = Buffer.allocUnsafeSlow(CHUNK);
+  return chunk;
+}
+
+/** What is left of chunks when their first `count` bytes are gone. */
+function without(chunks: Uint8Array[], count: number): Uint8Array[] {
+  let left = count;
+  let first = 0;
+  while (first < chunks.length && left >= chunks[first].length) left -= chunks[first++].length;
+  const rest = chunks.slice(first);
+  if (left > 0) rest[0] = rest[0].subarray(left);
+  return rest;
+}
