@@ -68,6 +68,8 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 /** Probe a peer that has been silent for long (RFC 9293 3.8.4). */
 export const SO_KEEPALIVE = 9;
+/** Bytes that are sent in a second at most, evenly spaced (pacing); -1 for no limit. */
+export const SO_MAX_PACING_RATE = 47;
 /** What `mtcp_close` does with what is not sent yet: `l_onoff` and `l_linger` in seconds; 0 s resets the connection. */
 export const SO_LINGER = 13;
 /** Lets several listeners share an address; each peer is given to one of them by its address and port. */

@@ -190,6 +190,15 @@ const ROWS: readonly SocketOption<any>[] = [
     ({ stack }) => stack.config.rmemMax,
   ),
   flag(C.SOL_SOCKET, C.SO_KEEPALIVE, 'keepalive'),
+  int(C.SOL_SOCKET, C.SO_MAX_PACING_RATE, {
+    get: (_, { tuning: { maxPacingRate } }) => (maxPacingRate === 0 ? -1 : maxPacingRate),
+    set: (core, socket, value) => {
+      // As on Linux an unsigned number, of which the largest stands for no limit; a rate of nothing is none, either.
+      const rate = value >>> 0;
+      retune(core, socket, { maxPacingRate: rate === 0xffffffff ? 0 : rate });
+      return 0;
+    },
+  }),
   linger,
   timeout(C.SO_RCVTIMEO, 'receiveTimeoutUs'),
   timeout(C.SO_SNDTIMEO, 'sendTimeoutUs'),

@@ -94,6 +94,11 @@ export class StackConfig {
   frto = 2;
   /** Lets the receive buffer grow as fast as the application reads, up to the largest of tcp_rmem, when 1. */
   moderateRcvbuf = 1;
+  /** Paces a connection that is to be paced by so many per cent of its window in a round trip, in slow start and after. */
+  pacingSsRatio = 200;
+  pacingCaRatio = 120;
+  /** How long the smallest round trip is remembered, in µs. */
+  minRttWindowUs = 300_000_000;
   /** Tail loss probes (RFC 8985 7): 0 off, 3 or 4 on, as on Linux. */
   earlyRetrans = 3;
   /** First and last local port that connect chooses. */
@@ -185,6 +190,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_dsack', 'dsack', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_frto', 'frto', 'integer', 1, 0, 2],
       ['net.ipv4.tcp_moderate_rcvbuf', 'moderateRcvbuf', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_pacing_ss_ratio', 'pacingSsRatio', 'integer', 1, 1, 1000],
+      ['net.ipv4.tcp_pacing_ca_ratio', 'pacingCaRatio', 'integer', 1, 1, 1000],
+      ['net.ipv4.tcp_min_rtt_wlen', 'minRttWindowUs', 'integer', 1_000_000, 0, 86_400],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
       ['net.ipv4.tcp_congestion_control', 'congestionControl', 'congestion', 1, 0, 0],
       ['net.ipv4.ip_local_port_range', 'localPortRange', 'pair', 1, 1, 65_535],
@@ -218,7 +226,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
 );
 
 /** Congestion controls that a stack offers; filled by tcp/congestion.ts users through `set`. */
-const CONGESTION_CONTROLS = ['cubic', 'reno'];
+const CONGESTION_CONTROLS = ['bbr', 'cubic', 'reno'];
 
 function find(name: string): Option {
   const option = OPTIONS.get(name) ?? OPTIONS.get(`net.ipv4.${name}`) ?? OPTIONS.get(`net.core.${name}`);

@@ -25,7 +25,6 @@ type Act =
   | { kind: 'sack' | 'lose' | 'resend'; at: number }
   | { kind: 'ack'; bytes: number }
   | { kind: 'renege' | 'undo' }
-  | { kind: 'timeout'; ago: number }
   | { kind: 'cut'; mss: number };
 
 const place = fc.integer({ min: 0, max: 99 });
@@ -43,10 +42,6 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant('ack' as const), bytes: fc.integer({ min: 1, max: 200 }) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('renege' as const, 'undo') }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('timeout' as const), ago: fc.integer({ min: 0, max: 40 }) }),
-  },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('cut' as const), mss: fc.integer({ min: 5, max: 60 }) }),
@@ -121,13 +116,6 @@ function play(board: Scoreboard, model: Model, first: number, step: Act, now: nu
     case 'renege':
       board.loseAll();
       for (const one of parts) Object.assign(one, { sacked: false, lost: true, repaired: false });
-      break;
-    case 'timeout':
-      board.loseOld(now - step.ago);
-      for (const [i, one] of parts.entries()) {
-        if (!one.sacked && (i === 0 || one.sentAt <= now - step.ago))
-          Object.assign(one, { lost: true, repaired: false });
-      }
       break;
     case 'undo':
       board.loseNone();

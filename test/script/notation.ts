@@ -48,6 +48,7 @@ export type Action =
   | { kind: 'state'; socket: string | undefined; name: string }
   | { kind: 'counter'; name: string; value: number }
   | { kind: 'field'; path: string; value: number }
+  | { kind: 'info'; name: string; value: number }
   | { kind: 'call'; socket: string | undefined; name: string; args: string[]; result: Result | undefined };
 
 /** What a call is to return. */
@@ -163,6 +164,8 @@ function parseAction(text: string): Action {
   if (counter !== null) return { kind: 'counter', name: counter[1], value: Number(counter[2]) };
   const field = /^tcb\s+([\w.]+)\s*=\s*(-?\d+)$/.exec(text);
   if (field !== null) return { kind: 'field', path: field[1], value: Number(field[2]) };
+  const info = /^info\s+(\w+)\s*=\s*(-?\d+)$/.exec(text);
+  if (info !== null) return { kind: 'info', name: info[1], value: Number(info[2]) };
   const sysctl = /^sysctl\s+([\w.]+)\s*=\s*(.+)$/.exec(text);
   if (sysctl !== null) return { kind: 'sysctl', name: sysctl[1], value: sysctl[2] };
   return parseCall(text);

@@ -27,6 +27,7 @@ import {
   SHUT_RDWR,
   SHUT_WR,
   SO_ERROR,
+  SO_MAX_PACING_RATE,
   SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
@@ -39,7 +40,7 @@ import { Endpoint, parseAddress } from '../../src/stack/wire/address.js';
 import { createHost, type Host } from '../../src/testing/index.js';
 import type { IcmpText, OptionText, Result, Script, SegmentText, Step, When } from './notation.js';
 import type { Flow, SentIcmp, SentSegment } from './wire-text.js';
-import { buildIcmp, buildSegment, readSent, streamByte, streamBytes } from './wire-text.js';
+import { buildIcmp, buildSegment, printOption, readSent, streamByte, streamBytes } from './wire-text.js';
 
 const LOCAL_IP = '10.0.0.1';
 const REMOTE_IP = '10.0.0.2';
@@ -166,6 +167,9 @@ class Runner {
       }
       case 'field':
         this.#expectValue(`tcb ${action.path}`, this.#field(action.path), action.value);
+        break;
+      case 'info':
+        this.#expectValue(`tcpi_${action.name}`, this.#info(action.name), action.value);
         break;
       case 'call':
         if (!step.chained) this.#nothingPending(this.#host.now);
@@ -388,6 +392,13 @@ class Runner {
     return typeof value === 'boolean' ? Number(value) : value;
   }
 
+  /** A field of TCP_INFO, without the `tcpi_` in front. */
+  #info(name: string): number {
+    const tcb = this.#tcb() ?? this.#fail('no connection');
+    const info = this.#host.stack.tcp.info(tcb) as unknown as Record<string, number>;
+    return info[`tcpi_${name}`] ?? this.#fail(`there is no field tcpi_${name}`);
+  }
+
   // Calls
 
   #socket(name: string): SocketState {
@@ -529,6 +540,10 @@ const CALLS: Record<string, (context: CallContext) => number> = {
   nodelay({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_NODELAY, Number(args[0]));
   },
+  /** SO_MAX_PACING_RATE, in bytes per second. */
+  pacing({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
+  },
   /** Ends the stretch at the beginning of a connection in which every segment is acknowledged at once. */
   quickack({ args, tcb, fail }) {
     (tcb() ?? fail('no connection')).quickAcks = Number(args[0]);
@@ -580,11 +595,4 @@ function relative(value: number, base: number | undefined): number {
 
 function format(us: number): string {
   return (us / 1e6).toFixed(6);
-}
-
-function printOption({ name, values }: OptionText): string {
-  if (name === 'TS') return `TS val ${values[0]} ecr ${values[1]}`;
-  if (name !== 'sack') return [name, ...values].join(' ');
-  const blocks = values.flatMap((value, i) => (i % 2 === 0 ? [`${value}:${values[i + 1]}`] : []));
-  return `sack ${blocks.join(' ')}`;
 }

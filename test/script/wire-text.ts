@@ -286,3 +286,11 @@ function withIpOptions(packet: Uint8Array, options: Uint8Array): Uint8Array {
 function hexBytes(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
+
+/** An option as it is written in a script. */
+export function printOption({ name, values }: OptionText): string {
+  if (name === 'TS') return `TS val ${values[0]} ecr ${values[1]}`;
+  if (name !== 'sack') return [name, ...values].join(' ');
+  const blocks = values.flatMap((value, i) => (i % 2 === 0 ? [`${value}:${values[i + 1]}`] : []));
+  return `sack ${blocks.join(' ')}`;
+}

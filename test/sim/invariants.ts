@@ -101,6 +101,7 @@ export class Invariants {
       return 'closed, but a deadline is set';
     if (this.stack.tcp.core.wheel.isSet(tcb.index)) return 'closed, but its timer runs';
     if (tcb.reassembly !== null) return 'closed, but out-of-order ranges are kept';
+    if (tcb.pacer !== null || tcb.bbr !== null) return 'closed, but records of its sending are kept';
     if (tcb.sendBuffer.length !== 0) return 'closed, but data to send is kept';
     return '';
   }
@@ -112,7 +113,8 @@ export class Invariants {
 
   private timers(tcb: Tcb): string {
     const { core } = this.stack.tcp;
-    const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt, tcb.holdAt);
+    const resumeAt = tcb.pacer === null ? NEVER : tcb.pacer.resumeAt;
+    const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt, tcb.holdAt, resumeAt);
     const set = core.wheel.deadlineOf(tcb.index);
     // A deadline that moves away leaves the timer as it is: it comes early, and is set anew then.
     if (set > earliest) return `timer set for ${set}, earliest deadline ${earliest}`;
@@ -137,14 +139,17 @@ export class Invariants {
     if (isPersisting && tcb.rtxAt === NEVER) return 'persists without a timer';
     if (isPersisting && flight > 0) return 'persists with data in flight';
     if (tcb.rtxAt !== NEVER && !isPersisting && flight === 0) return 'retransmission timer without flight';
-    if (flight > 0 && tcb.rtxAt === NEVER && !tcb.outputQueued) return 'flight without retransmission timer';
-    const waits = isPersisting || tcb.outputQueued || tcb.holdAt !== NEVER;
+    const isPacedOut = resumeAt !== NEVER;
+    if (flight > 0 && tcb.rtxAt === NEVER && !tcb.outputQueued && !isPacedOut)
+      return 'flight without retransmission timer';
+    const waits = isPersisting || tcb.outputQueued || tcb.holdAt !== NEVER || isPacedOut;
     if (flight === 0 && unsent(tcb) > 0 && !waits) {
       return 'data to send, but nothing will ever send it';
     }
     if (flight === 0 && tcb.finQueued && !tcb.finSent && !tcb.outputQueued && unsent(tcb) === 0) {
       return 'FIN queued and forgotten';
     }
+    if (resumeAt < this.stack.now) return 'a paced segment is late';
     return '';
   }
 

@@ -58,13 +58,14 @@ export interface Scenario {
   connections: ConnectionPlan[];
 }
 
-const CONTROLS = ['cubic', 'reno'];
+const CONTROLS = ['cubic', 'reno', 'bbr'];
 /** How much an end writes at most, when there are few connections. */
 const SIZES = [0, 1, 200, 8_000, 60_000, 400_000];
 
 /** Makes the scenario of a seed. */
 export function makeScenario(seed: number): Scenario {
   const random = createRandom(seed);
+  const choice = createRandom(~seed);
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
   const link = pick('ethernet' as const, 'ip' as const);
   const mtu = pick(576, 1500, 1500, 9000);
@@ -101,7 +102,7 @@ export function makeScenario(seed: number): Scenario {
       tcp_slow_start_after_idle: pick(0, 1),
       tcp_rto_min_us: pick(1_000, 200_000, 200_000),
       tcp_min_snd_mss: pick(48, 536),
-      tcp_congestion_control: pick(...CONTROLS),
+      tcp_congestion_control: CONTROLS[below(choice, CONTROLS.length)],
       tcp_dsack: pick(0, 1, 1),
       tcp_frto: pick(0, 2, 2),
       tcp_early_retrans: pick(0, 3, 3),

@@ -82,10 +82,10 @@ t.test('the timeout is that of RFC 6298', async (t) => {
   rtt.reset(config);
   t.equal(rtt.timeoutUs(config), 1_000_000, '2.1: one second before the first sample');
   rtt.sample(400_000, config);
-  t.match(rtt, { srttUs: 400_000, rttvarUs: 200_000, minRttUs: 400_000 }, '2.2: the first sample');
+  t.match(rtt, { srttUs: 400_000, rttvarUs: 200_000 }, '2.2: the first sample');
   t.equal(rtt.timeoutUs(config), 1_200_000);
   rtt.sample(200_000, config);
-  t.match(rtt, { srttUs: 375_000, rttvarUs: 200_000, minRttUs: 200_000 }, '2.3: a further one');
+  t.match(rtt, { srttUs: 375_000, rttvarUs: 200_000 }, '2.3: a further one');
   t.equal(rtt.timeoutUs(config), 1_175_000);
 });
 

@@ -6,6 +6,7 @@ import { Clock } from '../../src/stack/clock.js';
 import { StackConfig } from '../../src/stack/config.js';
 import type { TcpCore } from '../../src/stack/tcp/core.js';
 import { cubic } from '../../src/stack/tcp/cubic.js';
+import { AckReport } from '../../src/stack/tcp/recovery.js';
 import { add } from '../../src/stack/tcp/seq.js';
 import { Tcb } from '../../src/stack/tcp/tcb.js';
 
@@ -18,6 +19,7 @@ class Path {
   readonly config: StackConfig = new StackConfig();
   readonly core: TcpCore = { clock: this.clock, config: this.config } as unknown as TcpCore;
   readonly tcb: Tcb = new Tcb(0);
+  readonly report: AckReport = new AckReport();
   readonly rttUs: number;
 
   constructor(segments: number, rttUs: number) {
@@ -26,7 +28,7 @@ class Path {
     this.tcb.snd.mss = MSS;
     this.tcb.cc.cwnd = segments * MSS;
     this.tcb.rtt.sample(rttUs, this.config);
-    cubic.init(this.tcb);
+    cubic.init(this.core, this.tcb);
   }
 
   get segments(): number {
@@ -35,7 +37,7 @@ class Path {
 
   lose(): void {
     const { cc } = this.tcb;
-    cubic.remember(this.tcb);
+    cubic.remember(this.core, this.tcb);
     cc.ssthresh = cubic.ssthresh(this.tcb, cc.cwnd);
     cc.cwnd = cc.ssthresh;
   }
@@ -51,7 +53,8 @@ class Path {
       tcb.snd.una = add(tcb.snd.una, MSS);
       tcb.snd.nxt = add(tcb.snd.una, tcb.cc.cwnd);
       tcb.rtt.lastUs = rttOf(i);
-      cubic.onAck(core, tcb, MSS);
+      this.report.acked = MSS;
+      cubic.onAck(core, tcb, this.report);
     }
   }
 }
@@ -115,7 +118,6 @@ t.test('time without data is not part of the curve', async (t) => {
     for (let round = 0; round < 20; round++) path.round();
   }
   idle.clock.set(idle.clock.now + 60_000_000);
-  cubic.onRestart(idle.core, idle.tcb, 60_000_000);
   for (let round = 0; round < 20; round++) {
     idle.round();
     busy.round();
@@ -129,12 +131,12 @@ t.test('an undo puts the curve back, and after a timeout a new one begins', asyn
   for (let round = 0; round < 30; round++) path.round();
   const { cubic: state } = path.tcb;
   const { wMax, k, epochAt } = { ...state };
-  cubic.remember(path.tcb);
+  cubic.remember(path.core, path.tcb);
   cubic.ssthresh(path.tcb, path.tcb.cc.cwnd);
   cubic.onTimeout(path.core, path.tcb);
   // RFC 9438 4.8: K is 0, and the curve begins at its top.
   t.equal(state?.wMax, 0);
-  cubic.onUndo(path.tcb);
+  cubic.onUndo(path.core, path.tcb);
   t.strictSame({ wMax: state?.wMax, k: state?.k, epochAt: state?.epochAt }, { wMax, k, epochAt });
 });
 

@@ -4,7 +4,10 @@
 import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited, onArrival } from './delivery.js';
 import { flightSize } from './flight.js';
+import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
+import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { onAck } from './recovery.js';
@@ -33,12 +36,17 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const acked = diff(seg.ack, snd.una);
   const wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.wscale;
   if (acked >= 0) {
+    checkAppLimited(core, tcb);
     report.acked = acked;
     report.delivered = 0;
+    report.lost = 0;
+    report.ceMarked = 0;
+    report.sample.reset();
     report.flight = flightSize(tcb);
     report.hasEcho = tcb.timestamps && seg.options.timestamps && seg.options.tsEcr !== 0;
     report.tsEcr = seg.options.tsEcr;
     report.isOriginal = false;
+    report.isReordered = false;
     report.isResent = false;
     report.sackedNew = false;
     report.hasSack = seg.options.sackCount > 0;
@@ -68,6 +76,7 @@ function isDuplicate(tcb: Tcb, seg: Segment, wnd: number): boolean {
 function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   const { snd, sendBuffer } = tcb;
   snd.una = seg.ack;
+  core.ledger.add(tcb.index, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
@@ -77,11 +86,12 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   }
   if (tcb.board === null) {
     core.report.delivered = acked;
+    core.ledger.count(tcb.index, DELIVERED);
     measureSyn(core, tcb);
   } else {
     settle(core, tcb, tcb.board);
   }
-  tcb.retransmits = 0;
+  if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
   endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
@@ -90,6 +100,12 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   }
   wakeWriter(core, tcb);
   core.output.push(tcb);
+}
+
+/** There is progress again after retransmission timeouts. */
+export function endTimeouts(core: TcpCore, tcb: Tcb): void {
+  tcb.retransmits = 0;
+  core.ledger.add(tcb.index, RTO_US, core.clock.now - core.ledger.sumOf(tcb.index, RTO_SINCE));
 }
 
 /** Takes acknowledged segments out of the scoreboard, and a round-trip sample from them (RFC 6298 3, Karn). */
@@ -110,6 +126,7 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
     if ((flags & SACKED) === 0) {
       report.delivered += diff(board.end[at], board.start[at]);
       onDelivered(core, tcb, board, board.first, true);
+      onArrival(core, tcb, board, board.first);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
       if ((flags & RESENT) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
@@ -131,7 +148,7 @@ function measureSyn(core: TcpCore, tcb: Tcb): void {
   if (tcb.timing) {
     tcb.timing = false;
     const rttUs = core.clock.now - tcb.timedAt;
-    if (rttUs < rtoInitialUs) tcb.rtt.sample(rttUs, core.config);
+    if (rttUs < rtoInitialUs) measure(core, tcb, rttUs);
   } else {
     measureByEcho(core, tcb, rtoInitialUs / 1000);
   }
@@ -142,7 +159,12 @@ function measureByEcho(core: TcpCore, tcb: Tcb, limitMs: number): void {
   const { report } = core;
   if (!report.hasEcho) return;
   const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
-  if (elapsedMs >= 0 && elapsedMs < limitMs) tcb.rtt.sample(Math.max(1, elapsedMs) * 1000, core.config);
+  if (elapsedMs >= 0 && elapsedMs < limitMs) measure(core, tcb, Math.max(1, elapsedMs) * 1000);
+}
+
+function measure(core: TcpCore, tcb: Tcb, rttUs: number): void {
+  tcb.rtt.sample(rttUs, core.config);
+  tcb.rtt.observe(rttUs, core.clock.now, core.config);
 }
 
 /** Loss recovery and congestion control, and the timers of what is still in flight. */
@@ -150,7 +172,14 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { report } = core;
   const { board } = tcb;
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
-  if (report.isDsack) core.counters.TcpExtTCPDSACKRecv++;
+  const { rttUs } = report.sample;
+  if (rttUs >= 0) tcb.rtt.observe(rttUs, core.clock.now, core.config);
+  if (report.isDsack) {
+    core.counters.TcpExtTCPDSACKRecv++;
+    const length = diff(report.dsackRight, report.dsackLeft);
+    const segments = Math.max(1, Math.ceil(length / tcb.snd.mss));
+    core.ledger.setCount(tcb.index, DSACK_DUPS, core.ledger.countOf(tcb.index, DSACK_DUPS) + segments);
+  }
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isVain && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
   if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;
@@ -163,6 +192,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     if (tcb.board?.isReneged === true) hurryTimeout(core, tcb);
     watchFlight(core, tcb);
   }
+  if (tcb.pacer !== null && !tcb.congestion?.ownsWindow) followWindow(core, tcb, tcb.pacer);
   growSendBuffer(core, tcb);
   core.output.push(tcb);
 }
@@ -195,7 +225,9 @@ function updateWindow(core: TcpCore, tcb: Tcb, seg: Segment, wnd: number): void 
 function growSendBuffer(core: TcpCore, tcb: Tcb): void {
   if (tcb.tuning.sendBytes > 0) return;
   const { wmem } = core.config;
-  const wanted = Math.min(2 * tcb.cc.cwnd, wmem[2]);
+  // One that goes on sending while it repairs needs room for another window.
+  const windows = tcb.congestion?.ownsWindow ? 3 : 2;
+  const wanted = Math.min(windows * tcb.cc.cwnd, wmem[2]);
   if (wanted > tcb.sendBuffer.limit) tcb.sendBuffer.limit = wanted;
 }
 

@@ -3,6 +3,7 @@
 
 import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited } from './delivery.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './events.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
@@ -48,6 +49,7 @@ export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number,
     return -EAGAIN;
   }
   if (core.isOutOfMemory) return -ENOMEM;
+  checkAppLimited(core, tcb);
   const taken = tcb.sendBuffer.append(core.sendSpans.of(bytes), offset, length, core.buffers);
   if (taken < length) tcb.sendBlocked = true;
   if (taken === 0) return -EAGAIN;

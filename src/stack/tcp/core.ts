@@ -8,12 +8,15 @@ import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
 import { SpanCache } from '../wire/span.js';
 import { Segment } from '../wire/tcp-header.js';
+import type { BbrState } from './bbr-state.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { EPOLL_ALL } from './events.js';
 import { IsnGenerator } from './isn.js';
+import { Ledger } from './ledger.js';
 import { ListenerTable } from './listener.js';
+import { Pacer } from './pacing.js';
 import { OutputQueue, ReadyQueue } from './queues.js';
 import { Reassembly } from './reassembly.js';
 import { AckReport } from './recovery.js';
@@ -48,6 +51,12 @@ export class TcpCore {
   readonly receiveSpans: SpanCache = new SpanCache();
   /** What the acknowledgment in `seg` has told. */
   readonly report: AckReport = new AckReport();
+  readonly ledger: Ledger = new Ledger();
+  /** Uniform int32 values. */
+  readonly random: () => number;
+  /** Records of congestion controls that no connection uses now. */
+  readonly bbrStates: BbrState[] = [];
+  readonly #pacers: Pacer[] = [];
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
 
@@ -64,6 +73,7 @@ export class TcpCore {
     this.counters = counters;
     this.ip = ip;
     this.addresses = addresses;
+    this.random = random;
     this.demux = new Demux(random);
     this.isn = new IsnGenerator(random);
     this.ports = new EphemeralPorts(random);
@@ -135,6 +145,26 @@ export class TcpCore {
     tcb.board = null;
   }
 
+  /** Takes a pacer for a connection. */
+  takePacer(): Pacer {
+    const pacer = this.#pacers.pop() ?? new Pacer();
+    pacer.reset();
+    return pacer;
+  }
+
+  dropPacer(tcb: Tcb): void {
+    if (tcb.pacer === null) return;
+    this.#pacers.push(tcb.pacer);
+    tcb.pacer = null;
+  }
+
+  /** Gives back what BBR knows of a connection. */
+  dropBbr(tcb: Tcb): void {
+    if (tcb.bbr === null) return;
+    this.bbrStates.push(tcb.bbr);
+    tcb.bbr = null;
+  }
+
   /** Keeps the gauge of RFC 4022's tcpCurrEstab while a connection changes state. */
   enter(tcb: Tcb, state: number): void {
     const before = tcb.state === State.ESTABLISHED || tcb.state === State.CLOSE_WAIT;
@@ -165,6 +195,8 @@ export class TcpCore {
     tcb.sendBuffer.clear(this.buffers);
     this.dropReassembly(tcb);
     this.dropBoard(tcb);
+    this.dropPacer(tcb);
+    this.dropBbr(tcb);
     const listener = tcb.listener;
     if (listener !== null) {
       tcb.listener = null;
@@ -189,6 +221,7 @@ export class TcpCore {
 function earliestDeadline(tcb: Tcb): Micros {
   const first = tcb.rtxAt < tcb.delackAt ? tcb.rtxAt : tcb.delackAt;
   const second = tcb.keepAt < tcb.holdAt ? tcb.keepAt : tcb.holdAt;
-  const least = second < first ? second : first;
+  let least = second < first ? second : first;
+  if (tcb.pacer !== null && tcb.pacer.resumeAt < least) least = tcb.pacer.resumeAt;
   return tcb.lifeAt < least ? tcb.lifeAt : least;
 }

@@ -5,6 +5,7 @@ import { NEVER } from '../clock.js';
 import type { CongestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { HyStart } from './hystart.js';
+import type { AckReport } from './recovery.js';
 import type { Tcb } from './tcb.js';
 
 /** RFC 9438 4.6: the window after a loss, in its former size. */
@@ -13,6 +14,9 @@ const BETA = 0.7;
 const C = 0.4;
 /** RFC 9438 4.3: Reno's growth for the same average window. */
 const ALPHA = (3 * (1 - BETA)) / (1 + BETA);
+
+/** Growth that pauses for longer, in round trips, was held up by the application. */
+const PAUSE_RTTS = 2;
 
 /** CUBIC's variables (RFC 9438 4.1.2), windows in segments, times in µs. */
 export class CubicState {
@@ -26,6 +30,8 @@ export class CubicState {
   origin = 0;
   wEst = 0;
   epochAt = NEVER;
+  /** When the window last grew by the curve. */
+  grownAt = 0.5;
   /** Growth in bytes that is not yet whole. */
   fraction = 0;
   /** For an undo. */
@@ -69,12 +75,13 @@ export class CubicState {
 
 export const cubic: CongestionControl = {
   name: 'cubic',
+  ownsWindow: false,
 
-  init(tcb: Tcb): void {
+  init(_core: TcpCore, tcb: Tcb): void {
     tcb.cubic?.reset();
   },
 
-  onAck(core: TcpCore, tcb: Tcb, acked: number): void {
+  onAck(core: TcpCore, tcb: Tcb, { acked }: AckReport): void {
     const { cc } = tcb;
     const state = stateOf(tcb);
     if (cc.cwnd >= cc.ssthresh) {
@@ -92,7 +99,11 @@ export const cubic: CongestionControl = {
     state.wMax = state.prior;
   },
 
-  remember(tcb: Tcb): void {
+  onLost(_core: TcpCore, _tcb: Tcb, _at: number): void {
+    // One loss or many in a round trip are the same.
+  },
+
+  remember(_core: TcpCore, tcb: Tcb): void {
     stateOf(tcb).remember();
   },
 
@@ -115,14 +126,20 @@ export const cubic: CongestionControl = {
     state.epochAt = NEVER;
   },
 
-  onRestart(core: TcpCore, tcb: Tcb, idleUs: number): void {
-    // RFC 9438 5.8: time without data is not part of the curve.
-    const state = stateOf(tcb);
-    if (state.epochAt !== NEVER) state.epochAt = Math.min(state.epochAt + idleUs, core.clock.now);
+  onRecoveryEnd(_core: TcpCore, _tcb: Tcb): void {
+    // The curve begins with the next ACK, at `ssthresh`.
   },
 
-  onUndo(tcb: Tcb): void {
+  onRestart(_core: TcpCore, _tcb: Tcb): void {
+    // `avoid` leaves out the time for which the window did not grow, idle or not.
+  },
+
+  onUndo(_core: TcpCore, tcb: Tcb): void {
     stateOf(tcb).restore();
+  },
+
+  onEcnEcho(_core: TcpCore, _tcb: Tcb, _report: AckReport): void {
+    // The reduction that ECN asks for goes by `ssthresh`.
   },
 };
 
@@ -139,6 +156,7 @@ function avoid(core: TcpCore, tcb: Tcb, state: CubicState, acked: number): void 
   const { cc, snd, rtt } = tcb;
   const window = cc.cwnd / snd.mss;
   if (state.epochAt === NEVER) startEpoch(core, state, window);
+  skipPause(core, tcb, state);
   const segments = acked / snd.mss;
   const t = (core.clock.now - state.epochAt) / 1e6;
   // RFC 9438 4.3: Reno's window for the same loss rate; from the size before the loss on it grows as fast as Reno.
@@ -156,9 +174,22 @@ function avoid(core: TcpCore, tcb: Tcb, state: CubicState, acked: number): void 
   cc.cwnd += whole;
 }
 
+/**
+ * RFC 9438 4.2 and 5.8: the time in which the application did not fill the window, or sent nothing, is no part of the curve. ACKs that
+ * make the window grow come at least once in a round trip; what is longer is a pause.
+ */
+function skipPause(core: TcpCore, tcb: Tcb, state: CubicState): void {
+  const { now } = core.clock;
+  const pause = now - state.grownAt;
+  if (pause > PAUSE_RTTS * Math.max(tcb.rtt.srttUs, tcb.rtt.lastUs))
+    state.epochAt = Math.min(state.epochAt + pause, now);
+  state.grownAt = now;
+}
+
 /** RFC 9438 4.2: the curve begins at the window of now and is flat at that of the last loss. */
 function startEpoch(core: TcpCore, state: CubicState, window: number): void {
   state.epochAt = core.clock.now;
+  state.grownAt = core.clock.now;
   state.wEst = window;
   state.fraction = 0;
   state.k = window < state.wMax ? Math.cbrt((state.wMax - window) / C) : 0;

@@ -5,10 +5,12 @@ import { NEVER } from '../clock.js';
 import type { Endpoint } from '../wire/address.js';
 import { IPV4_HEADER } from '../wire/ipv4.js';
 import { type Segment, TCP_HEADER } from '../wire/tcp-header.js';
+import { endTimeouts } from './ack.js';
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
 import { optionBytes } from './output.js';
+import { choosePacing } from './pacing.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
 import { initialCwnd } from './transmit.js';
@@ -21,6 +23,7 @@ export const MAX_QUICK_ACKS = 16;
 
 /** Fills a new block with what the tuple and the options decide, before its SYN or SYN-ACK. */
 export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoint, nextHop: number): void {
+  core.ledger.open(tcb.index);
   tcb.local.copyEndpoint(local);
   tcb.remote.copyEndpoint(remote);
   tcb.nextHop = nextHop;
@@ -84,13 +87,14 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
 /** The connection is about to enter ESTABLISHED: windows, timeout and timers of the data phase. */
 export function beginData(core: TcpCore, tcb: Tcb): void {
   const synLost = tcb.retransmits > 0;
-  tcb.retransmits = 0;
+  if (synLost) endTimeouts(core, tcb);
   tcb.rtxAt = NEVER;
   core.arm(tcb);
   startKeepalive(core, tcb);
   // RFC 5681 3.1: one segment after a lost SYN.
   tcb.cc.cwnd = synLost ? tcb.snd.mss : initialCwnd(core, tcb);
-  tcb.congestion?.init(tcb);
+  choosePacing(core, tcb);
+  tcb.congestion?.init(core, tcb);
   if (synLost && tcb.rtt.srttUs === 0) {
     // RFC 6298 5.7: after a lost SYN without a sample the data phase begins with 3 s.
     tcb.rtt.rtoUs = Math.min(3_000_000, core.config.rtoMaxUs);

@@ -42,7 +42,8 @@ export class HyStart {
   growth(core: TcpCore, tcb: Tcb, acked: number): number {
     const { snd, rtt } = tcb;
     if (!this.#inRound || geq(snd.una, this.#windowEnd)) this.#startRound(tcb);
-    const bytes = Math.min(acked, BURST * snd.mss);
+    // RFC 9406 4.3: what is paced makes no bursts.
+    const bytes = tcb.pacer === null ? Math.min(acked, BURST * snd.mss) : acked;
     // RFC 9406 is for the first slow start; afterwards ssthresh is known.
     if (core.config.hystart === 0 || tcb.cc.ssthresh !== 0x7fffffff) return bytes;
     if (rtt.lastUs > 0) {

@@ -7,6 +7,7 @@ import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
 import { MAX_QUICK_ACKS } from './handshake.js';
+import { BYTES_RECEIVED, LAST_DATA_RECEIVED, RCV_OOOPACK } from './ledger.js';
 import { replyReset, sendAck } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
@@ -58,6 +59,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   tcb.recvBuffer.advance(seg.dataLength);
+  core.ledger.add(tcb.index, BYTES_RECEIVED, seg.dataLength);
   if (tcb.reassembly !== null) noteOverlap(core, tcb, tcb.reassembly, seg.seq, end);
   rcv.nxt = end;
   onDataArrived(core, tcb, seg, seg.dataLength);
@@ -72,11 +74,11 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
  * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them.
  */
 function noteArrival(core: TcpCore, tcb: Tcb): void {
-  const { rcv, cc, rtt } = tcb;
   const { now } = core.clock;
-  const hasAnswered = cc.lastSentAt !== NEVER && cc.lastSentAt >= rcv.textAt;
-  if (now - rcv.textAt > rtt.rtoUs && !hasAnswered) tcb.quickAcks = MAX_QUICK_ACKS;
-  rcv.textAt = now;
+  const last = core.ledger.sumOf(tcb.index, LAST_DATA_RECEIVED);
+  const hasAnswered = tcb.cc.lastSentAt !== NEVER && tcb.cc.lastSentAt >= last;
+  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered) tcb.quickAcks = MAX_QUICK_ACKS;
+  core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, now);
 }
 
 /**
@@ -106,6 +108,7 @@ function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: n
     core.counters.TcpExtTCPDuplicateSegs++;
   } else {
     core.counters.TcpExtTCPOFOQueue++;
+    core.ledger.count(tcb.index, RCV_OOOPACK);
     tcb.recvBuffer.place(ahead, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   }
   sendAck(core, tcb);
@@ -116,6 +119,7 @@ function fillHole(core: TcpCore, tcb: Tcb): void {
   const reassembly = core.reassemblyOf(tcb);
   const next = reassembly.advance(tcb.rcv.nxt);
   tcb.recvBuffer.advance(diff(next, tcb.rcv.nxt));
+  core.ledger.add(tcb.index, BYTES_RECEIVED, diff(next, tcb.rcv.nxt));
   tcb.rcv.nxt = next;
   if (reassembly.count === 0) core.dropReassembly(tcb);
   // RFC 5681 4.2: a segment that fills a hole is acknowledged at once.
@@ -157,6 +161,8 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;
   rcv.nxt = add(rcv.finSeq, 1);
+  // As on Linux, where it counts what RCV.NXT goes over.
+  core.ledger.add(tcb.index, BYTES_RECEIVED, 1);
   tcb.readShut = true;
   acknowledgeNow(core, tcb);
   switch (tcb.state) {

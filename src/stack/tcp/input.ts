@@ -7,6 +7,7 @@ import { acceptSyn, prepare, startAt } from './handshake.js';
 import { synSentArrives } from './input-syn-sent.js';
 import { synchronizedArrives } from './input-synchronized.js';
 import { isnAfter } from './isn.js';
+import { DATA_SEGS_IN, SEGS_IN } from './ledger.js';
 import { hasRoom, type Listener } from './listener.js';
 import { replyReset } from './output.js';
 import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
@@ -16,6 +17,10 @@ import { adopt } from './tune.js';
 export function segmentArrives(core: TcpCore): void {
   const seg = core.seg;
   const tcb = core.demux.find(seg.dst, seg.src);
+  if (tcb !== undefined) {
+    core.ledger.count(tcb.index, SEGS_IN);
+    if (seg.dataLength > 0) core.ledger.count(tcb.index, DATA_SEGS_IN);
+  }
   if (tcb === undefined) {
     noConnection(core, seg, undefined);
   } else if (tcb.state === SYN_SENT) {

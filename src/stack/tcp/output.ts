@@ -26,6 +26,14 @@ import {
 } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
 import { forgetDuplicate, hasDuplicate } from './dsack.js';
+import {
+  BYTES_RETRANS,
+  BYTES_SENT,
+  DATA_SEGS_OUT,
+  LAST_ACK_SENT,
+  SEGS_OUT,
+  TOTAL_RETRANS,
+} from './ledger.js';
 import { Repairs } from './repairs.js';
 import { add, diff, min } from './seq.js';
 import { isSynchronized, SYN_RCVD } from './state.js';
@@ -70,6 +78,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   );
   tcb.rcv.lastAck = tcb.rcv.nxt;
   tcb.ackNow = false;
+  countDeparture(core, tcb, length);
   if (tcb.delackAt !== NEVER) {
     tcb.delackAt = NEVER;
     core.arm(tcb);
@@ -78,6 +87,16 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const last = add(seq, length + (flags & FIN));
   if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length);
+}
+
+/** Keeps what TCP_INFO tells of segments sent. */
+function countDeparture(core: TcpCore, tcb: Tcb, length: number): void {
+  const { ledger } = core;
+  ledger.count(tcb.index, SEGS_OUT);
+  ledger.setSum(tcb.index, LAST_ACK_SENT, core.clock.now);
+  if (length === 0) return;
+  ledger.count(tcb.index, DATA_SEGS_OUT);
+  ledger.add(tcb.index, BYTES_SENT, length);
 }
 
 /** Writes the SACK option beside `length` bytes of data: a duplicate first (RFC 2883 4), then what lies beyond holes (RFC 2018 4). */
@@ -114,6 +133,8 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     const flags = isLast ? (fin ? FIN : 0) | (isPushed ? PSH : 0) : 0;
     if (emit(core, tcb, add(start, done), size, flags) > 0) return false;
     core.counters.TcpRetransSegs++;
+    core.ledger.count(tcb.index, TOTAL_RETRANS);
+    core.ledger.add(tcb.index, BYTES_RETRANS, size);
     tcb.cc.undoResent++;
     done += size;
   } while (done < length);
@@ -169,8 +190,13 @@ export function sendSyn(core: TcpCore, tcb: Tcb): number {
     tcb.rcv.edge = add(tcb.rcv.nxt, wnd);
     tcb.rcv.lastAck = tcb.rcv.nxt;
   }
-  if (tcb.retransmits > 0) core.counters.TcpRetransSegs++;
-  else core.counters.TcpOutSegs++;
+  core.ledger.count(tcb.index, SEGS_OUT);
+  if (tcb.retransmits > 0) {
+    core.counters.TcpRetransSegs++;
+    core.ledger.count(tcb.index, TOTAL_RETRANS);
+  } else {
+    core.counters.TcpOutSegs++;
+  }
   return finish(core, tcb, frame, headerLength);
 }
 

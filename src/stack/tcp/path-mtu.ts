@@ -22,6 +22,7 @@ export function packetTooBig(core: TcpCore, tcb: Tcb, nextHopMtu: number): void 
     return;
   }
   tcb.snd.mss = mss;
+  tcb.pathMtu = mss + headers;
   tcb.board?.cut(mss);
   core.output.push(tcb);
 }

@@ -3,8 +3,12 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { onDeparture } from './delivery.js';
+import { pipe } from './flight.js';
+import { OPEN } from './loss-phases.js';
 import { sendAgain } from './output.js';
-import { type AckReport, OPEN } from './recovery.js';
+import { pacingDelayUs } from './pacing.js';
+import type { AckReport } from './recovery.js';
 import { SACKED } from './scoreboard.js';
 import { geq, gt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -24,7 +28,8 @@ export function probeTime(core: TcpCore, tcb: Tcb): number {
   if (cc.phase !== OPEN || cc.tlpPending || board.sacked > 0) return NEVER;
   if (tcb.rtt.srttUs === 0) return core.clock.now + NO_RTT_US;
   const slackUs = board.count === 1 ? WORST_DELACK_US : SLACK_US;
-  return core.clock.now + 2 * tcb.rtt.srttUs + slackUs;
+  // What pacing holds back is not late.
+  return core.clock.now + pacingDelayUs(core, tcb) + 2 * tcb.rtt.srttUs + slackUs;
 }
 
 /** Resends the last segment that the peer is not known to hold. Returns false when the Nic had no frame. */
@@ -36,7 +41,9 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
   const fin = board.hasFin(last);
   const length = board.payload(last);
   if (!sendAgain(core, tcb, board.start[last & board.mask], length, fin)) return false;
+  const wasEmpty = pipe(tcb) === 0;
   board.resend(last, core.clock.now);
+  onDeparture(core, tcb, board, last, wasEmpty);
   cc.tlpResent = true;
   cc.tlpEnd = snd.nxt;
   return true;
@@ -53,6 +60,7 @@ export function probeAnswered(core: TcpCore, tcb: Tcb, ack: number, report: AckR
     // Only one of the two has arrived.
     cc.tlpPending = false;
     core.counters.TcpExtTCPLossProbeRecovery++;
+    if (tcb.congestion?.ownsWindow) tcb.congestion.remember(core, tcb);
     cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(report.flight, cc.cwnd)) ?? 2 * tcb.snd.mss;
     cc.cwnd = Math.min(cc.cwnd, cc.ssthresh);
   } else if (report.isDuplicate && !report.hasSack) {

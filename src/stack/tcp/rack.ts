@@ -3,6 +3,8 @@
 
 import { type Micros, NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { lose } from './delivery.js';
+import { REORD_SEEN, REORDERING } from './ledger.js';
 import { REPAIRED, RESENT, type Scoreboard } from './scoreboard.js';
 import { NO_SLOT } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
@@ -12,6 +14,9 @@ import type { Tcb } from './tcb.js';
 export const DUP_THRESHOLD = 3;
 /** Recoveries for which a reordering window widened by D-SACK is kept (RFC 8985 6.2 step 4). */
 const REO_WND_PERSIST = 16;
+
+/** Linux's tcp_max_reordering. */
+const MAX_REORDERING = 300;
 
 /** RACK's variables (RFC 8985 5.2). */
 export class RackState {
@@ -64,7 +69,7 @@ export function onDelivered(
   const isResent = (board.flags[at] & RESENT) !== 0;
   // Step 3: a segment sent once that arrives behind a later one has been reordered.
   if (gt(end, rack.fack)) rack.fack = end;
-  else if (lt(end, rack.fack) && !isResent) rack.reorderingSeen = true;
+  else if (lt(end, rack.fack) && !isResent) onReordering(core, tcb, board.start[at]);
   const rttUs = core.clock.now - sentAt;
   if (isResent && isOfOriginal(core, tcb, sentAt, rttUs, isCumulative)) return;
   rack.advanced = true;
@@ -73,6 +78,19 @@ export function onDelivered(
     rack.xmitAt = sentAt;
     rack.endSeq = end;
   }
+}
+
+/** The segment that begins at `start` has been overtaken; TCP_INFO tells how often that happens in an ACK, and by how much at most. */
+function onReordering(core: TcpCore, tcb: Tcb, start: number): void {
+  const { rack, index, snd } = tcb;
+  const { ledger, report } = core;
+  rack.reorderingSeen = true;
+  const distance = Math.ceil(diff(rack.fack, start) / snd.mss);
+  const most = Math.min(distance, MAX_REORDERING);
+  if (most > ledger.countOf(index, REORDERING)) ledger.setCount(index, REORDERING, most);
+  if (report.isReordered) return;
+  report.isReordered = true;
+  ledger.count(index, REORD_SEEN);
 }
 
 /**
@@ -141,7 +159,7 @@ export function detectLoss(core: TcpCore, tcb: Tcb, board: Scoreboard, inRecover
       const dueAt = sentAt + rack.rttUs + window;
       if (dueAt <= now) {
         if ((board.flags[slot] & REPAIRED) !== 0) core.counters.TcpExtTCPLostRetransmit++;
-        board.lose(board.numberAt(slot));
+        lose(core, tcb, board, board.numberAt(slot));
         found = true;
       } else if (dueAt > latest) {
         latest = dueAt;

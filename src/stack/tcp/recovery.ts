@@ -4,20 +4,15 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { completeSample, lose, lostSinceDeparture, RateSample } from './delivery.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
+import { LOSS, OPEN, RECOVERY } from './loss-phases.js';
 import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 import { isWindowLimited } from './validation.js';
-
-/** No loss is being repaired. */
-export const OPEN = 0;
-/** Fast recovery, until SND.UNA reaches `recover`. */
-export const RECOVERY = 1;
-/** After a retransmission timeout, until SND.UNA reaches `recover`. */
-export const LOSS = 2;
 
 /** How far behind SND.UNA `recover` may stay, in bytes. */
 const RECOVER_LAG = 1 << 30;
@@ -28,9 +23,17 @@ export class AckReport {
   acked = 0;
   /** Bytes that are newly known to be with the peer, by SND.UNA or by SACK. */
   delivered = 0;
+  /** Bytes that were newly deemed lost because of it. */
+  lost = 0;
+  /** Bytes of those delivered that met congestion, as ECN tells; 0 without ECN. */
+  ceMarked = 0;
+  /** How fast that was (delivery.ts). */
+  readonly sample: RateSample = new RateSample();
   /** Bytes outstanding before it. */
   flight = 0;
   isDuplicate = false;
+  /** It has delivered something that others had overtaken. */
+  isReordered = false;
   /** It carries SACK blocks; the first of them is a D-SACK, about [dsackLeft, dsackRight). */
   hasSack = false;
   isDsack = false;
@@ -54,19 +57,27 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   const { cc, board, snd } = tcb;
   if (report.acked > 0) endDuplicates(tcb, report);
   else if (report.isDuplicate && !tcb.sack) countDuplicate(tcb, report);
+  completeSample(core, tcb);
   const before = cc.phase;
   const isVain = mayUndo(tcb, report) || (cc.phase === LOSS && isSpuriousTimeout(tcb, report));
   if (isVain) undo(core, tcb);
-  else if (cc.phase !== OPEN && geq(snd.una, cc.recover)) endRecovery(tcb);
+  else if (cc.phase !== OPEN && geq(snd.una, cc.recover)) endRecovery(core, tcb);
   // RFC 9293 3.4: what stays behind by 2 GiB would seem to lie ahead.
   if (diff(snd.una, cc.recover) > RECOVER_LAG) cc.recover = add(snd.una, -RECOVER_LAG);
   const isLosing = board !== null && board.count > 0 && findLosses(core, tcb, board, report);
-  if (cc.phase === RECOVERY) reduce(tcb, report, report.acked > 0 && !isLosing);
-  else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
-    tcb.congestion?.onAck(core, tcb, report.acked);
-    // RFC 5682 2.1 step 2b: two new segments at most.
-    if (cc.frto === FRTO_NEW_DATA) cc.cwnd = Math.min(cc.cwnd, 2 * snd.mss);
+  const control = tcb.congestion;
+  if (control === null) return;
+  if (report.ceMarked > 0) control.onEcnEcho(core, tcb, report);
+  if (control.ownsWindow) {
+    if (report.sample.hasData) report.sample.lost = lostSinceDeparture(core, tcb);
+    control.onAck(core, tcb, report);
+  } else if (cc.phase === RECOVERY) {
+    reduce(tcb, report, report.acked > 0 && !isLosing);
+  } else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
+    control.onAck(core, tcb, report);
   }
+  // RFC 5682 2.1 step 2b: two new segments at most.
+  if (cc.frto === FRTO_NEW_DATA) cc.cwnd = Math.min(cc.cwnd, 2 * snd.mss);
 }
 
 /** Counts a duplicate ACK: without SACK it says that one segment, unknown which, has arrived. */
@@ -103,13 +114,13 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
   if (cc.phase === OPEN) {
     // RFC 6582 3.2 step 2: only if more than what was sent before the last recovery is acknowledged.
     if (cc.dupAcks < DUP_THRESHOLD || !gt(snd.una, cc.recover)) return false;
-    board.lose(board.first);
+    lose(core, tcb, board, board.first);
     enterRecovery(core, tcb, cc.dupFlight, report.delivered);
     return true;
   }
   // RFC 6582 3.2 step 3: a partial acknowledgment points at the next hole.
   if (cc.phase !== RECOVERY || report.acked === 0) return false;
-  board.lose(board.first);
+  lose(core, tcb, board, board.first);
   return true;
 }
 
@@ -119,7 +130,7 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
  */
 export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
-  remember(tcb);
+  remember(core, tcb);
   cc.phase = RECOVERY;
   cc.recover = snd.nxt;
   // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
@@ -158,22 +169,28 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
 export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc } = tcb;
   if (cc.phase === OPEN) enterRecovery(core, tcb, flight, 0);
-  if (cc.phase !== RECOVERY) return;
+  if (cc.phase !== RECOVERY || ownsWindow(tcb)) return;
   // What is lost has made room for its repair; ACKs bring the reduction.
   cc.cwnd = Math.max(Math.min(cc.cwnd, cc.ssthresh), Math.max(pipe(tcb), 0) + tcb.snd.mss);
 }
 
 /** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
-function endRecovery(tcb: Tcb): void {
+function endRecovery(core: TcpCore, tcb: Tcb): void {
   const { cc, snd } = tcb;
-  if (cc.phase === RECOVERY) {
+  if (cc.phase === RECOVERY && !ownsWindow(tcb)) {
     // RFC 9937 6 and RFC 6582 3.2: out with the reduced window; without SACK no burst (option 1).
     cc.cwnd = tcb.sack ? cc.ssthresh : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
   }
   onRecoveryEnd(tcb);
+  tcb.congestion?.onRecoveryEnd(core, tcb);
   cc.phase = OPEN;
   cc.frto = FRTO_OFF;
   cc.renoSacked = 0;
+}
+
+/** True when the congestion control alone says how much may be in flight. */
+function ownsWindow(tcb: Tcb): boolean {
+  return tcb.congestion?.ownsWindow ?? false;
 }
 
 /**
@@ -186,7 +203,7 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   const mayBeSpurious = core.config.frto !== 0 && cc.phase === OPEN;
   // RFC 5681 3.1: ssthresh falls once for the same data, however often it times out.
   if (tcb.retransmits === 0) {
-    if (cc.phase === OPEN) remember(tcb);
+    if (cc.phase === OPEN) remember(core, tcb);
     cc.ssthresh = tcb.congestion?.ssthresh(tcb, flightSize(tcb)) ?? 2 * snd.mss;
     tcb.congestion?.onTimeout(core, tcb);
   }
@@ -198,18 +215,26 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.tlpPending = false;
   cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
   tcb.rack.reorderAt = NEVER;
-  if (board !== null) {
-    if (board.isReneged) core.counters.TcpExtTCPSACKReneging++;
-    if (!tcb.sack || board.isReneged) board.loseAll();
-    else
-      board.loseOld(core.clock.now - (tcb.rack.rttUs || tcb.rtt.srttUs) - reorderingWindow(tcb, board, true));
-  }
+  if (board !== null) loseOld(core, tcb, board);
   // RFC 5681 3.1, the loss window: one segment beside what is still thought to be on its way.
   cc.cwnd = Math.max(pipe(tcb), 0) + snd.mss;
 }
 
+/** The oldest segment is lost, and of the others what has left longer ago than a round trip. */
+function loseOld(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
+  const isReneged = board.isReneged;
+  if (isReneged) core.counters.TcpExtTCPSACKReneging++;
+  const forgets = !tcb.sack || isReneged;
+  const patienceUs = (tcb.rack.rttUs || tcb.rtt.srttUs) + reorderingWindow(tcb, board, true);
+  const latest = core.clock.now - (forgets ? 0 : patienceUs);
+  for (let number = board.first; number < board.next; number++) {
+    if (number === board.first || board.sentAt[number & board.mask] <= latest) lose(core, tcb, board, number);
+  }
+  if (forgets) board.loseAll();
+}
+
 /** Keeps what an undo would bring back. */
-function remember(tcb: Tcb): void {
+function remember(core: TcpCore, tcb: Tcb): void {
   const { cc } = tcb;
   cc.undoPossible = true;
   cc.undoCwnd = cc.cwnd;
@@ -217,7 +242,7 @@ function remember(tcb: Tcb): void {
   cc.undoResent = 0;
   cc.undoUna = tcb.snd.una;
   cc.hasRepairTime = false;
-  tcb.congestion?.remember(tcb);
+  tcb.congestion?.remember(core, tcb);
 }
 
 /**
@@ -252,5 +277,5 @@ function undo(core: TcpCore, tcb: Tcb): void {
   tcb.board?.loseNone();
   // What was lost all the same is found anew.
   tcb.rack.advanced = true;
-  tcb.congestion?.onUndo(tcb);
+  tcb.congestion?.onUndo(core, tcb);
 }

@@ -2,17 +2,19 @@
 
 import type { CongestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
+import type { AckReport } from './recovery.js';
 import { gt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
 export const reno: CongestionControl = {
   name: 'reno',
+  ownsWindow: false,
 
-  init(_tcb: Tcb): void {
+  init(_core: TcpCore, _tcb: Tcb): void {
     // The initial window and an unlimited ssthresh are all that Reno begins with.
   },
 
-  onAck(_core: TcpCore, tcb: Tcb, acked: number): void {
+  onAck(_core: TcpCore, tcb: Tcb, { acked }: AckReport): void {
     const cc = tcb.cc;
     const mss = tcb.snd.mss;
     if (cc.cwnd < cc.ssthresh) {
@@ -36,11 +38,19 @@ export const reno: CongestionControl = {
     return Math.max(flight >> 1, 2 * tcb.snd.mss);
   },
 
-  remember(_tcb: Tcb): void {
+  onLost(_core: TcpCore, _tcb: Tcb, _at: number): void {
+    // One loss or many in a round trip are the same.
+  },
+
+  remember(_core: TcpCore, _tcb: Tcb): void {
     // `cwnd` and `ssthresh` are kept by loss recovery.
   },
 
-  onRestart(_core: TcpCore, _tcb: Tcb, _idleUs: number): void {
+  onRecoveryEnd(_core: TcpCore, _tcb: Tcb): void {
+    // Congestion avoidance goes on from `ssthresh`.
+  },
+
+  onRestart(_core: TcpCore, _tcb: Tcb): void {
     // Time alone changes nothing.
   },
 
@@ -48,7 +58,11 @@ export const reno: CongestionControl = {
     // `ssthresh` says it all.
   },
 
-  onUndo(_tcb: Tcb): void {
+  onUndo(_core: TcpCore, _tcb: Tcb): void {
     // There is nothing else to put back.
+  },
+
+  onEcnEcho(_core: TcpCore, _tcb: Tcb, _report: AckReport): void {
+    // The reduction that ECN asks for goes by `ssthresh`.
   },
 };

@@ -4,6 +4,7 @@
 import type { Segment } from '../wire/tcp-header.js';
 import type { TcpOptions } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
+import { onArrival } from './delivery.js';
 import { onDelivered } from './rack.js';
 import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { diff, geq, gt, leq, lt } from './seq.js';
@@ -57,6 +58,7 @@ function markBlock(core: TcpCore, tcb: Tcb, board: Scoreboard, left: number, rig
     const flags = board.flags[at];
     if ((flags & SACKED) !== 0) continue;
     onDelivered(core, tcb, board, i, false);
+    onArrival(core, tcb, board, i);
     if (gt(end, tcb.cc.recover)) report.sackedNew = true;
     else if ((flags & RESENT) === 0) report.isOriginal = true;
     report.delivered += diff(end, board.start[at]);

@@ -2,6 +2,8 @@
 // (RFC 2018), whether it is deemed lost, whether it was sent again. Loss recovery (`recovery.ts`, `rack.ts`) reads and marks
 // it. A ring over typed arrays, borrowed from a pool while data is in flight.
 
+import type { Micros } from '../clock.js';
+import { Departures } from './departures.js';
 import { NO_SLOT, SendOrder } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
 
@@ -33,6 +35,11 @@ export class Scoreboard {
   sentAt: Float64Array = new Float64Array(FIRST_SIZE);
   /** What may be in the network, by the time when it last left. */
   order: SendOrder = new SendOrder(FIRST_SIZE);
+  /** What was known of delivery when each segment last left. */
+  departures: Departures = new Departures(FIRST_SIZE);
+  /** C.first_send_time and C.delivered_time (delivery.ts). */
+  firstSentAt: Micros = 0.5;
+  deliveredAt: Micros = 0.5;
   /** Bytes held by the peer beyond a hole, and how many segments they are. */
   sacked = 0;
   sackedCount = 0;
@@ -105,17 +112,18 @@ export class Scoreboard {
     this.sackedCount++;
   }
 
-  /** Deems a segment lost, or the copy of it that was sent again. */
-  lose(number: number): void {
+  /** Deems a segment lost, or the copy of it that was sent again. Returns how many bytes that is news of. */
+  lose(number: number): number {
     const at = number & this.mask;
     const flags = this.flags[at];
-    if (!mayBeOut(flags)) return;
+    if (!mayBeOut(flags)) return 0;
     const length = diff(this.end[at], this.start[at]);
     this.order.remove(at);
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
     if ((flags & LOST) === 0) this.lost += length;
     this.flags[at] = (flags | LOST) & ~REPAIRED;
     if (number < this.hint) this.hint = number;
+    return length;
   }
 
   /** Notes that a segment has been sent again. */
@@ -166,13 +174,6 @@ export class Scoreboard {
     return this.count > 0 && (this.flags[this.first & this.mask] & SACKED) !== 0;
   }
 
-  /** Deems the oldest segment lost, and of the others what the peer is not known to hold and what left at `latest` or before. */
-  loseOld(latest: number): void {
-    for (let i = this.first; i < this.next; i++) {
-      if (i === this.first || this.sentAt[i & this.mask] <= latest) this.lose(i);
-    }
-  }
-
   /** Forgets what the peer said it held, and deems everything lost. */
   loseAll(): void {
     this.sacked = 0;
@@ -204,6 +205,7 @@ export class Scoreboard {
       const at = (this.first + i) & this.mask;
       old.append(this.start[at], this.end[at], false, this.sentAt[at]);
       old.flags[i & old.mask] = this.flags[at];
+      old.departures.copy(this.departures, at, i & old.mask);
     }
     this.clear();
     for (let i = 0; i < count; i++) {
@@ -218,6 +220,7 @@ export class Scoreboard {
         const to = isWhole || rest <= mss ? end : add(from, mss);
         const number = this.next;
         this.append(from, to, false, old.sentAt[at]);
+        this.departures.copy(old.departures, at, number & this.mask);
         this.flags[number & this.mask] = isWhole ? flags : RESENT | LOST | (to === end ? fin : 0);
         from = to;
       }
@@ -355,6 +358,8 @@ export class Scoreboard {
     const sentAt = new Float64Array(size);
     // alloc: as above
     const order = new SendOrder(size);
+    // alloc: as above
+    const departures = new Departures(size);
     for (let i = this.first; i < this.next; i++) {
       const from = i & this.mask;
       const to = i & (size - 1);
@@ -362,6 +367,7 @@ export class Scoreboard {
       end[to] = this.end[from];
       flags[to] = this.flags[from];
       sentAt[to] = this.sentAt[from];
+      departures.copy(this.departures, from, to);
     }
     for (let slot = this.order.oldest; slot !== NO_SLOT; slot = this.order.newerThan(slot)) {
       order.push(this.numberAt(slot) & (size - 1));
@@ -371,6 +377,7 @@ export class Scoreboard {
     this.flags = flags;
     this.sentAt = sentAt;
     this.order = order;
+    this.departures = departures;
     this.mask = size - 1;
   }
 }

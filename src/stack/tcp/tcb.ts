@@ -4,9 +4,11 @@
 import { type Micros, NEVER } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import { Endpoint } from '../wire/address.js';
+import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { Listener } from './listener.js';
+import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
@@ -65,8 +67,6 @@ export class ReceiveSequence {
   /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
   dsackLeft = 0;
   dsackRight = 0;
-  /** When text last arrived; NEVER before the first. */
-  textAt: Micros = NEVER;
 }
 
 /** Congestion and loss recovery state (RFC 5681, 6582), in bytes. */
@@ -149,11 +149,16 @@ export class Tcb {
   repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** What BBR knows, and what paces; null for a connection that has neither. */
+  bbr: BbrState | null = null;
+  pacer: Pacer | null = null;
 
   /** Next hop as an IPv4 word. */
   nextHop = 0;
   /** MSS that this end announces. */
   localMss = 0;
+  /** Largest packet that the path takes; 0 while nobody has said that it is less than the interface's. */
+  pathMtu = 0;
   /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
   isEntered = false;
@@ -250,6 +255,7 @@ export class Tcb {
     this.owner = -1;
     this.nextHop = 0;
     this.localMss = 0;
+    this.pathMtu = 0;
     this.attached = true;
     this.passive = false;
     this.listener = null;
@@ -332,7 +338,6 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.finSeen = false;
   rcv.dsackLeft = 0;
   rcv.dsackRight = 0;
-  rcv.textAt = NEVER;
 }
 
 function resetCongestion(cc: CongestionState): void {

@@ -5,12 +5,15 @@
 import { NEVER } from '../clock.js';
 import { ETIMEDOUT } from '../errors.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited } from './delivery.js';
 import { flightSize } from './flight.js';
 import { onKeepalive } from './keepalive.js';
+import { RTO_RECOVERIES, RTO_SINCE, TOTAL_RTO } from './ledger.js';
 import { admit } from './listener.js';
+import { OPEN } from './loss-phases.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
-import { OPEN, onLateLoss, onTimeout } from './recovery.js';
+import { onLateLoss, onTimeout } from './recovery.js';
 import { isSynchronized, SYN_SENT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
 import {
@@ -45,6 +48,7 @@ function expire(core: TcpCore, tcb: Tcb): void {
   }
   if (tcb.rtxAt <= now) {
     tcb.rtxAt = NEVER;
+    if (isSynchronized(tcb.state)) checkAppLimited(core, tcb);
     if (isSynchronized(tcb.state)) onFlightTimeout(core, tcb);
     else onSynTimeout(core, tcb);
   }
@@ -52,6 +56,10 @@ function expire(core: TcpCore, tcb: Tcb): void {
     tcb.holdAt = NEVER;
     if (tcb.deferred) admit(core, tcb);
     tcb.flush = true;
+    core.output.push(tcb);
+  }
+  if (tcb.pacer !== null && tcb.pacer.resumeAt <= now) {
+    tcb.pacer.resumeAt = NEVER;
     core.output.push(tcb);
   }
   if (tcb.keepAt <= now) onKeepalive(core, tcb);
@@ -71,11 +79,20 @@ function onSynTimeout(core: TcpCore, tcb: Tcb): void {
     giveUp(core, tcb);
     return;
   }
-  tcb.retransmits++;
+  countTimeout(core, tcb);
   tcb.rtt.backoff++;
   tcb.timing = false;
   tcb.synPending = true;
   core.output.push(tcb);
+}
+
+/** One more timeout in a row; TCP_INFO tells of the rows as well. */
+function countTimeout(core: TcpCore, tcb: Tcb): void {
+  const { ledger } = core;
+  ledger.count(tcb.index, TOTAL_RTO);
+  if (tcb.retransmits++ > 0) return;
+  ledger.count(tcb.index, RTO_RECOVERIES);
+  ledger.setSum(tcb.index, RTO_SINCE, core.clock.now);
 }
 
 function onFlightTimeout(core: TcpCore, tcb: Tcb): void {
@@ -119,7 +136,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   // RFC 9293 3.8.3, R1: perhaps it is the next hop that has gone (RFC 1122 3.3.1.4, negative advice).
   if (tcb.retransmits === core.config.retries1) core.ip.suspect(tcb.nextHop);
   onTimeout(core, tcb);
-  tcb.retransmits++;
+  countTimeout(core, tcb);
   // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.
   tcb.rtt.backoff++;
   core.output.push(tcb);

@@ -4,10 +4,13 @@
 import { NEVER } from '../clock.js';
 import { ACK, FIN, PSH } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { onDeparture } from './delivery.js';
 import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
 import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
+import { mayDepart, onPacedDeparture, pacingDelayUs } from './pacing.js';
 import { probeTime, sendTail } from './probe.js';
+import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
@@ -38,6 +41,7 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
   const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
+  if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
   return !tcb.ackNow || sendAck(core, tcb) <= 0;
 }
@@ -61,10 +65,15 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       // A segment from before the MSS fell may be larger than the least window.
       if (pipe(tcb) > 0 || length <= snd.mss) return true;
     }
+    if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) return true;
     const start = board.start[first & board.mask];
     const wasHead = first === board.first;
+    const wasEmpty = pipe(tcb) === 0;
     if (!sendAgain(core, tcb, start, length, fin)) return false;
-    for (let number = first; number < next; number++) board.resend(number, core.clock.now);
+    for (let number = first; number < next; number++) {
+      board.resend(number, core.clock.now);
+      onDeparture(core, tcb, board, number, wasEmpty);
+    }
     noteRepair(core, tcb, length);
     noteUsage(tcb);
     // RFC 6298 5.1; what holds SND.UNA back gets the whole time to arrive.
@@ -78,6 +87,7 @@ function noteRepair(core: TcpCore, tcb: Tcb, length: number): void {
   const { cc } = tcb;
   cc.prrOut += length;
   cc.lastSentAt = core.clock.now;
+  if (tcb.pacer !== null) onPacedDeparture(core, tcb.pacer, length);
   if (!tcb.timestamps || cc.hasRepairTime) return;
   cc.hasRepairTime = true;
   cc.repairTime = timestampNow(core, tcb);
@@ -130,6 +140,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     const last = length === unsent;
     if (length < snd.mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
+    if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
     if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
     if (length < snd.mss) snd.small = snd.nxt;
   }
@@ -140,14 +151,18 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
 function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boolean {
   const { cc, snd } = tcb;
   const start = snd.nxt;
+  const pipeBefore = pipe(tcb);
   const result = emit(core, tcb, start, length, flags);
   if (result > 0) return false;
   const fin = (flags & FIN) !== 0;
   if (fin) tcb.finSent = true;
   snd.nxt = add(start, length + (fin ? 1 : 0));
   const now = core.clock.now;
-  if (start === snd.una && cc.lastSentAt !== NEVER) tcb.congestion?.onRestart(core, tcb, now - cc.lastSentAt);
-  core.boardOf(tcb).append(start, snd.nxt, fin, now);
+  const board = core.boardOf(tcb);
+  const wasEmpty = pipeBefore === 0;
+  board.append(start, snd.nxt, fin, now);
+  onDeparture(core, tcb, board, board.next - 1, wasEmpty);
+  if (tcb.pacer !== null) onPacedDeparture(core, tcb.pacer, length);
   cc.lastSentAt = now;
   cc.prrOut += length;
   if (tcb.rtoAt === NEVER || tcb.rtxMode === PERSIST) startRetransmissionTimer(core, tcb);
@@ -163,7 +178,7 @@ export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
     // The timeout of the user comes on time, not with the next retransmission after it.
     delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
   }
-  tcb.rtoAt = core.clock.now + delayUs;
+  tcb.rtoAt = core.clock.now + pacingDelayUs(core, tcb) + delayUs;
   watchFlight(core, tcb);
 }
 
@@ -268,6 +283,8 @@ function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
 function restartAfterIdle(core: TcpCore, tcb: Tcb): void {
   const cc = tcb.cc;
   if (cc.lastSentAt === NEVER) return;
+  tcb.congestion?.onRestart(core, tcb);
+  if (tcb.congestion?.ownsWindow) return;
   if (core.config.slowStartAfterIdle !== 0 && core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
     cc.cwnd = Math.min(cc.cwnd, initialCwnd(core, tcb));
   }

@@ -4,6 +4,7 @@
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
+import { choosePacing } from './pacing.js';
 import { CLOSED, isSynchronized } from './state.js';
 import type { Tcb } from './tcb.js';
 import type { Tuning } from './tuning.js';
@@ -23,10 +24,20 @@ export function tune(core: TcpCore, tcb: Tcb, tuning: Tuning): void {
   // tcp(7): setting TCP_NODELAY flushes what a cork holds; a cork that is taken out lets go of it.
   if (tuning.nodelay && !before.nodelay) tcb.flush = true;
   if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mss) tcb.snd.mss = tuning.maxSegment;
-  if (tuning.congestion !== before.congestion) {
-    tcb.congestion = congestionControl(tuning.congestion) ?? tcb.congestion;
-    if (isSynchronized(tcb.state)) tcb.congestion?.init(tcb);
-  }
+  if (tuning.congestion !== before.congestion) changeControl(core, tcb, tuning.congestion);
+  else if (tuning.maxPacingRate !== before.maxPacingRate && isSynchronized(tcb.state))
+    choosePacing(core, tcb);
   if (isSynchronized(tcb.state)) startKeepalive(core, tcb);
   core.output.push(tcb);
+}
+
+/** Another congestion control takes over with the window as it is. */
+function changeControl(core: TcpCore, tcb: Tcb, name: string): void {
+  const control = congestionControl(name);
+  if (control === undefined || control === tcb.congestion) return;
+  tcb.congestion = control;
+  if (!isSynchronized(tcb.state)) return;
+  if (!control.ownsWindow) core.dropBbr(tcb);
+  choosePacing(core, tcb);
+  control.init(core, tcb);
 }

@@ -27,6 +27,8 @@ export interface Tuning {
   /** Fixed sizes of the buffers, in bytes. */
   readonly sendBytes: number;
   readonly receiveBytes: number;
+  /** Most that is sent in a second, in bytes. */
+  readonly maxPacingRate: number;
   /** Bytes not yet sent from which on the connection is not writable. */
   readonly notSentLowat: number;
   /** Name of the congestion control. */
@@ -49,6 +51,7 @@ export const UNTUNED: Tuning = Object.freeze({
   finTimeoutUs: 0,
   sendBytes: 0,
   receiveBytes: 0,
+  maxPacingRate: 0,
   notSentLowat: 0,
   congestion: '',
   deferAcceptUs: 0,

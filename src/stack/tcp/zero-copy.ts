@@ -4,6 +4,7 @@
 import { EAGAIN, EINVAL, ENOTCONN, EPIPE } from '../errors.js';
 import { takeError } from './calls.js';
 import type { TcpCore } from './core.js';
+import { checkAppLimited } from './delivery.js';
 import { onRead } from './receive-tuning.js';
 import type { BytesView } from './ring-bytes.js';
 import { CLOSED, maySend, SYN_RCVD, SYN_SENT } from './state.js';
@@ -52,6 +53,7 @@ export function reserve(core: TcpCore, tcb: Tcb, length: number, view: BytesView
 /** Queues what was written to where `reserve` pointed. Returns 0, -EPIPE, or -EINVAL when the reservation is over. */
 export function commit(core: TcpCore, tcb: Tcb, length: number): number {
   if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
+  checkAppLimited(core, tcb);
   if (!tcb.sendBuffer.commit(length)) return -EINVAL;
   tcb.more = false;
   core.output.push(tcb);

@@ -1,0 +1,8 @@
+// The phases of loss recovery that `recovery.ts` moves a connection through, for whoever only asks in which it is.
+
+/** No loss is being repaired. */
+export const OPEN = 0;
+/** Fast recovery, until SND.UNA reaches `recover`. */
+export const RECOVERY = 1;
+/** After a retransmission timeout, until SND.UNA reaches `recover`. */
+export const LOSS = 2;

@@ -1,0 +1,104 @@
+// Pacing: segments leave at a rate and not as fast as the windows allow. A connection that is paced borrows a Pacer; `transmit.ts`
+// asks it before a segment leaves, and where the answer is no the connection's timer comes at the microsecond at which it
+// will be yes. A connection that is not paced has none, and costs one comparison.
+//
+// Segments leave in bursts of what the rate carries in a millisecond, two segments at least and 64 KiB at most, as Linux's TSO
+// autosizing makes them (tcp_pacing_shift) and as draft-ietf-ccwg-bbr 5.6.3 asks for. A core that comes late may catch up by one
+// burst.
+
+import { type Micros, NEVER } from '../clock.js';
+import type { TcpCore } from './core.js';
+import { diff } from './seq.js';
+import type { Tcb } from './tcb.js';
+
+const BURST_US = 1_000;
+const MAX_BURST = 65_536;
+/** Round trip before the first sample, in µs (draft-ietf-ccwg-bbr 5.6.2, InitPacingRate). */
+const NOMINAL_RTT_US = 1_000;
+
+export class Pacer {
+  /** Bytes in a microsecond. */
+  rate = 0.5;
+  /** Bytes that leave in a burst (C.send_quantum), and how many of the present one are left. */
+  quantum = 0;
+  left = 0;
+  /** When the next burst may leave (C.next_send_time). */
+  nextAt: Micros = 0.5;
+  /** A segment has had to wait for the next burst. */
+  isWaiting = false;
+  /** When a segment that had to wait is to be looked at again; NEVER while none waits. */
+  resumeAt: Micros = NEVER;
+
+  reset(): void {
+    this.rate = 0;
+    this.quantum = 0;
+    this.left = 0;
+    this.nextAt = 0;
+    this.isWaiting = false;
+    this.resumeAt = NEVER;
+  }
+}
+
+/** Gives a connection a pacer, or takes it away, as its options and its congestion control want. */
+export function choosePacing(core: TcpCore, tcb: Tcb): void {
+  const isPaced = tcb.tuning.maxPacingRate > 0 || (tcb.congestion?.ownsWindow ?? false);
+  if (!isPaced) {
+    core.dropPacer(tcb);
+    return;
+  }
+  if (tcb.pacer === null) tcb.pacer = core.takePacer();
+  if (tcb.congestion?.ownsWindow) setPacingRate(tcb, tcb.pacer, tcb.pacer.rate);
+  else followWindow(core, tcb, tcb.pacer);
+}
+
+/** Sets the rate in bytes per µs, within what SO_MAX_PACING_RATE allows, and the burst that goes with it. */
+export function setPacingRate(tcb: Tcb, pacer: Pacer, rate: number): void {
+  const { maxPacingRate } = tcb.tuning;
+  pacer.rate = maxPacingRate > 0 ? Math.min(rate, maxPacingRate / 1e6) : rate;
+  pacer.quantum = Math.max(2 * tcb.snd.mss, Math.min(Math.floor(pacer.rate * BURST_US), MAX_BURST));
+}
+
+/** Of a congestion control that knows only windows: somewhat more than one in a round trip, as on Linux. */
+export function followWindow(core: TcpCore, tcb: Tcb, pacer: Pacer): void {
+  setPacingRate(tcb, pacer, windowRate(core, tcb));
+}
+
+/** The window's worth of a round trip, in bytes per µs, so much more that pacing does not hold the window's growth back. */
+export function windowRate(core: TcpCore, tcb: Tcb): number {
+  const { cc, snd } = tcb;
+  const percent = 2 * cc.cwnd < cc.ssthresh ? core.config.pacingSsRatio : core.config.pacingCaRatio;
+  const bytes = Math.max(cc.cwnd, diff(snd.nxt, snd.una));
+  return (bytes * percent) / 100 / (tcb.rtt.srttUs === 0 ? NOMINAL_RTT_US : tcb.rtt.srttUs);
+}
+
+/** True when a segment may leave now; otherwise the connection is looked at again when it may. */
+export function mayDepart(core: TcpCore, tcb: Tcb, pacer: Pacer): boolean {
+  const { now } = core.clock;
+  if (now >= pacer.nextAt) {
+    // A new burst. Time in which nothing had to wait does not add up; of what a late core owes one burst is made good.
+    const burstUs = pacer.isWaiting && pacer.rate > 0 ? pacer.quantum / pacer.rate : 0;
+    if (pacer.nextAt < now - burstUs) pacer.nextAt = now - burstUs;
+    pacer.left = pacer.quantum;
+    pacer.isWaiting = false;
+    return true;
+  }
+  if (pacer.left > 0) return true;
+  pacer.isWaiting = true;
+  pacer.resumeAt = Math.ceil(pacer.nextAt);
+  core.arm(tcb);
+  return false;
+}
+
+/** `length` bytes have left. */
+export function onPacedDeparture(core: TcpCore, pacer: Pacer, length: number): void {
+  pacer.resumeAt = NEVER;
+  pacer.left -= length;
+  if (pacer.rate > 0) pacer.nextAt += length / pacer.rate;
+  else pacer.nextAt = core.clock.now;
+}
+
+/** How long a segment that may not leave yet has to wait, in µs; 0 when none does. It is not late, as Linux's tcp_pacing_delay says. */
+export function pacingDelayUs(core: TcpCore, tcb: Tcb): number {
+  const { pacer } = tcb;
+  return pacer === null || pacer.resumeAt === NEVER ? 0 : Math.max(0, pacer.resumeAt - core.clock.now);
+}

@@ -1,0 +1,46 @@
+// Flows of one kind share a bottleneck: how evenly, and how soon one that comes later has its part (Jain's index of the goodput).
+
+import t from 'tap';
+import { jainIndex, meanGoodput, runFlows } from './flows.js';
+
+const SECOND = 1_000_000;
+const PATH = { bandwidthBps: 50_000_000, delayUs: 15_000 };
+
+/** Runs flows that begin two seconds after each other, and returns the index of the last third of the time. */
+function index(
+  control: string,
+  flows: number,
+  queueFrames: number,
+  seconds: number,
+): { jain: number; sum: number } {
+  const plans = Array.from({ length: flows }, (_, i) => ({ control, startUs: 2 * i * SECOND }));
+  const outcome = runFlows({ path: { ...PATH, queueFrames }, flows: plans, lengthUs: seconds * SECOND });
+  const rates = outcome.flows.map((flow) => meanGoodput(flow, (seconds * SECOND * 2) / 3, seconds * SECOND));
+  return { jain: jainIndex(rates), sum: rates.reduce((total, rate) => total + rate, 0) / 1e6 };
+}
+
+for (const [control, queueFrames, least] of [
+  ['reno', 125, 0.95],
+  ['cubic', 125, 0.95],
+  ['bbr', 125, 0.95],
+  ['bbr', 500, 0.95],
+] as const) {
+  t.test(`two flows of ${control} and a queue of ${queueFrames} packets come to even parts`, async (t) => {
+    const { jain, sum } = index(control, 2, queueFrames, 60);
+    t.ok(jain >= least, `Jain's index ${jain.toFixed(3)}`);
+    t.ok(sum >= 45, `${sum.toFixed(1)} Mbit/s together`);
+  });
+}
+
+for (const control of ['reno', 'cubic', 'bbr']) {
+  t.test(`four flows of ${control}`, async (t) => {
+    const { jain, sum } = index(control, 4, 250, 60);
+    t.ok(jain >= 0.9, `Jain's index ${jain.toFixed(3)}`);
+    t.ok(sum >= 45, `${sum.toFixed(1)} Mbit/s together`);
+  });
+}
+
+t.test('the index is 1 for even parts and 1/n for one that has everything', async (t) => {
+  t.equal(jainIndex([3, 3, 3]), 1);
+  t.equal(jainIndex([5, 0, 0, 0]), 0.25);
+});
