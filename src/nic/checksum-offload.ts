@@ -60,6 +60,19 @@ export function completePartialChecksum(
   if (view.getUint16(field) === pseudo) completeChecksum(view, segment, end, field);
 }
 
+/** Sets the ECN field of an IPv4 packet to CE when it is ECT, and puts the header checksum right. Returns whether it is CE now. */
+export function setCe(view: DataView, offset: number, length: number, linkHeader: number): boolean {
+  const distance = ipStart(view, offset, length, linkHeader);
+  const ip = offset + distance;
+  if (distance < 0 || view.getUint8(ip) >>> 4 !== 4) return false;
+  const tos = view.getUint8(ip + 1);
+  if ((tos & 3) === 0) return false;
+  view.setUint8(ip + 1, tos | 3);
+  view.setUint16(ip + 10, 0);
+  completeChecksum(view, ip, ip + (view.getUint8(ip) & 15) * 4, ip + 10);
+  return true;
+}
+
 /** The folded ones'-complement sum of big-endian 16-bit words. A frame is too short for the total to leave 32 bits. */
 function sumBytes(view: DataView, start: number, end: number): number {
   let total = 0;

@@ -177,6 +177,7 @@ export class FaultNic implements Nic {
     const copy = path.duplicateDueUs >= 0 ? this.duplicate(offset, length) : -1;
     let keep = path.dueUs >= 0;
     let after = flags;
+    if (keep && path.congested) path.markCongestion(this.view, offset, length, this.linkHeader);
     if (keep && path.corrupt) {
       if (this.capabilities.rxPartialChecksum)
         completePartialChecksum(this.view, offset, length, this.linkHeader);
@@ -194,6 +195,7 @@ export class FaultNic implements Nic {
     const copy = path.duplicateDueUs >= 0 ? this.duplicate(offset, length) : -1;
     let keep = path.dueUs >= 0;
     let checksumStart = start;
+    if (keep && path.congested) path.markCongestion(this.view, offset, length, this.linkHeader);
     if (keep && path.corrupt) {
       if (start > 0) completeChecksum(this.view, offset + start, offset + length, offset + start + field);
       checksumStart = 0;

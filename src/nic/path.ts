@@ -4,7 +4,7 @@
 
 import type { Random } from '../stack/random.js';
 import { below, chance, createRandom } from '../stack/random.js';
-import { ipStart } from './checksum-offload.js';
+import { ipStart, setCe } from './checksum-offload.js';
 
 /** Properties of one direction. Probabilities go from 0 to 1. */
 export interface PathOptions {
@@ -28,6 +28,10 @@ export interface PathOptions {
   queueFrames?: number;
   /** Bytes that may wait for the link. Default Infinity. */
   queueBytes?: number;
+  /** A frame that finds so many others waiting for the link is marked CE if its sender speaks ECN (RFC 3168). Default Infinity. */
+  markFrames?: number;
+  /** Probability that a frame is marked CE all the same. Default 0. */
+  mark?: number;
 }
 
 /** What happened on a path since it was made. What comes out is `frames - lost + duplicated - overflowed`. */
@@ -44,6 +48,8 @@ export interface PathCounts {
   reordered: number;
   /** Frames with a bit flipped. */
   corrupted: number;
+  /** Frames marked CE. */
+  marked: number;
 }
 
 const DEFAULTS: Required<PathOptions> = {
@@ -57,9 +63,11 @@ const DEFAULTS: Required<PathOptions> = {
   bandwidthBps: Number.POSITIVE_INFINITY,
   queueFrames: 1_000,
   queueBytes: Number.POSITIVE_INFINITY,
+  markFrames: Number.POSITIVE_INFINITY,
+  mark: 0,
 };
-const PROBABILITIES = ['loss', 'duplicate', 'reorder', 'corrupt'];
-const LIMITS = ['bandwidthBps', 'queueFrames', 'queueBytes'];
+const PROBABILITIES = ['loss', 'duplicate', 'reorder', 'corrupt', 'mark'];
+const LIMITS = ['bandwidthBps', 'queueFrames', 'queueBytes', 'markFrames'];
 
 const BITS_US = 8_000_000;
 
@@ -92,6 +100,8 @@ export class Path {
   duplicateDueUs: number;
   /** Decision: the frame is to be damaged by `damage`. */
   corrupt: boolean;
+  /** Decision: the frame has met congestion, and is to be marked by `markCongestion`. */
+  congested: boolean;
 
   private readonly name: string;
   private readonly random: Random;
@@ -117,10 +127,11 @@ export class Path {
    */
   constructor(options: PathOptions, seed: number, name: string) {
     this.options = { ...DEFAULTS };
-    this.counts = { frames: 0, lost: 0, overflowed: 0, duplicated: 0, reordered: 0, corrupted: 0 };
+    this.counts = { frames: 0, lost: 0, overflowed: 0, duplicated: 0, reordered: 0, corrupted: 0, marked: 0 };
     this.dueUs = Number.NEGATIVE_INFINITY;
     this.duplicateDueUs = Number.NEGATIVE_INFINITY;
     this.corrupt = false;
+    this.congested = false;
     this.name = name;
     this.random = createRandom(seed);
     this.draw = 0;
@@ -145,8 +156,8 @@ export class Path {
     for (const [key, value] of Object.entries(options)) {
       if (value !== undefined) this.options[key as keyof PathOptions] = value;
     }
-    const { loss, duplicate, reorder, corrupt, jitterUs } = this.options;
-    this.uncertain = loss > 0 || duplicate > 0 || reorder > 0 || corrupt > 0 || jitterUs > 0;
+    const { loss, duplicate, reorder, corrupt, jitterUs, mark } = this.options;
+    this.uncertain = loss + duplicate + reorder + corrupt + jitterUs + mark > 0;
   }
 
   /** Decides on a frame of `length` bytes that enters at `now`. The answer is in `dueUs`, `duplicateDueUs` and `corrupt`. */
@@ -157,6 +168,7 @@ export class Path {
     this.dueUs = -1;
     this.duplicateDueUs = -1;
     this.corrupt = false;
+    this.congested = false;
     if (!this.uncertain) {
       this.dueUs = this.arrival(now, length, 0, false);
       return;
@@ -167,6 +179,8 @@ export class Path {
     const reordered = chance(this.random, options.reorder);
     const corrupted = chance(this.random, options.corrupt);
     const jitterUs = below(this.random, options.jitterUs + 1);
+    // Drawn only where it can be, so that seeds from before there was marking still mean the same.
+    const marked = options.mark > 0 && chance(this.random, options.mark);
     this.draw = this.random();
     if (lost) {
       counts.lost++;
@@ -175,6 +189,7 @@ export class Path {
     this.dueUs = this.arrival(now, length, jitterUs, reordered);
     if (this.dueUs >= 0) {
       this.corrupt = corrupted;
+      if (marked) this.congested = true;
       if (reordered) counts.reordered++;
     }
     if (duplicated) {
@@ -202,6 +217,11 @@ export class Path {
     memory[offset + linkHeader + (bit >>> 3)] ^= 1 << (bit & 7);
     this.counts.corrupted++;
     return true;
+  }
+
+  /** Marks the frame decided on last, if its sender speaks ECN. */
+  markCongestion(view: DataView, offset: number, length: number, linkHeader: number): void {
+    if (setCe(view, offset, length, linkHeader)) this.counts.marked++;
   }
 
   /** Queues a frame for the link. Returns when it arrives, or -1 when the queue is full. */
@@ -234,6 +254,7 @@ export class Path {
       this.freeUs = now;
       this.freePart = 0;
     } else {
+      if (this.waiting >= this.options.markFrames) this.congested = true;
       if (this.waiting >= queueFrames || this.waitingBytes + length > queueBytes) return -1;
       this.enqueue(beginsUs, length);
     }

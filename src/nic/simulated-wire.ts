@@ -94,6 +94,7 @@ export class WireDirection {
     path.enter(this.clock.now, length);
     if (path.dueUs >= 0) {
       const slot = this.put(memory, offset, length, path.dueUs);
+      if (path.congested) path.markCongestion(this.views[slot], 0, length, this.linkHeader);
       if (path.corrupt && !path.damage(this.buffers[slot], this.views[slot], 0, length, this.linkHeader)) {
         this.lengths[slot] = 0;
       }

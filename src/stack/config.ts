@@ -84,6 +84,17 @@ export class StackConfig {
   /** Largest buffers that SO_RCVBUF and SO_SNDBUF may ask for, in bytes. */
   rmemMax = 4_194_304;
   wmemMax = 4_194_304;
+  /**
+   * Congestion notification: 0 none, 1 classic, 2 classic when the peer asks, 3 accurate, 4 accurate when the peer asks and classic
+   * else, 5 accurate when the peer asks (RFC 3168, RFC 9768).
+   */
+  ecn = 2;
+  /** Gives ECN up when SYNs with it seem to be lost, or fields to be changed on the way, when 1 (RFC 3168 6.1.1.1). */
+  ecnFallback = 1;
+  /** AccECN options: 0 none, 1 where they are needed, 2 where they fit, 3 even when they do not seem to arrive. */
+  ecnOption = 2;
+  /** How often in a round trip an option is sent at least, when `ecnOption` is 1. */
+  ecnOptionBeacon = 3;
   /** Name of the congestion control of new connections. */
   congestionControl = 'cubic';
   /** Ends slow start by HyStart++ when 1 (RFC 9406). */
@@ -194,6 +205,10 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_pacing_ca_ratio', 'pacingCaRatio', 'integer', 1, 1, 1000],
       ['net.ipv4.tcp_min_rtt_wlen', 'minRttWindowUs', 'integer', 1_000_000, 0, 86_400],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
+      ['net.ipv4.tcp_ecn', 'ecn', 'integer', 1, 0, 5],
+      ['net.ipv4.tcp_ecn_fallback', 'ecnFallback', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_ecn_option', 'ecnOption', 'integer', 1, 0, 3],
+      ['net.ipv4.tcp_ecn_option_beacon', 'ecnOptionBeacon', 'integer', 1, 0, 63],
       ['net.ipv4.tcp_congestion_control', 'congestionControl', 'congestion', 1, 0, 0],
       ['net.ipv4.ip_local_port_range', 'localPortRange', 'pair', 1, 1, 65_535],
       ['net.ipv4.ip_default_ttl', 'defaultTtl', 'integer', 1, 1, 255],
@@ -226,7 +241,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
 );
 
 /** Congestion controls that a stack offers; filled by tcp/congestion.ts users through `set`. */
-const CONGESTION_CONTROLS = ['bbr', 'cubic', 'reno'];
+const CONGESTION_CONTROLS = ['bbr', 'cubic', 'dctcp', 'reno'];
 
 function find(name: string): Option {
   const option = OPTIONS.get(name) ?? OPTIONS.get(`net.ipv4.${name}`) ?? OPTIONS.get(`net.core.${name}`);

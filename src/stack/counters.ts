@@ -34,6 +34,11 @@ export class Counters {
   // IP
   /** IP packets received, errors included. */
   IpInReceives = 0;
+  /** Packets received by their ECN field (RFC 3168 5): not ECT, ECT(1), ECT(0), CE. */
+  IpExtInNoECTPkts = 0;
+  IpExtInECT1Pkts = 0;
+  IpExtInECT0Pkts = 0;
+  IpExtInCEPkts = 0;
   /** Drop: version, header length or total length is wrong. */
   IpInHdrErrors = 0;
   /** Drop: header checksum is wrong. */
@@ -126,6 +131,8 @@ export class Counters {
   TcpExtTCPSACKReneging = 0;
   /** Retransmissions that were lost themselves. */
   TcpExtTCPLostRetransmit = 0;
+  /** Segments delivered of which the peer has told that they met congestion (RFC 3168, RFC 9768). */
+  TcpExtTCPDeliveredCE = 0;
   /** D-SACK blocks received (RFC 2883). */
   TcpExtTCPDSACKRecv = 0;
   /** D-SACK blocks sent, of old segments and of segments beyond a hole (RFC 2883). */

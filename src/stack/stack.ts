@@ -177,6 +177,19 @@ export class Stack {
       else counters.IpInHdrErrors++;
       return;
     }
+    switch (ip.tos & 3) {
+      case 0:
+        counters.IpExtInNoECTPkts++;
+        break;
+      case 1:
+        counters.IpExtInECT1Pkts++;
+        break;
+      case 2:
+        counters.IpExtInECT0Pkts++;
+        break;
+      default:
+        counters.IpExtInCEPkts++;
+    }
     if (!this.addresses.hasWord(ip.dst.w3)) {
       counters.IpInAddrErrors++;
       return;
@@ -229,6 +242,7 @@ export class Stack {
     }
     seg.src.copy(ip.src);
     seg.dst.copy(ip.dst);
+    seg.ecn = ip.tos & 3;
     this.tcp.input();
   }
 

@@ -37,6 +37,7 @@ import {
 } from '../../src/index.js';
 import { FaultNic } from '../../src/nic/fault-nic.js';
 import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
+import type { PathOptions } from '../../src/nic/path.js';
 import { type Lab, labReason, makeLab } from '../support/netns.js';
 import { patternAt, patternHash } from './pattern.js';
 
@@ -69,14 +70,17 @@ class Peer {
 
 /** Options of the stack, the MTU of the veth pair, and faults of the link in both directions. */
 interface Setting extends Partial<MtcpOptions> {
-  faults?: { loss: number; reorder: number; duplicate: number; reorderDelayUs: number };
+  faults?: PathOptions;
+  /** net.ipv4.tcp_ecn of the kernel. */
+  kernelEcn?: number;
 }
 
 /** A lab and a context on its near end, both gone when the test ends. */
 function setUp(t: Test, setting: Setting = {}): { lab: Lab; mctx: Context } {
-  const { faults, mtu = 1500, ...options } = setting;
+  const { faults, kernelEcn, mtu = 1500, ...options } = setting;
   const lab = makeLab('mtcp-t-io', { mtu });
   t.teardown(() => lab.close());
+  if (kernelEcn !== undefined) lab.run(lab.far, 'sysctl', '-qw', `net.ipv4.tcp_ecn=${kernelEcn}`);
   const { netns, iface } = lab.near;
   const address = `${lab.stackAddress}/24`;
   let result: number;
@@ -138,7 +142,7 @@ function drain(
   return { head: head.trim(), length, hash: hash.digest('hex') };
 }
 
-async function stackServes(t: Test, size: number, setting: Setting): Promise<void> {
+async function stackServes(t: Test, size: number, setting: Setting): Promise<Context> {
   const { lab, mctx } = setUp(t, setting);
   const listener = listening(mctx, lab, 9000);
   const peer = new Peer(t, lab, 'client', lab.stackAddress, 9000, size);
@@ -160,10 +164,11 @@ async function stackServes(t: Test, size: number, setting: Setting): Promise<voi
   t.match(result, { received: size, hash: patternHash(size), echoed: patternHash(size) });
   t.equal(counters.TcpInCsumErrors, 0, 'no checksum was wrong');
   if (setting.faults === undefined) t.equal(counters.TcpRetransSegs, 0, 'nothing had to be sent again');
-  else t.ok(counters.TcpRetransSegs > 0, 'what was lost was sent again');
+  if (setting.faults?.loss) t.ok(counters.TcpRetransSegs > 0, 'what was lost was sent again');
+  return mctx;
 }
 
-async function stackConnects(t: Test, size: number, setting: Setting): Promise<void> {
+async function stackConnects(t: Test, size: number, setting: Setting): Promise<Context> {
   const { lab, mctx } = setUp(t, setting);
   const peer = new Peer(t, lab, 'serve', lab.far.address, 9001, size);
   t.match(await peer.report(), { listening: true });
@@ -178,6 +183,7 @@ async function stackConnects(t: Test, size: number, setting: Setting): Promise<v
   mtcp_close(mctx, socket);
   t.match(await peer.report(), { received: size });
   t.equal(mctx.stack.counters.TcpInCsumErrors, 0, 'no checksum was wrong');
+  return mctx;
 }
 
 t.test(
@@ -210,6 +216,22 @@ t.test('the same over a link that loses, duplicates and reorders', { skip: reaso
   await t.test('the kernel connects', (t) => stackServes(t, 10 * MEGABYTE, { faults }));
   await t.test('the stack connects', (t) => stackConnects(t, 10 * MEGABYTE, { faults }));
 });
+
+t.test(
+  'ECN with the kernel: marks are echoed and answered, both ways',
+  { skip: reason ?? false },
+  async (t) => {
+    const setting: Setting = { faults: { mark: 0.01 }, sysctl: { tcp_ecn: 1 }, kernelEcn: 1 };
+    const check = (t: Test, { stack }: Context): void => {
+      const { IpExtInCEPkts, TcpExtTCPDeliveredCE, TcpRetransSegs } = stack.counters;
+      t.ok(IpExtInCEPkts > 0, `${IpExtInCEPkts} packets of the kernel arrived marked`);
+      t.ok(TcpExtTCPDeliveredCE > 0, `the kernel told of ${TcpExtTCPDeliveredCE} marked packets of ours`);
+      t.equal(TcpRetransSegs, 0, 'nothing had to be sent again');
+    };
+    await t.test('the kernel connects', async (t) => check(t, await stackServes(t, 10 * MEGABYTE, setting)));
+    await t.test('the stack connects', async (t) => check(t, await stackConnects(t, 10 * MEGABYTE, setting)));
+  },
+);
 
 t.test('a thousand connections of the kernel are open at once', { skip: reason ?? false }, async (t) => {
   const count = 1000;

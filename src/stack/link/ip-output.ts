@@ -81,7 +81,7 @@ export class IpOutput {
   /**
    * Sends the transport message of `length` bytes that stands at `frame` + `headroom`. With `checksumOffset` >= 0 its checksum
    * is stored there: `partial` is the folded sum of the pseudo-header, and the message's field holds 0. The frame is no longer
-   * the caller's. Returns 0, or -EHOSTUNREACH when the next hop has just failed to answer.
+   * the caller's. `tos` is DSCP and ECN. Returns 0, or -EHOSTUNREACH when the next hop has just failed to answer.
    */
   send(
     frame: number,
@@ -92,6 +92,7 @@ export class IpOutput {
     length: number,
     checksumOffset: number,
     partial: number,
+    tos = 0,
   ): number {
     const nic = this.nic;
     const transport = frame + this.headroom;
@@ -115,7 +116,7 @@ export class IpOutput {
       src,
       dst,
       this.#config.defaultTtl,
-      0,
+      tos,
       id,
       protocol === 6,
     );

@@ -5,6 +5,7 @@ import { NEVER } from '../clock.js';
 import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited, onArrival } from './delivery.js';
+import { acknowledgmentArrives } from './ecn.js';
 import { flightSize } from './flight.js';
 import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
 import { followWindow } from './pacing.js';
@@ -14,6 +15,7 @@ import { onAck } from './recovery.js';
 import { isDsack, sackArrives } from './sack.js';
 import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
+import { isSynchronized } from './state.js';
 import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
 import { wakeWriter } from './writability.js';
@@ -174,6 +176,11 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (board !== null && board.count > 0 && tcb.sack && report.hasSack) sackArrives(core, tcb, board, seg);
   const { rttUs } = report.sample;
   if (rttUs >= 0) tcb.rtt.observe(rttUs, core.clock.now, core.config);
+  // What the handshake echoes is no count, and no mark.
+  if (tcb.ecn !== null && isSynchronized(tcb.state)) {
+    const isNews = report.acked > 0 || report.delivered > 0 || isNewer(tcb, seg);
+    acknowledgmentArrives(core, tcb, tcb.ecn, seg, report, isNews);
+  }
   if (report.isDsack) {
     core.counters.TcpExtTCPDSACKRecv++;
     const length = diff(report.dsackRight, report.dsackLeft);
@@ -182,7 +189,8 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isVain && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
-  if (report.acked === 0 && report.delivered === 0 && !report.isDuplicate && !report.isDsack) return;
+  const isSilent = report.acked === 0 && report.delivered === 0 && report.ceMarked === 0;
+  if (isSilent && !report.isDuplicate && !report.isDsack) return;
   onAck(core, tcb, report);
   probeAnswered(core, tcb, seg.ack, report);
   if (tcb.rtxMode !== PERSIST) {
@@ -234,4 +242,9 @@ function growSendBuffer(core: TcpCore, tcb: Tcb): void {
 /** True when our FIN has been acknowledged. */
 export function finAcked(tcb: Tcb): boolean {
   return tcb.finSent && geq(tcb.snd.una, tcb.snd.nxt);
+}
+
+/** True when the timestamp shows that a segment is newer than those before it. */
+function isNewer(tcb: Tcb, seg: Segment): boolean {
+  return tcb.timestamps && seg.options.timestamps && gt(seg.options.tsVal, tcb.tsRecent);
 }

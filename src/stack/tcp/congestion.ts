@@ -5,6 +5,7 @@
 import { bbr } from './bbr.js';
 import type { TcpCore } from './core.js';
 import { cubic } from './cubic.js';
+import { dctcp } from './dctcp.js';
 import type { AckReport } from './recovery.js';
 import { reno } from './reno.js';
 import type { Tcb } from './tcb.js';
@@ -17,10 +18,13 @@ export interface CongestionControl {
    * and leaves the window alone (no proportional rate reduction, no validation, no restart from the initial window).
    */
   readonly ownsWindow: boolean;
+  /** It wants ECN on its connections, whatever net.ipv4.tcp_ecn says, with ECT on every packet; it is told of every acknowledgment. */
+  readonly needsEcn?: true;
   /** The connection is established, or has changed its control; `cwnd` holds the window so far. */
   init(core: TcpCore, tcb: Tcb): void;
   /**
-   * `report.acked` new bytes were acknowledged outside recovery while the window was in full use. One that owns the window is
+   * `report.delivered` new bytes have arrived, as an acknowledgment of new data tells outside recovery while the window was in full
+   * use; what SACK told before is not among them (Linux). One that owns the window is
    * told of every ACK that says anything; then `report.sample` is the sample of the delivery rate.
    */
   onAck(core: TcpCore, tcb: Tcb, report: AckReport): void;
@@ -30,6 +34,8 @@ export interface CongestionControl {
   remember(core: TcpCore, tcb: Tcb): void;
   /** A loss was found: returns the new `ssthresh` for `flight` outstanding bytes. */
   ssthresh(tcb: Tcb, flight: number): number;
+  /** The network has marked what was sent: returns the new `ssthresh`. Left out: as for a loss. */
+  ssthreshOnMark?(tcb: Tcb): number;
   /** Everything that was outstanding when a loss was found has been acknowledged. */
   onRecoveryEnd(core: TcpCore, tcb: Tcb): void;
   /** The retransmission timer has expired for new data; `ssthresh` was asked before. */
@@ -42,7 +48,7 @@ export interface CongestionControl {
   onEcnEcho(core: TcpCore, tcb: Tcb, report: AckReport): void;
 }
 
-const CONTROLS: Readonly<Record<string, CongestionControl>> = { bbr, cubic, reno };
+const CONTROLS: Readonly<Record<string, CongestionControl>> = { bbr, cubic, dctcp, reno };
 
 /** Finds a congestion control by name; undefined when there is none. */
 export function congestionControl(name: string): CongestionControl | undefined {

@@ -11,6 +11,7 @@ import { Segment } from '../wire/tcp-header.js';
 import type { BbrState } from './bbr-state.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
+import { EcnState } from './ecn-state.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { EPOLL_ALL } from './events.js';
 import { IsnGenerator } from './isn.js';
@@ -59,6 +60,7 @@ export class TcpCore {
   readonly #pacers: Pacer[] = [];
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
+  readonly #ecnStates: EcnState[] = [];
 
   constructor(
     clock: Clock,
@@ -145,6 +147,22 @@ export class TcpCore {
     tcb.board = null;
   }
 
+  /** Gives a connection a record of congestion notification, or the one that it has a new mode. */
+  ecnOf(tcb: Tcb, mode: number): EcnState {
+    if (tcb.ecn === null) {
+      tcb.ecn = this.#ecnStates.pop() ?? new EcnState();
+      tcb.ecn.reset(mode);
+    }
+    tcb.ecn.mode = mode;
+    return tcb.ecn;
+  }
+
+  dropEcn(tcb: Tcb): void {
+    if (tcb.ecn === null) return;
+    this.#ecnStates.push(tcb.ecn);
+    tcb.ecn = null;
+  }
+
   /** Takes a pacer for a connection. */
   takePacer(): Pacer {
     const pacer = this.#pacers.pop() ?? new Pacer();
@@ -197,6 +215,7 @@ export class TcpCore {
     this.dropBoard(tcb);
     this.dropPacer(tcb);
     this.dropBbr(tcb);
+    this.dropEcn(tcb);
     const listener = tcb.listener;
     if (listener !== null) {
       tcb.listener = null;

@@ -9,7 +9,9 @@ import type { Tcb } from './tcb.js';
 /** Notes that [left, right) has arrived once more. Of several only the first is told, and what adjoins it. */
 export function noteDuplicate(core: TcpCore, tcb: Tcb, left: number, right: number): void {
   if (!tcb.sack || core.config.dsack === 0 || !lt(left, right)) return;
-  const { rcv } = tcb;
+  const { ecn, rcv } = tcb;
+  // RFC 9768 3.2.3.2.1: the same again, though an ACK with an option has told of it: the option does not get through.
+  if (ecn?.optionWithDsack && left === ecn.dsackStart) ecn.optionFailed = true;
   if (!hasDuplicate(tcb)) {
     rcv.dsackLeft = left;
     rcv.dsackRight = right;
@@ -38,5 +40,6 @@ export function forgetDuplicate(core: TcpCore, tcb: Tcb): void {
   const { rcv } = tcb;
   if (leq(rcv.dsackRight, rcv.nxt)) core.counters.TcpExtTCPDSACKOldSent++;
   else core.counters.TcpExtTCPDSACKOfoSent++;
+  if (tcb.ecn !== null) tcb.ecn.dsackStart = rcv.dsackLeft;
   rcv.dsackLeft = rcv.dsackRight;
 }

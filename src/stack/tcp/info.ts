@@ -2,6 +2,7 @@
 
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
+import { ACCURATE, CLASSIC } from './ecn-state.js';
 import {
   BUSY_US,
   BYTES_ACKED,
@@ -31,7 +32,7 @@ import {
   TOTAL_RETRANS,
   TOTAL_RTO,
 } from './ledger.js';
-import { LOSS, RECOVERY } from './loss-phases.js';
+import { CWR, LOSS, RECOVERY } from './loss-phases.js';
 import { windowRate } from './pacing.js';
 import { LOST, REPAIRED, SACKED } from './scoreboard.js';
 import { limitedUs } from './send-limits.js';
@@ -59,6 +60,8 @@ const LINUX_STATES: readonly number[] = [];
 const TCPI_OPT_TIMESTAMPS = 1;
 const TCPI_OPT_SACK = 2;
 const TCPI_OPT_WSCALE = 4;
+const TCPI_OPT_ECN = 8;
+const TCPI_OPT_ECN_SEEN = 16;
 
 /** Linux's tp->reordering before any reordering was seen, in segments. */
 const FIRST_REORDERING = 3;
@@ -67,6 +70,7 @@ const UNLIMITED_RATE = 2 ** 64 - 1;
 /** TCP_CA_Open, TCP_CA_Disorder, TCP_CA_Recovery and TCP_CA_Loss. */
 const CA_OPEN = 0;
 const CA_DISORDER = 1;
+const CA_CWR = 2;
 const CA_RECOVERY = 3;
 const CA_LOSS = 4;
 
@@ -145,6 +149,15 @@ export interface TcpInfo {
   /** Segments delivered, and those of them that met congestion by ECN. */
   tcpi_delivered: number;
   tcpi_delivered_ce: number;
+  /** Bytes delivered, as AccECN options tell, with CE, ECT(0) and ECT(1) (RFC 9768). */
+  tcpi_delivered_ce_bytes: number;
+  tcpi_delivered_e0_bytes: number;
+  tcpi_delivered_e1_bytes: number;
+  /** Packets received with CE, and bytes by their ECN field; counted with accurate feedback only. */
+  tcpi_received_ce: number;
+  tcpi_received_ce_bytes: number;
+  tcpi_received_e0_bytes: number;
+  tcpi_received_e1_bytes: number;
   /** Bytes of data sent, those sent again included, and these alone. */
   tcpi_bytes_sent: number;
   tcpi_bytes_retrans: number;
@@ -188,7 +201,8 @@ export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
     tcpi_options:
       (tcb.timestamps ? TCPI_OPT_TIMESTAMPS : 0) |
       (tcb.sack ? TCPI_OPT_SACK : 0) |
-      (tcb.scaling ? TCPI_OPT_WSCALE : 0),
+      (tcb.scaling ? TCPI_OPT_WSCALE : 0) |
+      ecnOptions(tcb),
     tcpi_snd_wscale: snd.wscale,
     tcpi_rcv_wscale: rcv.wscale,
     tcpi_delivery_rate_app_limited: count(RATE_APP_LIMITED),
@@ -233,6 +247,13 @@ export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
     tcpi_sndbuf_limited: limitedUs(core, tcb, SNDBUF_LIMITED_US),
     tcpi_delivered: count(DELIVERED),
     tcpi_delivered_ce: count(DELIVERED_CE),
+    tcpi_delivered_ce_bytes: tcb.ecn?.deliveredCeBytes ?? 0,
+    tcpi_delivered_e0_bytes: tcb.ecn?.deliveredEct0Bytes ?? 0,
+    tcpi_delivered_e1_bytes: tcb.ecn?.deliveredEct1Bytes ?? 0,
+    tcpi_received_ce: tcb.ecn?.receivedCe ?? 0,
+    tcpi_received_ce_bytes: tcb.ecn?.receivedCeBytes ?? 0,
+    tcpi_received_e0_bytes: tcb.ecn?.receivedEct0Bytes ?? 0,
+    tcpi_received_e1_bytes: tcb.ecn?.receivedEct1Bytes ?? 0,
     tcpi_bytes_sent: sum(BYTES_SENT),
     tcpi_bytes_retrans: sum(BYTES_RETRANS),
     tcpi_dsack_dups: count(DSACK_DUPS),
@@ -250,6 +271,7 @@ export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
 function caState({ cc, board }: Tcb): number {
   if (cc.phase === RECOVERY) return CA_RECOVERY;
   if (cc.phase === LOSS) return CA_LOSS;
+  if (cc.phase === CWR) return CA_CWR;
   return cc.dupAcks > 0 || (board !== null && board.sackedCount > 0) ? CA_DISORDER : CA_OPEN;
 }
 
@@ -272,4 +294,9 @@ function countBoard({ board, cc, snd }: Tcb): Record<'unacked' | 'sacked' | 'los
 /** What a program is taken to read in a round trip before that is known, as on Linux. */
 function firstSpace({ rcv, localMss }: Tcb): number {
   return Math.min(rcv.wnd, 10 * localMss);
+}
+
+function ecnOptions({ ecn }: Tcb): number {
+  if (ecn === null || (ecn.mode !== CLASSIC && ecn.mode !== ACCURATE)) return 0;
+  return ecn.seen ? TCPI_OPT_ECN | TCPI_OPT_ECN_SEEN : TCPI_OPT_ECN;
 }

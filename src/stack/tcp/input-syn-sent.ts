@@ -4,10 +4,11 @@ import { ECONNREFUSED } from '../errors.js';
 import { ACK, RST, type Segment, SYN } from '../wire/tcp-header.js';
 import { acceptAck } from './ack.js';
 import type { TcpCore } from './core.js';
+import { synAckArrives, synArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
 import { acceptSyn, beginData } from './handshake.js';
 import { finArrives, textArrives, trimEnd } from './input-text.js';
-import { replyReset } from './output.js';
+import { replyReset, sendAck } from './output.js';
 import { gt, leq } from './seq.js';
 import { ESTABLISHED, SYN_RCVD } from './state.js';
 import type { Tcb } from './tcb.js';
@@ -39,6 +40,7 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   acceptSyn(core, tcb, seg);
   if (!ackable) {
+    synArrives(core, tcb, seg);
     // Simultaneous open: both SYNs crossed. The same ISS is sent again with an ACK.
     core.enter(tcb, SYN_RCVD);
     tcb.timing = false;
@@ -46,11 +48,17 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
     core.output.push(tcb);
     return;
   }
+  synAckArrives(core, tcb, seg);
   beginData(core, tcb);
   tcb.synPending = false;
   acceptAck(core, tcb, seg);
   core.enter(tcb, ESTABLISHED);
-  tcb.ackNow = true;
+  if (tcb.ecn?.reflects) {
+    // RFC 9768 3.2.2.1: a segment with data could not reflect the SYN-ACK unmistakably.
+    sendAck(core, tcb);
+  } else {
+    tcb.ackNow = true;
+  }
   core.output.push(tcb);
   core.notify(tcb, EPOLLOUT);
   // "If there are other controls or text in the segment, then continue processing at the sixth step."

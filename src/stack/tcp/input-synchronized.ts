@@ -6,6 +6,8 @@ import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js'
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
 import { noteDuplicate } from './dsack.js';
+import { segmentArrives } from './ecn.js';
+import { repeatedSynArrives, synComesAgain, thirdAckArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
 import { beginData, MAX_QUICK_ACKS } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
@@ -35,6 +37,7 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
     // The SYN-ACK was lost, or is late: it is sent again, and no second connection is made. Which of the two will be
     // acknowledged nobody can tell, so neither is timed (RFC 6298 3).
     tcb.timing = false;
+    repeatedSynArrives(tcb, seg);
     repeatSynAck(core, tcb);
     return false;
   }
@@ -48,6 +51,7 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   if (!checkSequence(core, tcb, seg)) return false;
   if (!checkReset(core, tcb, seg)) return false;
   if (!checkSyn(core, tcb, seg)) return false;
+  if (tcb.ecn !== null && (seg.flags & ACK) !== 0) segmentArrives(core, tcb, tcb.ecn, seg);
   if (!checkAck(core, tcb, seg)) return false;
   recordTimestamp(core, tcb, seg, seq);
   // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
@@ -67,7 +71,7 @@ function repeatSynAck(core: TcpCore, tcb: Tcb): void {
     core.counters.TcpExtTCPACKSkipped++;
     return;
   }
-  if (sendSyn(core, tcb) === 0) core.counters.TcpRetransSegs++;
+  if (sendSyn(core, tcb, true) === 0) core.counters.TcpRetransSegs++;
 }
 
 /** The same SYN again, from a peer that has not heard our SYN-ACK. */
@@ -152,7 +156,15 @@ function onUnacceptable(core: TcpCore, tcb: Tcb, seg: Segment, length: number): 
     // RFC 9293 3.10.7.4, eighth check, TIME-WAIT: the peer has not heard our last ACK.
     restartTimeWait(core, tcb);
   }
-  if (length > 0 && lt(seg.seq, tcb.rcv.nxt)) core.counters.TcpExtTCPDuplicateSegs++;
+  if ((seg.flags & SYN) !== 0) {
+    answerSyn(core, tcb, seg);
+    return;
+  }
+  if (length > 0 && lt(seg.seq, tcb.rcv.nxt)) {
+    core.counters.TcpExtTCPDuplicateSegs++;
+    // RFC 9768 3.2: what comes again has crossed the network again.
+    if (tcb.ecn !== null) segmentArrives(core, tcb, tcb.ecn, seg);
+  }
   acknowledgeInvalid(core, tcb, seg);
 }
 
@@ -228,9 +240,14 @@ function checkSyn(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & SYN) === 0) return true;
   // Of the SYN-ACK of a simultaneous open the ACK is what matters.
   if (isSimultaneousSynAck(tcb, seg)) return true;
-  core.counters.TcpExtTCPSYNChallenge++;
-  challenge(core, tcb);
+  answerSyn(core, tcb, seg);
   return false;
+}
+
+function answerSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
+  core.counters.TcpExtTCPSYNChallenge++;
+  synComesAgain(tcb, seg);
+  challenge(core, tcb);
 }
 
 function challenge(core: TcpCore, tcb: Tcb): void {
@@ -299,6 +316,7 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     }
     return false;
   }
+  thirdAckArrives(core, tcb, seg);
   beginData(core, tcb);
   acceptAck(core, tcb, seg);
   // The window of this ACK is the first scaled one.

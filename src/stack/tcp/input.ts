@@ -3,6 +3,7 @@
 
 import { ACK, FIN, RST, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
+import { synArrives } from './ecn-handshake.js';
 import { acceptSyn, prepare, startAt } from './handshake.js';
 import { synSentArrives } from './input-syn-sent.js';
 import { synchronizedArrives } from './input-synchronized.js';
@@ -71,6 +72,7 @@ function listenArrives(core: TcpCore, listener: Listener, seg: Segment, isn: num
   prepare(core, tcb, seg.dst, seg.src, core.ip.nextHop);
   if (isn !== undefined) startAt(tcb, isn);
   acceptSyn(core, tcb, seg);
+  synArrives(core, tcb, seg);
   tcb.passive = true;
   tcb.listener = listener;
   listener.halfOpen++;

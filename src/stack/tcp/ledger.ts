@@ -73,6 +73,10 @@ export class Ledger {
     this.#counts[index * COUNTS + which]++;
   }
 
+  addCount(index: number, which: number, amount: number): void {
+    this.#counts[index * COUNTS + which] += amount;
+  }
+
   setCount(index: number, which: number, value: number): void {
     this.#counts[index * COUNTS + which] = value;
   }

@@ -6,3 +6,10 @@ export const OPEN = 0;
 export const RECOVERY = 1;
 /** After a retransmission timeout, until SND.UNA reaches `recover`. */
 export const LOSS = 2;
+/** The window is on its way down because congestion was met without a loss (ECN), until SND.UNA reaches `recover`. */
+export const CWR = 3;
+
+/** True while something that was lost is being sent again. */
+export function isRepairing(phase: number): boolean {
+  return phase === RECOVERY || phase === LOSS;
+}

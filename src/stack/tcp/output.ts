@@ -20,12 +20,25 @@ import {
   MAX_SACK_BLOCKS,
   sackBlocksLength,
   TIMESTAMPS_LENGTH,
+  writeAccEcn,
   writeSackBlocks,
+  writeSpare,
   writeSynOptions,
   writeTimestamps,
 } from '../wire/tcp-options.js';
+import {
+  alignedLength,
+  counterOfEct0,
+  counterOfEct1,
+  fieldsThatFit,
+  optionLeaves,
+  wantsOption,
+} from './accecn-option.js';
 import type { TcpCore } from './core.js';
 import { forgetDuplicate, hasDuplicate } from './dsack.js';
+import { synAckFlags, synFlags } from './ecn-handshake.js';
+import { fieldOf, flagsOf } from './ecn-output.js';
+import { ACCURATE, ECT_0, type EcnState } from './ecn-state.js';
 import {
   BYTES_RETRANS,
   BYTES_SENT,
@@ -60,7 +73,14 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const at = frame + ip.headroom;
   let end = at + TCP_HEADER;
   if (tcb.timestamps) end += writeTimestamps(view, end, timestampNow(core, tcb), tcb.tsRecent);
-  if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  let tos = 0;
+  const { ecn } = tcb;
+  if (ecn !== null) {
+    tos = fieldOf(tcb, ecn, seq, length);
+    flags |= flagsOf(tcb, ecn, seq, length);
+  }
+  if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
+  else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
   const headerLength = end - at;
   if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
   const wnd = advertise(core, tcb);
@@ -86,7 +106,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   // RFC 4022: what holds nothing but octets sent before is not counted here.
   const last = add(seq, length + (flags & FIN));
   if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
-  return finish(core, tcb, frame, headerLength + length);
+  return finish(core, tcb, frame, headerLength + length, tos);
 }
 
 /** Keeps what TCP_INFO tells of segments sent. */
@@ -101,6 +121,15 @@ function countDeparture(core: TcpCore, tcb: Tcb, length: number): void {
 
 /** Writes the SACK option beside `length` bytes of data: a duplicate first (RFC 2883 4), then what lies beyond holes (RFC 2018 4). */
 function writeSack(core: TcpCore, tcb: Tcb, view: DataView, at: number, length: number): number {
+  const count = selectBlocks(tcb);
+  // Beside a full segment there is no room; the next ACK tells it.
+  if (count === 0 || length + sackBlocksLength(count) > tcb.snd.mss) return 0;
+  if (hasDuplicate(tcb)) forgetDuplicate(core, tcb);
+  return writeSackBlocks(view, at, sackLeft, sackRight, count);
+}
+
+/** Puts the blocks that are to be told in order, and returns how many there are. */
+function selectBlocks(tcb: Tcb): number {
   const { reassembly, rcv } = tcb;
   const isDuplicate = hasDuplicate(tcb);
   if (reassembly === null && !isDuplicate) return 0;
@@ -111,11 +140,35 @@ function writeSack(core: TcpCore, tcb: Tcb, view: DataView, at: number, length: 
     sackRight[0] = rcv.dsackRight;
     count = 1;
   }
-  if (reassembly !== null) count = reassembly.sackBlocks(sackLeft, sackRight, limit, count);
+  return reassembly === null ? count : reassembly.sackBlocks(sackLeft, sackRight, limit, count);
+}
+
+/** Writes an AccECN option and the SACK option behind it, which gives up a block for counters that are due (RFC 9768 3.2.3.3). */
+function writeFeedback(
+  core: TcpCore,
+  tcb: Tcb,
+  ecn: EcnState,
+  view: DataView,
+  at: number,
+  length: number,
+): number {
+  const used = optionBytes(tcb);
+  let blocks = tcb.sack ? selectBlocks(tcb) : 0;
+  let fields = fieldsThatFit(ecn, used + sackBlocksLength(blocks), blocks);
+  if (fields < 0 && blocks > 2) fields = fieldsThatFit(ecn, used + sackBlocksLength(--blocks), blocks);
+  const size = fields < 0 ? 0 : alignedLength(fields, blocks > 0 ? 2 : 0);
   // Beside a full segment there is no room; the next ACK tells it.
-  if (length + sackBlocksLength(count) > tcb.snd.mss) return 0;
-  if (isDuplicate) forgetDuplicate(core, tcb);
-  return writeSackBlocks(view, at, sackLeft, sackRight, count);
+  if (fields < 0 || length + size + sackBlocksLength(blocks) > tcb.snd.mss) {
+    return tcb.sack ? writeSack(core, tcb, view, at, length) : 0;
+  }
+  let end = at + writeAccEcn(view, at, fields, counterOfEct1(ecn), ecn.receivedCeBytes, counterOfEct0(ecn));
+  const isBesideDsack = blocks > 0 && hasDuplicate(tcb);
+  optionLeaves(core, ecn, isBesideDsack);
+  if (isBesideDsack) forgetDuplicate(core, tcb);
+  const spareAt = end;
+  end += writeSackBlocks(view, end, sackLeft, sackRight, blocks);
+  end += writeSpare(view, spareAt, blocks > 0);
+  return end - at;
 }
 
 /**
@@ -162,14 +215,18 @@ export function sendAck(core: TcpCore, tcb: Tcb): number {
   return result;
 }
 
-/** Sends the SYN, or SYN-ACK, of a connection in SYN-SENT or SYN-RECEIVED. Returns as `emit`. */
-export function sendSyn(core: TcpCore, tcb: Tcb): number {
+/** Sends the SYN, or SYN-ACK, of a connection in SYN-SENT or SYN-RECEIVED; `isAgain`: because the peer has asked. Returns as `emit`. */
+export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
   const ip = core.ip;
   const frame = ip.reserve();
   if (frame < 0) return 1;
   const view = ip.nic.view;
   const at = frame + ip.headroom;
   const wscale = tcb.scaling ? tcb.rcv.wscale : -1;
+  const isReply = tcb.state === SYN_RCVD;
+  const { ecn } = tcb;
+  const isFirst = tcb.retransmits === 0 && !isAgain;
+  const hasFeedback = isReply && isFirst && ecn?.mode === ACCURATE && core.config.ecnOption > 0;
   const options = writeSynOptions(
     view,
     at + TCP_HEADER,
@@ -179,10 +236,11 @@ export function sendSyn(core: TcpCore, tcb: Tcb): number {
     tcb.timestamps,
     timestampNow(core, tcb),
     tcb.tsRecent,
+    hasFeedback,
   );
-  const isReply = tcb.state === SYN_RCVD;
   const wnd = initialWindow(tcb);
-  const flags = isReply ? SYN | ACK : SYN;
+  let flags = isReply ? SYN | ACK : SYN;
+  if (ecn !== null) flags |= isReply ? synAckFlags(tcb, ecn) : synFlags(core, tcb, ecn);
   const ack = isReply ? tcb.rcv.nxt : 0;
   const headerLength = TCP_HEADER + options;
   writeTcpHeader(view, at, tcb.local.port, tcb.remote.port, tcb.snd.iss, ack, headerLength, flags, wnd, 0);
@@ -197,7 +255,7 @@ export function sendSyn(core: TcpCore, tcb: Tcb): number {
   } else {
     core.counters.TcpOutSegs++;
   }
-  return finish(core, tcb, frame, headerLength);
+  return finish(core, tcb, frame, headerLength, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
 }
 
 /** Resets a connection: <SEQ=SND.NXT><CTL=RST,ACK> (RFC 9293 3.10.5). */
@@ -222,7 +280,7 @@ export function sendReset(core: TcpCore, tcb: Tcb): void {
   );
   core.counters.TcpOutSegs++;
   core.counters.TcpOutRsts++;
-  finish(core, tcb, frame, end - at);
+  finish(core, tcb, frame, end - at, 0);
 }
 
 /**
@@ -248,7 +306,7 @@ export function replyReset(core: TcpCore, seg: Segment): void {
   ip.send(frame, ip.nextHop, seg.dst.w3, seg.src.w3, PROTOCOL_TCP, TCP_HEADER, TCP_CHECKSUM_OFFSET, partial);
 }
 
-function finish(core: TcpCore, tcb: Tcb, frame: number, length: number): number {
+function finish(core: TcpCore, tcb: Tcb, frame: number, length: number, tos: number): number {
   const partial = pseudoHeaderSum(tcb.local, tcb.remote, PROTOCOL_TCP, length);
   return core.ip.send(
     frame,
@@ -259,6 +317,7 @@ function finish(core: TcpCore, tcb: Tcb, frame: number, length: number): number 
     length,
     TCP_CHECKSUM_OFFSET,
     partial,
+    tos,
   );
 }
 

@@ -5,7 +5,7 @@ import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
 import { onDeparture } from './delivery.js';
 import { pipe } from './flight.js';
-import { OPEN } from './loss-phases.js';
+import { isRepairing } from './loss-phases.js';
 import { sendAgain } from './output.js';
 import { pacingDelayUs } from './pacing.js';
 import type { AckReport } from './recovery.js';
@@ -25,7 +25,7 @@ const NO_RTT_US = 1_000_000;
 export function probeTime(core: TcpCore, tcb: Tcb): number {
   const { board, cc } = tcb;
   if (core.config.earlyRetrans === 0 || !tcb.sack || board === null || board.count === 0) return NEVER;
-  if (cc.phase !== OPEN || cc.tlpPending || board.sacked > 0) return NEVER;
+  if (isRepairing(cc.phase) || cc.tlpPending || board.sacked > 0) return NEVER;
   if (tcb.rtt.srttUs === 0) return core.clock.now + NO_RTT_US;
   const slackUs = board.count === 1 ? WORST_DELACK_US : SLACK_US;
   // What pacing holds back is not late.

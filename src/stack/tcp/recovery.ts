@@ -5,9 +5,10 @@
 import { NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
 import { completeSample, lose, lostSinceDeparture, RateSample } from './delivery.js';
+import { CLASSIC } from './ecn-state.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
-import { LOSS, OPEN, RECOVERY } from './loss-phases.js';
+import { CWR, isRepairing, LOSS, OPEN, RECOVERY } from './loss-phases.js';
 import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
@@ -67,13 +68,14 @@ export function onAck(core: TcpCore, tcb: Tcb, report: AckReport): void {
   const isLosing = board !== null && board.count > 0 && findLosses(core, tcb, board, report);
   const control = tcb.congestion;
   if (control === null) return;
-  if (report.ceMarked > 0) control.onEcnEcho(core, tcb, report);
+  if (report.ceMarked > 0 || control.needsEcn) control.onEcnEcho(core, tcb, report);
+  if (report.ceMarked > 0) onMark(core, tcb, report);
   if (control.ownsWindow) {
     if (report.sample.hasData) report.sample.lost = lostSinceDeparture(core, tcb);
     control.onAck(core, tcb, report);
-  } else if (cc.phase === RECOVERY) {
+  } else if (cc.phase === RECOVERY || cc.phase === CWR) {
     reduce(tcb, report, report.acked > 0 && !isLosing);
-  } else if (report.acked > 0 && before !== RECOVERY && !isVain && isWindowLimited(tcb)) {
+  } else if (report.acked > 0 && before !== RECOVERY && before !== CWR && !isVain && isWindowLimited(tcb)) {
     control.onAck(core, tcb, report);
   }
   // RFC 5682 2.1 step 2b: two new segments at most.
@@ -106,12 +108,12 @@ function endDuplicates(tcb: Tcb, report: AckReport): void {
 function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckReport): boolean {
   const { cc, snd, rack } = tcb;
   if (tcb.sack) {
-    const isLosing = rack.advanced && detectLoss(core, tcb, board, cc.phase !== OPEN);
+    const isLosing = rack.advanced && detectLoss(core, tcb, board, isRepairing(cc.phase));
     rack.advanced = false;
-    if (isLosing && cc.phase === OPEN) enterRecovery(core, tcb, report.flight, report.delivered);
+    if (isLosing && !isRepairing(cc.phase)) enterRecovery(core, tcb, report.flight, report.delivered);
     return isLosing;
   }
-  if (cc.phase === OPEN) {
+  if (!isRepairing(cc.phase)) {
     // RFC 6582 3.2 step 2: only if more than what was sent before the last recovery is acknowledged.
     if (cc.dupAcks < DUP_THRESHOLD || !gt(snd.una, cc.recover)) return false;
     lose(core, tcb, board, board.first);
@@ -130,19 +132,51 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
  */
 export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
+  core.counters.TcpExtTCPFastRetrans++;
+  cc.tlpPending = false;
+  if (cc.phase === CWR) {
+    // The window is going down already for this window of data.
+    cc.phase = RECOVERY;
+    cc.recover = snd.nxt;
+    return;
+  }
   remember(core, tcb);
   cc.phase = RECOVERY;
-  cc.recover = snd.nxt;
   // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
   cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(flight, cc.cwnd)) ?? 2 * snd.mss;
+  beginReduction(tcb, delivered);
+}
+
+/** The window goes down to `ssthresh` from here on, until what is outstanding now has been acknowledged. */
+function beginReduction(tcb: Tcb, delivered: number): void {
+  const { cc, snd } = tcb;
+  cc.recover = snd.nxt;
   cc.credit = 0;
-  cc.tlpPending = false;
   // RFC 9937 6, RecoverFS: what is still to be delivered, what this acknowledgment tells of included.
   const held = (tcb.board?.sacked ?? 0) + cc.renoSacked;
   cc.recoverFlight = Math.max(flightSize(tcb) - held + delivered, snd.mss);
   cc.prrDelivered = 0;
   cc.prrOut = 0;
-  core.counters.TcpExtTCPFastRetrans++;
+}
+
+/** The network has marked instead of dropping: one reduction for this window of data, and nothing to undo (RFC 3168 6.1.2). */
+function onMark(core: TcpCore, tcb: Tcb, report: AckReport): void {
+  const { cc, congestion, ecn, snd } = tcb;
+  if (congestion === null || ecn === null) return;
+  if (congestion.ownsWindow) {
+    ecn.cwrDue = ecn.mode === CLASSIC;
+    return;
+  }
+  // As long as the peer has not been told of one reduction, it goes on echoing what led to it.
+  if (cc.phase !== OPEN || ecn.cwrDue) return;
+  ecn.cwrDue = ecn.mode === CLASSIC;
+  cc.phase = CWR;
+  cc.undoPossible = false;
+  congestion.remember(core, tcb);
+  cc.ssthresh =
+    congestion.ssthreshOnMark?.(tcb) ?? congestion.ssthresh(tcb, Math.min(report.flight, cc.cwnd));
+  cc.ssthresh = Math.max(cc.ssthresh, 2 * snd.mss);
+  beginReduction(tcb, report.delivered);
 }
 
 /** RFC 9937 6: as many bytes may leave as the reduction allows for what was delivered. */
@@ -168,16 +202,20 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
 /** RACK's timer has found a loss, or another one: a repair leaves, and ACKs clock out the rest. */
 export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc } = tcb;
-  if (cc.phase === OPEN) enterRecovery(core, tcb, flight, 0);
+  const wasRepairing = isRepairing(cc.phase);
+  if (!wasRepairing) enterRecovery(core, tcb, flight, 0);
   if (cc.phase !== RECOVERY || ownsWindow(tcb)) return;
-  // What is lost has made room for its repair; ACKs bring the reduction.
-  cc.cwnd = Math.max(Math.min(cc.cwnd, cc.ssthresh), Math.max(pipe(tcb), 0) + tcb.snd.mss);
+  const least = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+  // One repair begins; later what is lost has made room for its own.
+  cc.cwnd = wasRepairing ? Math.max(Math.min(cc.cwnd, cc.ssthresh), least) : least;
 }
 
 /** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
 function endRecovery(core: TcpCore, tcb: Tcb): void {
   const { cc, snd } = tcb;
-  if (cc.phase === RECOVERY && !ownsWindow(tcb)) {
+  if (cc.phase === CWR) {
+    cc.cwnd = cc.ssthresh;
+  } else if (cc.phase === RECOVERY && !ownsWindow(tcb)) {
     // RFC 9937 6 and RFC 6582 3.2: out with the reduced window; without SACK no burst (option 1).
     cc.cwnd = tcb.sack ? cc.ssthresh : Math.min(cc.ssthresh, Math.max(flightSize(tcb), snd.mss) + snd.mss);
   }

@@ -7,6 +7,7 @@ import { Endpoint } from '../wire/address.js';
 import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
+import type { EcnState } from './ecn-state.js';
 import type { Listener } from './listener.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
@@ -149,6 +150,8 @@ export class Tcb {
   repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** Congestion notification; null for a connection that has not agreed on it. */
+  ecn: EcnState | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
   bbr: BbrState | null = null;
   pacer: Pacer | null = null;

@@ -10,6 +10,7 @@ import { isMulticastWord, type LocalAddresses } from '../link/local-addresses.js
 import { Endpoint } from '../wire/address.js';
 import * as calls from './calls.js';
 import { TcpCore } from './core.js';
+import { offerEcn } from './ecn-handshake.js';
 import { EPOLLIN } from './events.js';
 import { MAX_QUICK_ACKS, prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
@@ -190,6 +191,7 @@ export class Tcp {
     const tcb = core.demux.allocate(core.config);
     adopt(tcb, tuning);
     prepare(core, tcb, local, remote, nextHop);
+    offerEcn(core, tcb);
     if (isn !== undefined) startAt(tcb, isn);
     tcb.owner = owner;
     tcb.timing = true;

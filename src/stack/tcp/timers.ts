@@ -10,7 +10,7 @@ import { flightSize } from './flight.js';
 import { onKeepalive } from './keepalive.js';
 import { RTO_RECOVERIES, RTO_SINCE, TOTAL_RTO } from './ledger.js';
 import { admit } from './listener.js';
-import { OPEN } from './loss-phases.js';
+import { isRepairing } from './loss-phases.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
 import { onLateLoss, onTimeout } from './recovery.js';
@@ -118,7 +118,7 @@ function onReorderTimeout(core: TcpCore, tcb: Tcb): void {
   const { board, cc } = tcb;
   if (board === null) return;
   const flight = flightSize(tcb);
-  if (detectLoss(core, tcb, board, cc.phase !== OPEN)) onLateLoss(core, tcb, flight);
+  if (detectLoss(core, tcb, board, isRepairing(cc.phase))) onLateLoss(core, tcb, flight);
   watchFlight(core, tcb);
   core.output.push(tcb);
 }

@@ -3,6 +3,7 @@
 
 import { NEVER } from '../clock.js';
 import { ACK, FIN, PSH } from '../wire/tcp-header.js';
+import { feedbackLength } from './accecn-option.js';
 import type { TcpCore } from './core.js';
 import { onDeparture } from './delivery.js';
 import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
@@ -127,7 +128,8 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     }
     if (flight === 0) restartAfterIdle(core, tcb);
     const window = snd.wnd - flight;
-    let length = Math.min(unsent, snd.mss);
+    const mss = payloadLimit(core, tcb);
+    let length = Math.min(unsent, mss);
     if (length > window) {
       length = window;
       // RFC 9293 3.8.6.2.1: a window smaller than the segment is used only if it is at least half the largest ever offered.
@@ -138,13 +140,19 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     }
     if (pipe(tcb) + length > cc.cwnd) break;
     const last = length === unsent;
-    if (length < snd.mss && last && !mayBeSmall(core, tcb)) break;
+    if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
     if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
-    if (length < snd.mss) snd.small = snd.nxt;
+    if (length < mss) snd.small = snd.nxt;
   }
   return true;
+}
+
+/** Most payload of the next segment: an AccECN option takes its place from it. */
+function payloadLimit(core: TcpCore, tcb: Tcb): number {
+  const { ecn, snd } = tcb;
+  return ecn === null ? snd.mss : snd.mss - feedbackLength(core, tcb, ecn);
 }
 
 /** Sends `length` new bytes from SND.NXT on and moves it. */

@@ -33,6 +33,8 @@ export class Segment {
   readonly dst: Endpoint = new Endpoint();
   seq = 0;
   ack = 0;
+  /** ECN field of the IP header (RFC 3168 5); the caller's, like the addresses. */
+  ecn = 0;
   /** FIN to AE. */
   flags = 0;
   /** The window field as it stands on the wire, unsigned and unscaled. */

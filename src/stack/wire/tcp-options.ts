@@ -19,6 +19,9 @@ export const TCPOPT_EXPERIMENT = 254;
 /** Experiment identifier of Fast Open in option 254 (RFC 7413 appendix A, RFC 6994). */
 export const FAST_OPEN_MAGIC = 0xf989;
 
+/** Bytes of an AccECN option with all three counters (RFC 9768 3.2.3). */
+export const ACCECN_FULL_LENGTH = 11;
+
 /** Bytes of the timestamps option with its two leading NOPs. */
 export const TIMESTAMPS_LENGTH = 12;
 
@@ -58,6 +61,10 @@ export class TcpOptions {
   fastOpenOffset = 0;
   /** The cookie came in option 254, not 34, and the answer must come the same way. */
   fastOpenExperimental = false;
+  /** Kind of the AccECN option, 172 or 174; 0 = absent. Where its counters begin in the view, and their bytes. */
+  accEcnKind = 0;
+  accEcnOffset = 0;
+  accEcnLength = 0;
   /** An option had length 0 or 1 or ran over the header's end; what stood before it is valid. */
   malformed = false;
 }
@@ -76,6 +83,8 @@ function reset(out: TcpOptions): void {
   out.fastOpenLength = -1;
   out.fastOpenOffset = 0;
   out.fastOpenExperimental = false;
+  out.accEcnKind = 0;
+  out.accEcnLength = 0;
   out.malformed = false;
 }
 
@@ -146,6 +155,13 @@ function parseOption(view: DataView, at: number, kind: number, size: number, out
     case TCPOPT_FAST_OPEN:
       parseFastOpen(at + 2, size - 2, false, out);
       break;
+    case TCPOPT_ACCECN0:
+    case TCPOPT_ACCECN1:
+      // RFC 9768 3.2.3: what is beyond the counters that fit is not looked at.
+      out.accEcnKind = kind;
+      out.accEcnOffset = at + 2;
+      out.accEcnLength = Math.min(size, ACCECN_FULL_LENGTH) - 2;
+      break;
     case TCPOPT_EXPERIMENT:
       if (size >= 4 && view.getUint16(at + 2) === FAST_OPEN_MAGIC) parseFastOpen(at + 4, size - 4, true, out);
       break;
@@ -185,7 +201,7 @@ export function synOptionsLength(
 
 /**
  * Writes the options of a SYN in Linux's order: `mss`, `sackOK,TS` (or `nop,nop,TS`, or `nop,nop,sackOK`), `nop,wscale`.
- * `mss` 0 and `wscale` -1 leave the option out. Returns the bytes written.
+ * `mss` 0 and `wscale` -1 leave the option out. `accEcn` adds an AccECN option with its first values behind the timestamps. Returns the bytes written.
  */
 export function writeSynOptions(
   view: DataView,
@@ -196,6 +212,7 @@ export function writeSynOptions(
   timestamps: boolean,
   tsVal: number,
   tsEcr: number,
+  accEcn = false,
 ): number {
   let at = offset;
   if (mss > 0) {
@@ -208,7 +225,9 @@ export function writeSynOptions(
     view.setInt32(at + 4, tsVal);
     view.setInt32(at + 8, tsEcr);
     at += TIMESTAMPS_LENGTH;
-  } else if (sackPermitted) {
+  }
+  if (accEcn) at += writeAccEcn(view, at, 3, 1, 0, 1);
+  if (!timestamps && sackPermitted) {
     view.setInt32(at, 0x01010402);
     at += 4;
   }
@@ -250,4 +269,44 @@ export function writeSackBlocks(
     view.setInt32(offset + 8 + i * 8, right[i]);
   }
   return 4 + count * 8;
+}
+
+/**
+ * Writes an AccECN option of kind 174 with the first `fields` of its counters: bytes with ECT(1), with CE, with ECT(0) (RFC 9768 3.2.3).
+ * Its last one or two bytes, where it does not end at a word, go to `spare`, in the place of two NOPs; returns the bytes written.
+ */
+export function writeAccEcn(
+  view: DataView,
+  offset: number,
+  fields: number,
+  ect1: number,
+  ce: number,
+  ect0: number,
+): number {
+  spareNops = NOP_NOP;
+  if (fields === 0) {
+    spareNops = (TCPOPT_ACCECN1 << 8) | 2;
+    return 0;
+  }
+  view.setInt32(offset, (TCPOPT_ACCECN1 << 24) | ((2 + 3 * fields) << 16) | ((ect1 >>> 8) & 0xffff));
+  if (fields === 1) {
+    spareNops = ((ect1 & 0xff) << 8) | TCPOPT_NOP;
+    return 4;
+  }
+  view.setInt32(offset + 4, ((ect1 & 0xff) << 24) | (ce & 0xffffff));
+  if (fields === 2) return 8;
+  view.setInt32(offset + 8, ((ect0 & 0xffffff) << 8) | TCPOPT_NOP);
+  return 12;
+}
+
+const NOP_NOP = (TCPOPT_NOP << 8) | TCPOPT_NOP;
+let spareNops = NOP_NOP;
+
+/** Puts what `writeAccEcn` has left over into the two NOPs at `offset`, or into a word of its own. Returns the bytes added. */
+export function writeSpare(view: DataView, offset: number, isInNops: boolean): number {
+  if (spareNops === NOP_NOP) return 0;
+  view.setUint16(offset, spareNops);
+  if (!isInNops) view.setUint16(offset + 2, NOP_NOP);
+  spareNops = NOP_NOP;
+  return isInNops ? 0 : 4;
 }
