@@ -129,7 +129,8 @@ export class XdpNic implements Nic {
   readonly wakeFd: number;
 
   readonly #socket: Omit<XdpSocket, 'txMetadata'>;
-  readonly #fd: number;
+  /** Readable when a frame may be there, for a program that waits for several Nics at once. */
+  readonly fd: number;
   readonly #fill: ProducerRing;
   readonly #comp: ConsumerRing;
   readonly #rx: ConsumerRing;
@@ -181,7 +182,7 @@ export class XdpNic implements Nic {
     this.queue = parts.queue;
     this.wakeFd = eventfd();
     this.#socket = socket;
-    this.#fd = socket.fd;
+    this.fd = socket.fd;
     this.#fill = socket.fill;
     this.#comp = socket.comp;
     this.#rx = socket.rx;
@@ -416,7 +417,7 @@ export class XdpNic implements Nic {
     this.#stats[TX_KICKS]! += 1;
     try {
       // An empty write(2) reaches the socket's sendmsg: a kick without a call through ffi-rs.
-      writeSync(this.#fd, NOTHING, 0, 0);
+      writeSync(this.fd, NOTHING, 0, 0);
     } catch {
       // EAGAIN, EBUSY, ENOBUFS: the device is full. ENETDOWN: the link is down. What is left goes with the
       // next flush.
@@ -505,7 +506,7 @@ export class XdpNic implements Nic {
   #wakeReceiver(): void {
     this.#stats[RX_WAKEUPS]! += 1;
     try {
-      readSync(this.#fd, NOTHING, 0, 1, null);
+      readSync(this.fd, NOTHING, 0, 1, null);
     } catch {
       // EAGAIN and ENETDOWN: there is nothing to wake.
     }

@@ -127,6 +127,10 @@ export class Counters {
   TcpExtTCPLossProbeRecovery = 0;
   /** Retransmission timeouts that turned out to be spurious (RFC 3522, RFC 5682, RFC 3708). */
   TcpExtTCPSpuriousRTOs = 0;
+  /** Timeouts at which the peer had taken back what it said it held (RFC 2018 8). */
+  TcpExtTCPSACKReneging = 0;
+  /** Retransmissions that were lost themselves. */
+  TcpExtTCPLostRetransmit = 0;
   /** Segments delivered of which the peer has told that they met congestion (RFC 3168, RFC 9768). */
   TcpExtTCPDeliveredCE = 0;
   /** Fast Open (RFC 7413): data on SYNs that was acknowledged or not, ours; taken or not, the peers'; cookies asked for; queue full. */

@@ -9,7 +9,7 @@ import { noteDuplicate } from './dsack.js';
 import { segmentArrives } from './ecn.js';
 import { repeatedSynArrives, synComesAgain, thirdAckArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
-import { beginData } from './handshake.js';
+import { beginData, MAX_QUICK_ACKS } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
@@ -177,7 +177,11 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
     return;
   }
   const { nxt } = tcb.rcv;
-  if (lt(seg.seq, nxt)) noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+  if (lt(seg.seq, nxt)) {
+    noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+    // Perhaps it was an ACK that was lost or late: the next ones are not delayed, as on Linux.
+    if (seg.dataLength > 0) tcb.quickAcks = MAX_QUICK_ACKS;
+  }
   sendAck(core, tcb);
 }
 
@@ -288,6 +292,8 @@ function checkAck(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     case TIME_WAIT:
       // "The only thing that can arrive in this state is a retransmission of the remote FIN."
       if ((seg.flags & FIN) !== 0) restartTimeWait(core, tcb);
+      // Anything else is told where the connection has ended.
+      if (seg.dataLength > 0) sendAck(core, tcb);
       break;
     default:
       break;

@@ -50,8 +50,9 @@ import {
   SEGS_OUT,
   TOTAL_RETRANS,
 } from './ledger.js';
-import { add, diff } from './seq.js';
-import { SYN_RCVD } from './state.js';
+import { Repairs } from './repairs.js';
+import { add, diff, min } from './seq.js';
+import { isSynchronized, SYN_RCVD } from './state.js';
 import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { advertise, initialWindow } from './window.js';
@@ -194,12 +195,22 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     tcb.cc.undoResent++;
     done += size;
   } while (done < length);
+  if (tcb.repairs === null) {
+    // alloc: once for each block of the pool that loses something
+    tcb.repairs = new Repairs();
+  }
+  tcb.repairs.note(start, add(start, length));
   return true;
 }
 
-/** Sends an ACK without data. Returns as `emit`. */
+/**
+ * Sends an ACK without data. Where the peer has taken its window back below SND.NXT it stands at the window's edge, as on Linux:
+ * beyond that the peer would not look at it (RFC 9293 3.4). Returns as `emit`.
+ */
 export function sendAck(core: TcpCore, tcb: Tcb): number {
-  const result = emit(core, tcb, tcb.snd.nxt, 0, 0);
+  const { snd } = tcb;
+  const seq = isSynchronized(tcb.state) ? min(snd.nxt, add(snd.una, snd.wnd)) : snd.nxt;
+  const result = emit(core, tcb, seq, 0, 0);
   // Without a frame the ACK is still owed.
   if (result > 0) {
     tcb.ackNow = true;

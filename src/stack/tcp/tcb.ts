@@ -15,6 +15,7 @@ import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
 import { RecvBuffer } from './recv-buffer.js';
+import type { Repairs } from './repairs.js';
 import { RttEstimator } from './rtt.js';
 import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
@@ -150,6 +151,8 @@ export class Tcb {
   /** What has been sent and is not acknowledged; null while nothing is. */
   board: Scoreboard | null = null;
   readonly rack: RackState = new RackState();
+  /** What was sent again lately, made when it is first needed. */
+  repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
   /** Fast Open, until the handshake is complete; null for nearly all. */
@@ -307,6 +310,7 @@ export class Tcb {
     this.rtxMode = RTO;
     this.rtoAt = NEVER;
     this.board = null;
+    this.repairs?.clear();
     this.delackAt = NEVER;
     this.lifeAt = NEVER;
     this.keepAt = NEVER;
