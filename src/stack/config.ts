@@ -16,6 +16,9 @@ interface Option {
   readonly max: number;
 }
 
+/** What reads like a key and is none: the stack picks secret ones. */
+export const NO_KEY = '00000000-00000000-00000000-00000000';
+
 /** Options of one stack, with Linux's defaults where Linux has the option. */
 export class StackConfig {
   /** Timestamps option (RFC 7323 3). */
@@ -42,8 +45,8 @@ export class StackConfig {
   rfc1337 = 1;
   /** Fast Open (RFC 7413), a sum: 1 active, 2 passive, 4 and 0x200 without cookies, 0x400 for every listener. */
   fastopen = 1;
-  /** Keys of Fast Open's cookies, one or two as on Linux; secret ones when empty. */
-  fastopenKey = '';
+  /** Keys of Fast Open's cookies, one or two as on Linux; secret ones when all are zero. */
+  fastopenKey = NO_KEY;
   /** SYN cookies (RFC 4987 3.6): 0 none, 1 when the queue of half-open connections is full, 2 always. */
   syncookies = 1;
   /** Half-open connections per listener. */

@@ -2,7 +2,7 @@
 // functions over it, one RFC section each; `tcp.ts` is the face that the rest of the stack sees.
 
 import { type Clock, type Micros, NEVER } from '../clock.js';
-import type { StackConfig } from '../config.js';
+import { NO_KEY, type StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
@@ -187,7 +187,7 @@ export class TcpCore {
   /** The stack's keys of Fast Open: those of the option, or others that nobody knows. */
   get fastOpenKeys(): FastOpenKeys {
     const { fastopenKey } = this.config;
-    if (fastopenKey !== '') return this.fastOpenKeysOf(fastopenKey);
+    if (fastopenKey !== NO_KEY) return this.fastOpenKeysOf(fastopenKey);
     this.#fastOpenKeys ??= new FastOpenKeys(
       new Uint8Array(Int32Array.from({ length: 4 }, this.random).buffer),
     );
