@@ -17,6 +17,14 @@ export class Counters {
   /** A frame could not be sent because the Nic had no free frame; it is sent or retransmitted later. */
   EthOutNoFrames = 0;
 
+  // Other cores of the same host
+  /** Frames handed over to another core, because the connection is there or because they concern everybody. */
+  CoreOutFrames = 0;
+  /** Frames that another core has handed over. */
+  CoreInFrames = 0;
+  /** Drop: a frame for another core whose mailbox is full or which is not there. */
+  CoreOutDrops = 0;
+
   // ARP
   /** ARP packets received and well formed. */
   ArpInPackets = 0;

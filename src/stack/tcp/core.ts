@@ -46,6 +46,8 @@ export class TcpCore {
   readonly ports: EphemeralPorts;
   readonly throttle: Throttle;
   #cookies: SynCookies | undefined = undefined;
+  /** Hands the segment in `seg`, for which no connection is here, to another core: whether that is done. */
+  handOver: (seg: Segment, isListening: boolean) => boolean = () => false;
   readonly ready: ReadyQueue = new ReadyQueue();
   readonly output: OutputQueue = new OutputQueue();
   /** The segment that is being processed. */

@@ -71,13 +71,15 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
 
 /**
  * After a silence longer than a timeout the sender begins anew with a small window, and every delayed ACK would cost it time: as
- * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them.
+ * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them, and not where
+ * TCP_QUICKACK has asked for delay.
  */
 function noteArrival(core: TcpCore, tcb: Tcb): void {
   const { now } = core.clock;
   const last = core.ledger.sumOf(tcb.index, LAST_DATA_RECEIVED);
   const hasAnswered = tcb.cc.lastSentAt !== NEVER && tcb.cc.lastSentAt >= last;
-  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered) tcb.quickAcks = MAX_QUICK_ACKS;
+  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered && tcb.quickAcks >= 0)
+    tcb.quickAcks = MAX_QUICK_ACKS;
   core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, now);
 }
 

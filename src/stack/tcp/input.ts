@@ -33,6 +33,7 @@ export function segmentArrives(core: TcpCore): void {
 /** `isn` is the initial sequence number to use, where the tuple was in use before. */
 function noConnection(core: TcpCore, seg: Segment, isn: number | undefined): void {
   const listener = core.listeners.find(seg.dst.port, seg.dst, seg.src);
+  if (isn === undefined && core.handOver(seg, listener !== undefined)) return;
   if (listener !== undefined) {
     // A cookie that comes back makes a connection, to which the segment belongs.
     const tcb = listenArrives(core, listener, seg, isn);

@@ -310,7 +310,7 @@ export class Tcp {
 
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */
   setQuickAck(tcb: Tcb, quick: boolean): void {
-    tcb.quickAcks = quick ? MAX_QUICK_ACKS : 0;
+    tcb.quickAcks = quick ? MAX_QUICK_ACKS : -1;
     if (!quick || tcb.delackAt === NEVER) return;
     tcb.ackNow = true;
     this.core.output.push(tcb);
