@@ -48,7 +48,11 @@ const readOnly = (level: number, name: number, get: IntOption['get']): SocketOpt
   int(level, name, { get });
 
 /** A switch that is a field of the tuning. */
-const flag = (level: number, name: number, field: 'nodelay' | 'cork' | 'keepalive'): SocketOption<number> =>
+const flag = (
+  level: number,
+  name: number,
+  field: 'nodelay' | 'cork' | 'keepalive' | 'oobInline',
+): SocketOption<number> =>
   int(level, name, {
     get: (_, { tuning }) => (tuning[field] ? 1 : 0),
     set: (core, socket, value) => {
@@ -190,6 +194,7 @@ const ROWS: readonly SocketOption<any>[] = [
     ({ stack }) => stack.config.rmemMax,
   ),
   flag(C.SOL_SOCKET, C.SO_KEEPALIVE, 'keepalive'),
+  flag(C.SOL_SOCKET, C.SO_OOBINLINE, 'oobInline'),
   int(C.SOL_SOCKET, C.SO_MAX_PACING_RATE, {
     get: (_, { tuning: { maxPacingRate } }) => (maxPacingRate === 0 ? -1 : maxPacingRate),
     set: (core, socket, value) => {

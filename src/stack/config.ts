@@ -55,6 +55,8 @@ export class StackConfig {
    * above the third no connection gets more than it has.
    */
   mem: readonly number[] = [196_608, 262_144, 393_216];
+  /** The urgent pointer of the peer tells the urgent byte itself when 1, and the one behind it when 0 (RFC 6093 3.1). */
+  stdurg = 0;
   /** Least retransmission timeout, in µs. */
   rtoMinUs = 200_000;
   /** Largest retransmission timeout, in µs. */
@@ -180,6 +182,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_abort_on_overflow', 'abortOnOverflow', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_rmem', 'rmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_mem', 'mem', 'triple', 1, 0, 1 << 30],
+      ['net.ipv4.tcp_stdurg', 'stdurg', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_wmem', 'wmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_rto_min_us', 'rtoMinUs', 'integer', 1, 1, 60_000_000],
       ['net.ipv4.tcp_rto_max_ms', 'rtoMaxUs', 'integer', 1_000, 1_000, 120_000],

@@ -7,6 +7,8 @@ import {
   AF_INET,
   errno,
   errnoName,
+  FIONREAD,
+  MSG_OOB,
   MSG_PEEK,
   mtcp_abort,
   mtcp_accept,
@@ -18,16 +20,20 @@ import {
   mtcp_listen,
   mtcp_read,
   mtcp_recv,
+  mtcp_send,
   mtcp_setsock_nonblock,
   mtcp_setsockopt,
   mtcp_shutdown,
   mtcp_socket,
+  mtcp_socket_ioctl,
   mtcp_write,
   SHUT_RD,
   SHUT_RDWR,
   SHUT_WR,
+  SIOCATMARK,
   SO_ERROR,
   SO_MAX_PACING_RATE,
+  SO_OOBINLINE,
   SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
@@ -290,6 +296,7 @@ class Runner {
     const seq = relative(packet.seq, flow.iss);
     if (seq !== text.seq) return differs('seq');
     if (packet.payload.length !== text.length) return differs('length');
+    if (packet.urgent !== Number(text.extras.get('urg') ?? 0)) return differs('the urgent pointer');
     const hasAck = packet.flags.includes('.');
     const ack = hasAck || packet.ack !== 0 ? relative(packet.ack, flow.irs) : undefined;
     if (text.ack !== '*' && ack !== text.ack) return differs('ack');
@@ -336,6 +343,7 @@ class Runner {
     let text = `${packet.flags || '-'} ${seq}:${seq + length}(${length})`;
     if (packet.flags.includes('.')) text += ` ack ${relative(packet.ack, flow.irs)}`;
     text += ` win ${packet.win}`;
+    if (packet.urgent > 0) text += ` urg ${packet.urgent}`;
     const options = packet.options.map((option) => printOption(this.#relativeOption(option, flow)));
     if (options.length > 0) text += ` <${options.join(',')}>`;
     return flow === this.#flow ? text : `${text} [port ${flow.remotePort}]`;
@@ -484,6 +492,7 @@ const DIRECTIONS = new Map([
 ]);
 const EVENTS = new Map([
   [0x001, 'IN'],
+  [0x002, 'PRI'],
   [0x004, 'OUT'],
   [0x008, 'ERR'],
   [0x010, 'HUP'],
@@ -491,7 +500,7 @@ const EVENTS = new Map([
 ]);
 
 const defaultResult = (name: string, args: readonly string[]): number =>
-  name === 'read' || name === 'peek' || name === 'write' ? Number(args[0]) : 0;
+  ['read', 'peek', 'write', 'urgent'].includes(name) ? Number(args[0]) : name === 'oob' ? 1 : 0;
 
 const CALLS: Record<string, (context: CallContext) => number> = {
   socket({ host, name, keep }) {
@@ -529,6 +538,31 @@ const CALLS: Record<string, (context: CallContext) => number> = {
     const result = mtcp_write(host.mctx, state.id, streamBytes(1 + state.written, Number(args[0])));
     if (result > 0) state.written += result;
     return result;
+  },
+  /** Writes bytes of which the last is urgent. */
+  urgent({ host, args, socket }) {
+    const state = socket();
+    const bytes = streamBytes(1 + state.written, Number(args[0]));
+    const result = mtcp_send(host.mctx, state.id, bytes, bytes.length, MSG_OOB);
+    if (result > 0) state.written += result;
+    return result;
+  },
+  /** `oob AT`: reads the urgent byte, which must be that at position AT of the stream. */
+  oob({ host, args, socket, fail }) {
+    const buffer = new Uint8Array(1);
+    const result = mtcp_recv(host.mctx, socket().id, buffer, 1, MSG_OOB);
+    if (result > 0 && buffer[0] !== streamByte(Number(args[0]))) fail('the urgent byte is wrong');
+    return result;
+  },
+  /** The urgent byte will be missing from what is read next. */
+  hole({ socket }) {
+    socket().read++;
+    return 0;
+  },
+  atmark: ({ host, socket }) => ioctl(host, socket().id, SIOCATMARK),
+  available: ({ host, socket }) => ioctl(host, socket().id, FIONREAD),
+  oobinline({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_OOBINLINE, Number(args[0]));
   },
   close: ({ host, socket }) => mtcp_close(host.mctx, socket().id),
   abort: ({ host, socket }) => mtcp_abort(host.mctx, socket().id),
@@ -584,6 +618,11 @@ function receive({ host, args, socket, fail }: CallContext, flags: number): numb
   }
   if (result > 0 && flags === 0) state.read += result;
   return result;
+}
+
+function ioctl(host: Host, id: number, request: number): number {
+  const out = { value: 0 };
+  return mtcp_socket_ioctl(host.mctx, id, request, out) < 0 ? -1 : out.value;
 }
 
 function endpoint(ip: string, port: number): Endpoint {

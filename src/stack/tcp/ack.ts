@@ -75,6 +75,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   core.ledger.add(tcb.index, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
+  snd.up = max(snd.up, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
   if (dataAcked > 0) {
     sendBuffer.acknowledge(dataAcked, core.buffers);

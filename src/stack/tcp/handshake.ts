@@ -49,6 +49,7 @@ export function startAt(tcb: Tcb, isn: number): void {
   snd.nxt = add(isn, 1);
   snd.base = snd.nxt;
   snd.small = isn;
+  snd.up = isn;
   cc.recover = isn;
   cc.usageEnd = isn;
   tcb.rack.reset(isn);

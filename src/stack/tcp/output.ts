@@ -14,6 +14,7 @@ import {
   segLen,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER,
+  URG,
   writeTcpHeader,
 } from '../wire/tcp-header.js';
 import {
@@ -50,6 +51,7 @@ import {
 import { add, diff } from './seq.js';
 import { SYN_RCVD } from './state.js';
 import type { Tcb } from './tcb.js';
+import { urgentPointer } from './urgent.js';
 import { advertise, initialWindow } from './window.js';
 
 const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
@@ -80,8 +82,11 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
   else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  const { snd } = tcb;
+  const urgent = snd.up === snd.una ? 0 : urgentPointer(tcb, seq);
+  if (urgent > 0) flags |= URG;
   const headerLength = end - at;
-  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
+  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, snd.base), ip.span, end, length);
   const wnd = advertise(core, tcb);
   writeTcpHeader(
     view,
@@ -93,7 +98,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
     headerLength,
     flags | ACK,
     wnd,
-    0,
+    urgent,
   );
   tcb.rcv.lastAck = tcb.rcv.nxt;
   tcb.ackNow = false;
@@ -104,7 +109,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   // RFC 4022: what holds nothing but octets sent before is not counted here.
   const last = add(seq, length + (flags & FIN));
-  if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
+  if (last === seq || diff(last, snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length, tos);
 }
 

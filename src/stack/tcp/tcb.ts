@@ -41,6 +41,8 @@ export class SendSequence {
   mss = 0;
   /** Sequence number of the first byte in the send buffer. */
   base = 0;
+  /** Behind the last urgent byte that was written; SND.UNA when there is none that is not acknowledged (SND.UP). */
+  up = 0;
   /** End of the last segment sent that was smaller than the MSS (Minshall's variant of Nagle's algorithm). */
   small = 0;
 }
@@ -64,6 +66,10 @@ export class ReceiveSequence {
   /** Sequence number of a FIN that has arrived but is not yet reached; valid when `finSeen`. */
   finSeq = 0;
   finSeen = false;
+  /** Sequence number of the urgent byte (RCV.UP), what is known of it (urgent.ts), and what it is. */
+  up = 0;
+  urgent = 0;
+  urgentByte = 0;
   /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
   dsackLeft = 0;
   dsackRight = 0;
@@ -323,6 +329,7 @@ function resetSend(snd: SendSequence): void {
   snd.mss = 0;
   snd.base = 0;
   snd.small = 0;
+  snd.up = 0;
 }
 
 function resetReceive(rcv: ReceiveSequence): void {
@@ -335,6 +342,9 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.mss = 0;
   rcv.finSeq = 0;
   rcv.finSeen = false;
+  rcv.up = 0;
+  rcv.urgent = 0;
+  rcv.urgentByte = 0;
   rcv.dsackLeft = 0;
   rcv.dsackRight = 0;
 }

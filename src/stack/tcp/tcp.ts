@@ -21,12 +21,14 @@ import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
 import type { BytesView } from './ring-bytes.js';
+import { add } from './seq.js';
 import { SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
 import { transmit } from './transmit.js';
 import { adopt, tune } from './tune.js';
 import { type Tuning, UNTUNED } from './tuning.js';
+import { bytesToMark, isAtMark, receiveUrgent } from './urgent.js';
 import * as zeroCopy from './zero-copy.js';
 
 /** How soon to try again when the Nic has no free frame, in µs. */
@@ -218,10 +220,15 @@ export class Tcp {
     );
   }
 
-  /** `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). */
-  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false): number {
+  /**
+   * `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). `urgent`: its last byte is
+   * urgent (MSG_OOB).
+   */
+  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false, urgent = false): number {
     tcb.more = more;
-    return calls.send(this.core, tcb, bytes, offset, length);
+    const taken = calls.send(this.core, tcb, bytes, offset, length);
+    if (urgent && taken > 0) tcb.snd.up = add(tcb.snd.base, tcb.sendBuffer.length);
+    return taken;
   }
 
   receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
@@ -230,7 +237,7 @@ export class Tcp {
 
   /** Points `view` at received bytes where they lie: how many, or as `receive`. They stay until `discard`. */
   look(tcb: Tcb, view: BytesView): number {
-    return zeroCopy.look(tcb, view);
+    return zeroCopy.look(this.core, tcb, view);
   }
 
   /** Forgets up to `length` received bytes: how many, or as `receive`. */
@@ -255,7 +262,17 @@ export class Tcp {
 
   /** Bytes that can be read without waiting (FIONREAD). */
   available(tcb: Tcb): number {
-    return tcb.recvBuffer.length;
+    return bytesToMark(tcb);
+  }
+
+  /** Reads the urgent byte (MSG_OOB). */
+  receiveUrgent(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
+    return receiveUrgent(tcb, bytes, offset, length, peek);
+  }
+
+  /** True when reading has come to the urgent byte (SIOCATMARK). */
+  isAtMark(tcb: Tcb): boolean {
+    return isAtMark(tcb);
   }
 
   shutdownWrite(tcb: Tcb): number {

@@ -267,6 +267,8 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
     return 0;
   }
   core.counters.TcpExtTCPWinProbe++;
+  // RFC 9293 3.8.5: that there is urgent data is told even where there is no window for it.
+  if (tcb.snd.up !== tcb.snd.una) emit(core, tcb, tcb.snd.una, 0, ACK);
   return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
 }
 
@@ -275,7 +277,8 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
  * unacknowledged. The end of the stream is never held back.
  */
 function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
-  if (tcb.finQueued || tcb.flush) return true;
+  // What is urgent does not wait, either.
+  if (tcb.finQueued || tcb.flush || tcb.snd.up !== tcb.snd.una) return true;
   if (tcb.tuning.cork || tcb.more) {
     // tcp(7): a cork holds for 200 ms at most.
     if (tcb.holdAt === NEVER) {

@@ -10,6 +10,8 @@ export interface Tuning {
   readonly nodelay: boolean;
   /** Holds what does not fill a segment back, for 200 ms at most. */
   readonly cork: boolean;
+  /** Leaves urgent data in the stream (RFC 6093 2.2). */
+  readonly oobInline: boolean;
   /** Probes a silent peer (RFC 9293 3.8.4). */
   readonly keepalive: boolean;
   /** Silence before the first probe, between two, in µs, and how many stay unanswered before the connection is given up. */
@@ -41,6 +43,7 @@ export interface Tuning {
 export const UNTUNED: Tuning = Object.freeze({
   nodelay: false,
   cork: false,
+  oobInline: false,
   keepalive: false,
   keepIdleUs: 0,
   keepIntervalUs: 0,
