@@ -8,6 +8,7 @@ import { checkAppLimited, onArrival } from './delivery.js';
 import { acknowledgmentArrives } from './ecn.js';
 import { flightSize } from './flight.js';
 import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
+import { mtuProbeAnswered } from './mtu-search.js';
 import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
@@ -88,6 +89,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   } else {
     settle(core, tcb, tcb.board);
   }
+  if (tcb.mtuSearch !== null) mtuProbeAnswered(core, tcb, tcb.mtuSearch);
   if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
   endDsackRound(tcb);

@@ -9,6 +9,7 @@ import { endTimeouts } from './ack.js';
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
+import { beginSearch } from './mtu-search.js';
 import { optionBytes } from './output.js';
 import { choosePacing } from './pacing.js';
 import { add } from './seq.js';
@@ -76,7 +77,8 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   const peerMss = Math.max(options.mss === 0 ? DEFAULT_MSS : options.mss, core.config.minSndMss);
   // RFC 9293 3.7.1, Eff.snd.MSS: what the peer takes, what the link takes, less the options of every segment.
-  snd.mss = Math.min(peerMss, tcb.localMss) - optionBytes(tcb);
+  snd.mssMax = Math.min(peerMss, tcb.localMss) - optionBytes(tcb);
+  snd.mss = snd.mssMax;
   rcv.mss = Math.min(tcb.localMss - optionBytes(tcb), DEFAULT_MSS);
   // The window of a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = seg.wnd;
@@ -92,6 +94,7 @@ export function beginData(core: TcpCore, tcb: Tcb): void {
   tcb.rtxAt = NEVER;
   core.arm(tcb);
   startKeepalive(core, tcb);
+  beginSearch(core, tcb);
   // RFC 5681 3.1: one segment after a lost SYN.
   tcb.cc.cwnd = synLost ? tcb.snd.mss : initialCwnd(core, tcb);
   choosePacing(core, tcb);

@@ -183,6 +183,8 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
   const { mss, base } = tcb.snd;
   // The end of what was written is pushed, as it was when it first left.
   const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  // Of something that is sent again nobody can tell which size has arrived.
+  if (tcb.mtuSearch !== null) tcb.mtuSearch.size = 0;
   let done = 0;
   do {
     const size = Math.min(mss, length - done);

@@ -9,6 +9,7 @@ import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
 import type { Listener } from './listener.js';
+import type { MtuSearch } from './mtu-search.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
@@ -39,6 +40,8 @@ export class SendSequence {
   wndMax = 0;
   /** Most payload that one segment may carry, options already taken off (RFC 9293 3.7.1, Eff.snd.MSS). */
   mss = 0;
+  /** What both ends and the link allow for it, whatever the path (RFC 9293 3.7.1). */
+  mssMax = 0;
   /** Sequence number of the first byte in the send buffer. */
   base = 0;
   /** Behind the last urgent byte that was written; SND.UNA when there is none that is not acknowledged (SND.UP). */
@@ -165,6 +168,10 @@ export class Tcb {
   localMss = 0;
   /** Largest packet that the path takes; 0 while nobody has said that it is less than the interface's. */
   pathMtu = 0;
+  /** When a router last said so. */
+  pathMtuAt: Micros = NEVER;
+  /** Search for the largest packet that the path takes; null while there is none. */
+  mtuSearch: MtuSearch | null = null;
   /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
   isEntered = false;
@@ -262,6 +269,8 @@ export class Tcb {
     this.nextHop = 0;
     this.localMss = 0;
     this.pathMtu = 0;
+    this.pathMtuAt = NEVER;
+    this.mtuSearch = null;
     this.attached = true;
     this.passive = false;
     this.listener = null;
@@ -327,6 +336,7 @@ function resetSend(snd: SendSequence): void {
   snd.wscale = 0;
   snd.wndMax = 0;
   snd.mss = 0;
+  snd.mssMax = 0;
   snd.base = 0;
   snd.small = 0;
   snd.up = 0;

@@ -8,8 +8,10 @@ import type { TcpCore } from './core.js';
 import { onDeparture } from './delivery.js';
 import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
+import { noteMtuProbe, probeLength } from './mtu-search.js';
 import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
 import { mayDepart, onPacedDeparture, pacingDelayUs } from './pacing.js';
+import { expirePathMtu } from './path-mtu.js';
 import { probeTime, sendTail } from './probe.js';
 import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
@@ -117,6 +119,16 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 /** Sends as much as window and congestion window take. */
 function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
+  if (tcb.pathMtu !== 0) expirePathMtu(core, tcb);
+  if (tcb.mtuSearch !== null) {
+    const length = probeLength(core, tcb, tcb.mtuSearch);
+    if (length < 0) return true;
+    if (length > 0) {
+      const start = snd.nxt;
+      if (!sendData(core, tcb, length, 0)) return false;
+      noteMtuProbe(tcb, tcb.mtuSearch, start, length);
+    }
+  }
   for (;;) {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
