@@ -89,6 +89,10 @@ export const SO_PROTOCOL = 38;
 /** Address family (read only). */
 export const SO_DOMAIN = 39;
 
+/** Level of the options of IP. */
+export const IPPROTO_IP = 0;
+/** DSCP of what is sent: the TOS field without the two bits of ECN (RFC 2474). */
+export const IP_TOS = 1;
 /** Option level of TCP. */
 export const SOL_TCP = 6;
 /** Send small segments at once instead of holding them until the last is acknowledged (RFC 9293 3.7.4). */

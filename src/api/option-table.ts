@@ -205,6 +205,14 @@ const ROWS: readonly SocketOption<any>[] = [
     },
   }),
   linger,
+  int(C.IPPROTO_IP, C.IP_TOS, {
+    get: (_, { tuning }) => tuning.tos,
+    set: (core, socket, value) => {
+      // ip(7): the two bits of ECN are TCP's own.
+      retune(core, socket, { tos: value & 0xfc });
+      return 0;
+    },
+  }),
   timeout(C.SO_RCVTIMEO, 'receiveTimeoutUs'),
   timeout(C.SO_SNDTIMEO, 'sendTimeoutUs'),
   flag(C.SOL_TCP, C.TCP_NODELAY, 'nodelay'),

@@ -313,7 +313,7 @@ function finish(core: TcpCore, tcb: Tcb, frame: number, length: number, tos: num
     length,
     TCP_CHECKSUM_OFFSET,
     partial,
-    tos,
+    tos | tcb.tuning.tos,
   );
 }
 

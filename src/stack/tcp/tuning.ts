@@ -33,6 +33,8 @@ export interface Tuning {
   readonly maxPacingRate: number;
   /** Bytes not yet sent from which on the connection is not writable. */
   readonly notSentLowat: number;
+  /** DSCP of what is sent, as the upper six bits of the TOS field (RFC 2474). */
+  readonly tos: number;
   /** Name of the congestion control. */
   readonly congestion: string;
   /** Of a listener: how long a connection waits for its first data before it can be accepted, in µs. */
@@ -56,6 +58,7 @@ export const UNTUNED: Tuning = Object.freeze({
   receiveBytes: 0,
   maxPacingRate: 0,
   notSentLowat: 0,
+  tos: 0,
   congestion: '',
   deferAcceptUs: 0,
 });

@@ -120,7 +120,7 @@ export function receiveUrgent(
   return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
 }
 
-/** The urgent pointer of a segment that begins at `seq` while SND.UP is not acknowledged; 0 for none (MUST-60, MUST-61). */
+/** The urgent pointer of a segment that begins at `seq` while SND.UP is not acknowledged; 0 for none (MUST-31, MUST-62). */
 export function urgentPointer(tcb: Tcb, seq: number): number {
   const { snd } = tcb;
   const ahead = diff(snd.up, seq);
