@@ -48,11 +48,7 @@ const readOnly = (level: number, name: number, get: IntOption['get']): SocketOpt
   int(level, name, { get });
 
 /** A switch that is a field of the tuning. */
-const flag = (
-  level: number,
-  name: number,
-  field: 'nodelay' | 'cork' | 'keepalive' | 'oobInline',
-): SocketOption<number> =>
+const flag = (level: number, name: number, field: 'cork' | 'keepalive' | 'oobInline'): SocketOption<number> =>
   int(level, name, {
     get: (_, { tuning }) => (tuning[field] ? 1 : 0),
     set: (core, socket, value) => {
@@ -215,7 +211,14 @@ const ROWS: readonly SocketOption<any>[] = [
   }),
   timeout(C.SO_RCVTIMEO, 'receiveTimeoutUs'),
   timeout(C.SO_SNDTIMEO, 'sendTimeoutUs'),
-  flag(C.SOL_TCP, C.TCP_NODELAY, 'nodelay'),
+  int(C.SOL_TCP, C.TCP_NODELAY, {
+    get: (_, { tuning }) => (tuning.nodelay ? 1 : 0),
+    set: (core, socket, value) => {
+      retune(core, socket, { nodelay: value !== 0 });
+      if (value !== 0 && socket.tcb !== undefined) core.stack.tcp.flush(socket.tcb);
+      return 0;
+    },
+  }),
   flag(C.SOL_TCP, C.TCP_CORK, 'cork'),
   number(C.TCP_MAXSEG, 'maxSegment', 1, [88, 32_767], (_, { tcb }) => tcb?.snd.mss ?? DEFAULT_MSS),
   number(

@@ -160,7 +160,10 @@ function sendVector(
     if (result < length) break;
   }
   // What was taken has nothing behind it that would be waited for.
-  if (socket.tcb !== undefined && (flags & MSG_MORE) === 0) socket.tcb.more = false;
+  if (socket.tcb !== undefined && (flags & MSG_MORE) === 0) {
+    socket.tcb.more = false;
+    socket.tcb.unpushed = false;
+  }
   if (!socket.nonblocking) turn(core);
   return total;
 }

@@ -34,6 +34,7 @@ import {
   SO_ERROR,
   SO_MAX_PACING_RATE,
   SO_OOBINLINE,
+  SO_RCVBUF,
   SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
@@ -483,7 +484,7 @@ interface CallContext {
 }
 
 /** Calls on the listening or connecting socket unless another one is named. */
-const PASSIVE_CALLS = new Set(['socket', 'bind', 'listen', 'accept', 'connect']);
+const PASSIVE_CALLS = new Set(['socket', 'receivebuffer', 'bind', 'listen', 'accept', 'connect']);
 const CREATING_CALLS = new Set(['socket', 'accept']);
 const DIRECTIONS = new Map([
   ['RD', SHUT_RD],
@@ -578,6 +579,9 @@ const CALLS: Record<string, (context: CallContext) => number> = {
   /** SO_MAX_PACING_RATE, in bytes per second. */
   pacing({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
+  },
+  receivebuffer({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_RCVBUF, Number(args[0]));
   },
   /** TCP_CONGESTION */
   control({ host, args, socket }) {

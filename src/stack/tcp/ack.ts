@@ -92,6 +92,8 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   if (tcb.mtuSearch !== null) mtuProbeAnswered(core, tcb, tcb.mtuSearch);
   if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
+  // As on Linux, MSG_MORE holds back until something is acknowledged; a cork holds on.
+  tcb.more = false;
   endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
     tcb.confirmedAt = core.clock.now;

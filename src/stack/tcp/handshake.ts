@@ -36,7 +36,10 @@ export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoi
   tcb.sack = core.config.sack !== 0;
   // The clock of timestamps runs from a secret offset, so that it does not tell how long the stack has been up.
   tcb.tsOffset = core.config.timestamps === 2 ? 0 : core.isn.timestampOffset(local, remote);
-  tcb.rcv.wscale = windowScale(Math.max(tcb.recvBuffer.limit, core.config.rmem[2]));
+  // A buffer that the program has set does not grow, and needs no scale beyond its own (as on Linux).
+  const { limit } = tcb.recvBuffer;
+  const isFixed = tcb.tuning.receiveBytes > 0;
+  tcb.rcv.wscale = windowScale(isFixed ? limit : Math.max(limit, core.config.rmem[2]));
   startAt(tcb, core.isn.isn(local, remote, core.clock.now));
   const { congestion } = tcb.tuning;
   tcb.congestion = congestionControl(congestion === '' ? core.config.congestionControl : congestion) ?? null;

@@ -7,7 +7,7 @@ import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
 import { BYTES_RECEIVED, LAST_DATA_RECEIVED, RCV_OOOPACK } from './ledger.js';
-import { sendAck, sendReset } from './output.js';
+import { replyReset, sendAck } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, mayReceive, TIME_WAIT } from './state.js';
@@ -39,7 +39,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (!tcb.attached && gt(end, rcv.nxt)) {
     // RFC 9293 3.6.1, RFC 2525 2.16: nobody will ever read it, and the peer must know.
     core.counters.TcpExtTCPAbortOnData++;
-    sendReset(core, tcb);
+    replyReset(core, seg);
     core.destroy(tcb, 0);
     return false;
   }

@@ -206,6 +206,8 @@ export class Tcb {
   tuning: Tuning = UNTUNED;
   /** The program has said that more follows what it wrote last (MSG_MORE). */
   more = false;
+  /** The last byte was written so, and is not pushed by itself (RFC 9293 3.9.1.2). */
+  unpushed = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
@@ -289,6 +291,7 @@ export class Tcb {
     this.tsRecentAt = NEVER;
     this.tuning = UNTUNED;
     this.more = false;
+    this.unpushed = false;
     this.flush = false;
     this.deferred = false;
     this.synPending = false;

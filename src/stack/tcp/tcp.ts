@@ -226,6 +226,7 @@ export class Tcp {
    */
   send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false, urgent = false): number {
     tcb.more = more;
+    tcb.unpushed = more;
     const taken = calls.send(this.core, tcb, bytes, offset, length);
     if (urgent && taken > 0) tcb.snd.up = add(tcb.snd.base, tcb.sendBuffer.length);
     return taken;
@@ -290,11 +291,18 @@ export class Tcp {
   /** Sends small segments at once (true), or lets Nagle's algorithm hold them (false). */
   setNoDelay(tcb: Tcb, nodelay: boolean): void {
     this.tune(tcb, { ...tcb.tuning, nodelay });
+    if (nodelay) this.flush(tcb);
   }
 
   /** Changes the options of a connection. */
   tune(tcb: Tcb, tuning: Tuning): void {
     tune(this.core, tcb, tuning);
+  }
+
+  /** Lets what is held back for want of a full segment go (tcp(7): setting TCP_NODELAY does, whatever it was). */
+  flush(tcb: Tcb): void {
+    tcb.flush = true;
+    this.core.output.push(tcb);
   }
 
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */

@@ -57,6 +57,7 @@ function expire(core: TcpCore, tcb: Tcb): void {
     tcb.holdAt = NEVER;
     if (tcb.deferred) admit(core, tcb);
     tcb.flush = true;
+    tcb.unpushed = false;
     core.output.push(tcb);
   }
   if (tcb.pacer !== null && tcb.pacer.resumeAt <= now) {

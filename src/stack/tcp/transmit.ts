@@ -26,9 +26,6 @@ import { wakeWriter } from './writability.js';
  */
 const MIN_PROBE_US = 200_000;
 
-/** Longest time for which TCP_CORK or MSG_MORE hold data back, in µs (tcp(7)). */
-const CORK_US = 200_000;
-
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
   if (tcb.state === CLOSED) return true;
@@ -155,7 +152,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
-    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last && !tcb.unpushed ? PSH : 0))) return false;
     if (length < mss) snd.small = snd.nxt;
   }
   return true;
@@ -292,9 +289,9 @@ function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
   // What is urgent does not wait, either.
   if (tcb.finQueued || tcb.flush || tcb.snd.up !== tcb.snd.una) return true;
   if (tcb.tuning.cork || tcb.more) {
-    // tcp(7): a cork holds for 200 ms at most.
+    // tcp(7): a cork holds for 200 ms at most; on Linux that is the time of a probe.
     if (tcb.holdAt === NEVER) {
-      tcb.holdAt = core.clock.now + CORK_US;
+      tcb.holdAt = core.clock.now + Math.max(tcb.rtt.rtoUs, MIN_PROBE_US);
       core.arm(tcb);
     }
     return false;

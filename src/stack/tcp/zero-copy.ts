@@ -50,6 +50,7 @@ export function commit(core: TcpCore, tcb: Tcb, length: number): number {
   checkAppLimited(core, tcb);
   if (!tcb.sendBuffer.commit(length)) return -EINVAL;
   tcb.more = false;
+  tcb.unpushed = false;
   core.output.push(tcb);
   return 0;
 }
