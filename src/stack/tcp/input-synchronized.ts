@@ -150,13 +150,15 @@ function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
 
 /** "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is set)." */
 function onUnacceptable(core: TcpCore, tcb: Tcb, seg: Segment, length: number): void {
-  core.counters.TcpExtTCPUnacceptable++;
+  // A SYN is dropped for being one; a RST with it is a RST.
+  const isSyn = (seg.flags & (SYN | RST)) === SYN;
+  if (!isSyn) core.counters.TcpExtTCPUnacceptable++;
   if ((seg.flags & RST) !== 0) return;
   if (tcb.state === TIME_WAIT && (seg.flags & FIN) !== 0) {
     // RFC 9293 3.10.7.4, eighth check, TIME-WAIT: the peer has not heard our last ACK.
     restartTimeWait(core, tcb);
   }
-  if ((seg.flags & SYN) !== 0) {
+  if (isSyn) {
     answerSyn(core, tcb, seg);
     return;
   }
