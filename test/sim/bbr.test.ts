@@ -5,6 +5,8 @@
 import t from 'tap';
 import { type FlowPlan, type FlowsOutcome, meanGoodput, runFlows } from './flows.js';
 
+t.setTimeout(0);
+
 const SECOND = 1_000_000;
 const LINK = { bandwidthBps: 100_000_000, delayUs: 25_000, queueFrames: 417 };
 const BBR: readonly FlowPlan[] = [{ control: 'bbr' }];

@@ -4,6 +4,8 @@ import t from 'tap';
 import { CONTESTS, hold } from './contests.js';
 import { jainIndex, meanGoodput, runFlows } from './flows.js';
 
+t.setTimeout(0);
+
 const SECOND = 1_000_000;
 const PATH = { bandwidthBps: 50_000_000, delayUs: 15_000 };
 
@@ -32,6 +34,29 @@ for (const [control, queueFrames, least] of [
     t.ok(sum >= 45, `${sum.toFixed(1)} Mbit/s together`);
   });
 }
+
+t.test('two flows of DCTCP come to even parts where the network marks, without a loss', async (t) => {
+  const flows = [{ control: 'dctcp' }, { control: 'dctcp', startUs: 2 * SECOND }];
+  const path = { ...PATH, queueFrames: 125, markFrames: 20 };
+  const outcome = runFlows({ path, flows, lengthUs: 30 * SECOND, sysctl: { tcp_ecn: 3 } });
+  const rates = outcome.flows.map((flow) => meanGoodput(flow, 15 * SECOND, 30 * SECOND));
+  t.ok(jainIndex(rates) >= 0.95, `Jain's index ${jainIndex(rates).toFixed(3)}`);
+  t.equal(outcome.dropped, 0);
+});
+
+t.test('two flows of BBR hear of marks, too', async (t) => {
+  const flows = [{ control: 'bbr' }, { control: 'bbr', startUs: 2 * SECOND }];
+  const path = { ...PATH, queueFrames: 250, markFrames: 40 };
+  const outcome = runFlows({ path, flows, lengthUs: 30 * SECOND, sysctl: { tcp_ecn: 3 } });
+  const rates = outcome.flows.map((flow) => meanGoodput(flow, 15 * SECOND, 30 * SECOND));
+  t.ok(jainIndex(rates) >= 0.95, `Jain's index ${jainIndex(rates).toFixed(3)}`);
+  const late = outcome.flows[0].points.filter(({ timeUs }) => timeUs > 15 * SECOND);
+  const meanUs = late.reduce((sum, { srttUs }) => sum + srttUs, 0) / late.length;
+  t.ok(
+    meanUs < 40_000,
+    `${meanUs.toFixed(0)} µs of round trip, 30,000 without a queue and 90,000 with a full one`,
+  );
+});
 
 for (const control of ['reno', 'cubic', 'bbr']) {
   t.test(`four flows of ${control}`, async (t) => {

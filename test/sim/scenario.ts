@@ -34,6 +34,8 @@ export interface ConnectionPlan {
   /** Both ends connect to each other, at times that differ by this many µs; -1 for client and server. */
   simultaneousUs: number;
   nodelay: boolean;
+  /** SO_MAX_PACING_RATE of the client, in bytes per second; 0 for none. */
+  pacingRate: number;
   client: EndPlan;
   server: EndPlan;
 }
@@ -124,7 +126,7 @@ export function makeScenario(seed: number): Scenario {
     backlog: pick(1, 4, 64),
     notice: pick('poll' as const, 'level' as const, 'edge' as const),
     hosts,
-    connections: Array.from({ length: count }, () => makeConnection(random, count, SIZES)),
+    connections: Array.from({ length: count }, () => makeConnection(random, choice, count, SIZES)),
   };
 }
 
@@ -135,10 +137,11 @@ export function makeScenario(seed: number): Scenario {
 export function makeCrowd(seed: number): Scenario {
   const scenario = makeScenario(seed);
   const random = createRandom(seed ^ 0xc404d);
+  const choice = createRandom(~seed ^ 0xc404d);
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
   const span = CROWD * pick(20_000, 100_000, 500_000);
   const connections = Array.from({ length: CROWD }, () => {
-    const plan = makeConnection(random, 1, CROWD_SIZES);
+    const plan = makeConnection(random, choice, 1, CROWD_SIZES);
     return { ...plan, startUs: below(random, span) };
   });
   // What is over makes room soon, or every step would look at hundreds of connections in TIME-WAIT.
@@ -150,7 +153,12 @@ export function makeCrowd(seed: number): Scenario {
 export const CROWD = 256;
 const CROWD_SIZES = [0, 1, 200, 200, 1_500, 1_500, 8_000, 40_000];
 
-function makeConnection(random: Random, count: number, sizes: readonly number[]): ConnectionPlan {
+function makeConnection(
+  random: Random,
+  choice: Random,
+  count: number,
+  sizes: readonly number[],
+): ConnectionPlan {
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
   const client = makeEnd(random, count, sizes);
   const server = makeEnd(random, count, sizes);
@@ -161,6 +169,7 @@ function makeConnection(random: Random, count: number, sizes: readonly number[])
     startUs: below(random, 2_000_000),
     simultaneousUs: chance(random, 0.15) ? below(random, 2) * below(random, pick(10, 300_000)) : -1,
     nodelay: chance(random, 0.3),
+    pacingRate: chance(choice, 0.2) ? 1_000 * 10 ** below(choice, 5) : 0,
     client,
     server,
   };

@@ -307,8 +307,12 @@ class Simulation {
     if (errnoName(errno) !== 'EINPROGRESS') throw new Error(`mtcp_connect: ${errnoName(errno)}`);
     end.open(socket);
     this.attend(end);
-    if (plan.nodelay) host.stack.tcp.setNoDelay(end.connection!, true);
-    return end.connection!.local.port;
+    const tcb = end.connection!;
+    const { nodelay, pacingRate } = plan;
+    if (nodelay || pacingRate > 0) {
+      host.stack.tcp.tune(tcb, { ...tcb.tuning, nodelay, maxPacingRate: pacingRate });
+    }
+    return tcb.local.port;
   }
 
   /** Looks at the outcome of an end's connect. Returns whether it has failed just now. */

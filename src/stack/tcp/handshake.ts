@@ -13,7 +13,7 @@ import { optionBytes } from './output.js';
 import { choosePacing } from './pacing.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
-import { initialCwnd } from './transmit.js';
+import { initialCwnd } from './validation.js';
 import { initialWindow, windowScale } from './window.js';
 
 /** MSS of a peer that announces none, IPv4 (RFC 9293 3.7.1, MUST-15). */

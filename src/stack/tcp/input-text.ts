@@ -71,7 +71,8 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
 
 /**
  * After a silence longer than a timeout the sender begins anew with a small window, and every delayed ACK would cost it time: as
- * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them.
+ * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them, and not where
+ * TCP_QUICKACK has asked for delay.
  */
 function noteArrival(core: TcpCore, tcb: Tcb): void {
   const { now } = core.clock;
@@ -194,6 +195,10 @@ export function timeWait(core: TcpCore, tcb: Tcb): void {
   tcb.rtxAt = NEVER;
   tcb.sendBuffer.clear(core.buffers);
   core.dropReassembly(tcb);
+  // Nothing will be sent that could be congestion controlled.
+  tcb.congestion = null;
+  core.dropPacer(tcb);
+  core.dropBbr(tcb);
   restartTimeWait(core, tcb);
 }
 

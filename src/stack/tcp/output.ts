@@ -21,6 +21,7 @@ import {
   sackBlocksLength,
   TIMESTAMPS_LENGTH,
   writeAccEcn,
+  writeFastOpen,
   writeSackBlocks,
   writeSpare,
   writeSynOptions,
@@ -35,10 +36,12 @@ import {
   wantsOption,
 } from './accecn-option.js';
 import type { TcpCore } from './core.js';
+import { onDeparture } from './delivery.js';
 import { forgetDuplicate, hasDuplicate } from './dsack.js';
 import { synAckFlags, synFlags } from './ecn-handshake.js';
 import { fieldOf, flagsOf } from './ecn-output.js';
 import { ACCURATE, ECT_0, type EcnState } from './ecn-state.js';
+import { dataOnSyn } from './fast-open-client.js';
 import {
   BYTES_RETRANS,
   BYTES_SENT,
@@ -50,6 +53,7 @@ import {
 import { Repairs } from './repairs.js';
 import { add, diff, min } from './seq.js';
 import { isSynchronized, SYN_RCVD } from './state.js';
+import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { advertise, initialWindow } from './window.js';
 
@@ -226,18 +230,25 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
   const isReply = tcb.state === SYN_RCVD;
   const { ecn } = tcb;
   const isFirst = tcb.retransmits === 0 && !isAgain;
-  const hasFeedback = isReply && isFirst && ecn?.mode === ACCURATE && core.config.ecnOption > 0;
-  const options = writeSynOptions(
+  const { fastOpen } = tcb;
+  // There is no room for both.
+  const hasFeedback =
+    fastOpen === null && isReply && isFirst && ecn?.mode === ACCURATE && core.config.ecnOption > 0;
+  let options = writeSynOptions(
     view,
     at + TCP_HEADER,
     tcb.localMss,
     wscale,
     tcb.sack,
     tcb.timestamps,
-    timestampNow(core, tcb),
+    tcb.cookie ? cookieStamp(core, tcb) : timestampNow(core, tcb),
     tcb.tsRecent,
     hasFeedback,
   );
+  if (fastOpen !== null && isFirst && fastOpen.length >= 0) {
+    const { cookie, isExperimental } = fastOpen;
+    options += writeFastOpen(view, at + TCP_HEADER + options, cookie, fastOpen.length, isExperimental);
+  }
   const wnd = initialWindow(tcb);
   let flags = isReply ? SYN | ACK : SYN;
   if (ecn !== null) flags |= isReply ? synAckFlags(tcb, ecn) : synFlags(core, tcb, ecn);
@@ -255,7 +266,29 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
   } else {
     core.counters.TcpOutSegs++;
   }
-  return finish(core, tcb, frame, headerLength, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
+  const data = isReply ? 0 : dataOnSyn(core, tcb, options);
+  if (data > 0) {
+    tcb.sendBuffer.copyOut(0, ip.span, at + headerLength, data);
+    synDataLeaves(core, tcb, data);
+  }
+  return finish(core, tcb, frame, headerLength + data, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
+}
+
+/** Data that has left with the SYN is in flight like any other. */
+function synDataLeaves(core: TcpCore, tcb: Tcb, length: number): void {
+  const { fastOpen, snd } = tcb;
+  const start = snd.nxt;
+  snd.nxt = add(start, length);
+  const board = core.boardOf(tcb);
+  board.append(start, snd.nxt, false, core.clock.now);
+  onDeparture(core, tcb, board, board.next - 1, true);
+  if (fastOpen !== null) fastOpen.hasSent = true;
+}
+
+/** TSval of a SYN cookie: it tells the options, before the secret offset is added. */
+function cookieStamp(core: TcpCore, tcb: Tcb): number {
+  const { ecn, sack, scaling, snd, tsOffset } = tcb;
+  return (timestampWith(core.clock.ms, scaling ? snd.wscale : -1, sack, ecn !== null) + tsOffset) | 0;
 }
 
 /** Resets a connection: <SEQ=SND.NXT><CTL=RST,ACK> (RFC 9293 3.10.5). */

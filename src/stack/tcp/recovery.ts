@@ -13,7 +13,7 @@ import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './ra
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
-import { isWindowLimited } from './validation.js';
+import { isWindowLimited, lossVolume } from './validation.js';
 
 /** How far behind SND.UNA `recover` may stay, in bytes. */
 const RECOVER_LAG = 1 << 30;
@@ -143,7 +143,7 @@ export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered
   remember(core, tcb);
   cc.phase = RECOVERY;
   // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
-  cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(flight, cc.cwnd)) ?? 2 * snd.mss;
+  cc.ssthresh = tcb.congestion?.ssthresh(tcb, lossVolume(tcb, Math.min(flight, cc.cwnd))) ?? 2 * snd.mss;
   beginReduction(tcb, delivered);
 }
 
@@ -242,7 +242,7 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   // RFC 5681 3.1: ssthresh falls once for the same data, however often it times out.
   if (tcb.retransmits === 0) {
     if (cc.phase === OPEN) remember(core, tcb);
-    cc.ssthresh = tcb.congestion?.ssthresh(tcb, flightSize(tcb)) ?? 2 * snd.mss;
+    cc.ssthresh = tcb.congestion?.ssthresh(tcb, lossVolume(tcb, flightSize(tcb))) ?? 2 * snd.mss;
     tcb.congestion?.onTimeout(core, tcb);
   }
   cc.phase = LOSS;

@@ -8,6 +8,7 @@ import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
+import type { FastOpen } from './fast-open.js';
 import type { Listener } from './listener.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
@@ -111,6 +112,10 @@ export class CongestionState {
   wasLimited = false;
   usedFlight = 0;
   usageEnd = 0;
+  /** RFC 7661 4.2: the most that was outstanding of late, when that was, and since when it is less than half of the window. */
+  pipeUsed = 0;
+  pipeUsedAt: Micros = -NEVER;
+  unusedSince: Micros = NEVER;
   /** When data was last sent (RFC 5681 4.1). */
   lastSentAt: Micros = NEVER;
 }
@@ -150,6 +155,8 @@ export class Tcb {
   repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** Fast Open, until the handshake is complete; null for nearly all. */
+  fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
@@ -198,6 +205,10 @@ export class Tcb {
   more = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
+  /** Data of a SYN has been taken, ours or the peer's (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
+  /** Its SYN-ACK is a cookie (syn-cookies.ts). */
+  cookie = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
   deferred = false;
 
@@ -278,6 +289,8 @@ export class Tcb {
     this.tuning = UNTUNED;
     this.more = false;
     this.flush = false;
+    this.synDataAcked = false;
+    this.cookie = false;
     this.deferred = false;
     this.synPending = false;
     this.finQueued = false;
@@ -369,5 +382,8 @@ function resetCongestion(cc: CongestionState): void {
   cc.wasLimited = false;
   cc.usedFlight = 0;
   cc.usageEnd = 0;
+  cc.pipeUsed = 0;
+  cc.pipeUsedAt = -NEVER;
+  cc.unusedSince = NEVER;
   cc.lastSentAt = NEVER;
 }

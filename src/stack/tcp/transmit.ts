@@ -15,7 +15,7 @@ import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
-import { noteUsage } from './validation.js';
+import { noteUsage, restartWindow } from './validation.js';
 import { wakeWriter } from './writability.js';
 
 /**
@@ -34,13 +34,14 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
     const result = sendSyn(core, tcb);
     if (result > 0) return false;
     tcb.synPending = false;
+    if (tcb.fastOpen?.isOpen) core.output.push(tcb);
     if (tcb.retransmits > 0) core.counters.TcpExtTCPSynRetrans++;
     startRetransmissionTimer(core, tcb);
     if (result < 0) core.destroy(tcb, -result);
     return true;
   }
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
-  const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
+  const mayHaveData = (isSynchronized(tcb.state) && tcb.state !== TIME_WAIT) || tcb.fastOpen?.isOpen === true;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
@@ -76,7 +77,7 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       onDeparture(core, tcb, board, number, wasEmpty);
     }
     noteRepair(core, tcb, length);
-    noteUsage(tcb);
+    noteUsage(core, tcb);
     // RFC 6298 5.1; what holds SND.UNA back gets the whole time to arrive.
     if (wasHead || tcb.rtoAt === NEVER) startRetransmissionTimer(core, tcb);
   }
@@ -103,7 +104,7 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
   const isWhole = sendWindow(core, tcb);
   // RFC 8985 7.2: the end of what has just left is what a probe would be for.
   if (snd.nxt !== before && tcb.rtxMode !== PERSIST) {
-    noteUsage(tcb);
+    noteUsage(core, tcb);
     watchFlight(core, tcb);
   }
   if (isProving && isWhole && snd.nxt === cc.recover) {
@@ -287,18 +288,10 @@ function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
   return tcb.tuning.nodelay || !gt(tcb.snd.small, tcb.snd.una);
 }
 
-/** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */
+/** Data is about to leave, nothing being outstanding: the window may be out of date. */
 function restartAfterIdle(core: TcpCore, tcb: Tcb): void {
-  const cc = tcb.cc;
-  if (cc.lastSentAt === NEVER) return;
-  tcb.congestion?.onRestart(core, tcb);
-  if (tcb.congestion?.ownsWindow) return;
-  if (core.config.slowStartAfterIdle !== 0 && core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
-    cc.cwnd = Math.min(cc.cwnd, initialCwnd(core, tcb));
-  }
-}
-
-/** The initial window in bytes (RFC 6928; RFC 5681 3.1: one segment when the SYN was lost). */
-export function initialCwnd(core: TcpCore, tcb: Tcb): number {
-  return core.config.initialCwnd * tcb.snd.mss;
+  const { cc, congestion } = tcb;
+  if (cc.lastSentAt === NEVER || congestion === null) return;
+  congestion.onRestart(core, tcb);
+  if (!congestion.ownsWindow) restartWindow(core, tcb);
 }
