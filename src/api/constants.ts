@@ -41,6 +41,8 @@ export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 /** `mtcp_send`: more follows; hold what does not fill a segment back for it, 200 ms at most. */
 export const MSG_MORE = 0x8000;
+/** `mtcp_sendto`: connect, with the data on the SYN. */
+export const MSG_FASTOPEN = 0x20000000;
 /** `mtcp_recvmsg`: accepted without effect, for no descriptors are passed. */
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
@@ -113,6 +115,14 @@ export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
 /** How long what was sent may stay unacknowledged before the connection is given up, in ms; 0 for the stack's option. */
 export const TCP_USER_TIMEOUT = 18;
+/** Of a listener: takes data on SYNs from peers with a cookie, from so many at a time (RFC 7413); 0 for none. */
+export const TCP_FASTOPEN = 23;
+/** Leaves the SYN to the first write, which gives it data, where there is a cookie of the peer. */
+export const TCP_FASTOPEN_CONNECT = 30;
+/** Keys of the cookies of a listener, 16 bytes, or 32 for a second one that is still believed. */
+export const TCP_FASTOPEN_KEY = 33;
+/** Sends and takes data on SYNs without a cookie. */
+export const TCP_FASTOPEN_NO_COOKIE = 34;
 /** Bytes not yet sent from which on a socket is not writable. */
 export const TCP_NOTSENT_LOWAT = 25;
 

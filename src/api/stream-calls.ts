@@ -128,7 +128,8 @@ export function mtcp_send(
   return result;
 }
 
-function checkBuffer(buf: unknown, len: unknown): number {
+/** Checks a buffer and how much of it is meant: 0, EFAULT or EINVAL. */
+export function checkBuffer(buf: unknown, len: unknown): number {
   if (!(buf instanceof Uint8Array)) return EFAULT;
   if (!Number.isInteger(len) || (len as number) < 0) return EINVAL;
   return (len as number) > buf.length ? EFAULT : 0;

@@ -5,6 +5,7 @@ import { EAGAIN, EINTR, ENOTCONN, EPIPE } from '../stack/errors.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
 import { MSG_DONTWAIT, MSG_MORE, MSG_PEEK, MSG_TRUNC, MSG_WAITALL } from './constants.js';
 import type { Context } from './context.js';
+import { openDeferred } from './fast-open.js';
 import { block, limitOf, wouldBlock } from './loop.js';
 import type { Pipe } from './pipe.js';
 import type { Socket } from './sockets.js';
@@ -93,7 +94,9 @@ export function sendFrom(
   length: number,
   flags: number,
 ): number {
-  const { tcb, pipe } = socket;
+  const { pipe } = socket;
+  if (socket.fastOpenTo !== undefined) return openDeferred(core, socket, buf, offset, length);
+  const { tcb } = socket;
   if (tcb === undefined && pipe === undefined) return -ENOTCONN;
   const { tcp } = core.stack;
   const more = (flags & MSG_MORE) !== 0;

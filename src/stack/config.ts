@@ -4,7 +4,7 @@
 
 import { NeighbourConfig } from './link/neighbours.js';
 
-type Kind = 'flag' | 'integer' | 'triple' | 'pair' | 'congestion';
+type Kind = 'flag' | 'integer' | 'triple' | 'pair' | 'congestion' | 'key';
 
 interface Option {
   /** A field of StackConfig, or `neighbours.` and one of NeighbourConfig. */
@@ -15,6 +15,9 @@ interface Option {
   readonly min: number;
   readonly max: number;
 }
+
+/** What reads like a key and is none: the stack picks secret ones. */
+export const NO_KEY = '00000000-00000000-00000000-00000000';
 
 /** Options of one stack, with Linux's defaults where Linux has the option. */
 export class StackConfig {
@@ -40,6 +43,12 @@ export class StackConfig {
   timeWaitUs = 60_000_000;
   /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). */
   rfc1337 = 1;
+  /** Fast Open (RFC 7413), a sum: 1 active, 2 passive, 4 and 0x200 without cookies, 0x400 for every listener. */
+  fastopen = 1;
+  /** Keys of Fast Open's cookies, one or two as on Linux; secret ones when all are zero. */
+  fastopenKey = NO_KEY;
+  /** SYN cookies (RFC 4987 3.6): 0 none, 1 when the queue of half-open connections is full, 2 always. */
+  syncookies = 1;
   /** Half-open connections per listener. */
   maxSynBacklog = 4096;
   /** Upper bound of a listener's backlog. */
@@ -205,6 +214,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_pacing_ca_ratio', 'pacingCaRatio', 'integer', 1, 1, 1000],
       ['net.ipv4.tcp_min_rtt_wlen', 'minRttWindowUs', 'integer', 1_000_000, 0, 86_400],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
+      ['net.ipv4.tcp_fastopen', 'fastopen', 'integer', 1, 0, 0x7ff],
+      ['net.ipv4.tcp_fastopen_key', 'fastopenKey', 'key', 1, 0, 0],
+      ['net.ipv4.tcp_syncookies', 'syncookies', 'integer', 1, 0, 2],
       ['net.ipv4.tcp_ecn', 'ecn', 'integer', 1, 0, 5],
       ['net.ipv4.tcp_ecn_fallback', 'ecnFallback', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_ecn_option', 'ecnOption', 'integer', 1, 0, 3],
@@ -254,6 +266,13 @@ function parse(name: string, option: Option, value: number | string): number | s
     if (CONGESTION_CONTROLS.includes(String(value))) return String(value);
     throw new RangeError(
       `${name}: no congestion control '${value}' (there is: ${CONGESTION_CONTROLS.join(', ')})`,
+    );
+  }
+  if (option.kind === 'key') {
+    if (/^[\da-f]{8}(-[\da-f]{8}){3}(,[\da-f]{8}(-[\da-f]{8}){3})?$/i.test(String(value)))
+      return String(value);
+    throw new RangeError(
+      `${name}: '${value}' is no key of four words, or two of them, such as 00112233-44556677-8899aabb-ccddeeff`,
     );
   }
   const numbers = String(value)

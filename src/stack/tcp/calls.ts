@@ -38,11 +38,11 @@ export function takeError(tcb: Tcb): number {
  */
 export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
   if (tcb.error !== 0) return takeError(tcb);
-  if (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
+  if (tcb.state === SYN_SENT || (tcb.state === SYN_RCVD && !tcb.fastOpen?.isOpen)) {
     tcb.sendBlocked = true;
     return -EAGAIN;
   }
-  if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
+  if (tcb.finQueued || !(maySend(tcb.state) || tcb.fastOpen?.isOpen)) return -EPIPE;
   if (length === 0) return 0;
   if (isBacklogged(tcb)) {
     tcb.sendBlocked = true;
@@ -154,7 +154,7 @@ export function readiness(tcb: Tcb): number {
   const isDead = state === CLOSED;
   if (isDead || (tcb.readShut && tcb.finQueued)) events |= EPOLLHUP;
   if (tcb.readShut) events |= EPOLLIN | EPOLLRDHUP;
-  if (state !== SYN_SENT && state !== SYN_RCVD) {
+  if (state !== SYN_SENT && (state !== SYN_RCVD || tcb.fastOpen?.isOpen)) {
     if (tcb.recvBuffer.length > 0) events |= EPOLLIN;
     if (isDead || tcb.finQueued) events |= EPOLLOUT;
     else if (isWritable(tcb)) events |= EPOLLOUT;

@@ -31,7 +31,7 @@ export function icmpErrorArrives(
   const tcb = core.demux.find(local, remote);
   // RFC 5927 4.1: an error about something that is not in flight was not caused by us.
   if (tcb === undefined || !geq(seq, tcb.snd.una) || !leq(seq, tcb.snd.nxt)) {
-    core.counters.IcmpInStale++;
+    core.counters.TcpExtOutOfWindowIcmps++;
     return;
   }
   const error = errnoOf(type, code);

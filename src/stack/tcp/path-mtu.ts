@@ -18,7 +18,7 @@ export function packetTooBig(core: TcpCore, tcb: Tcb, nextHopMtu: number): void 
   const mtu = nextHopMtu > 0 ? nextHopMtu : plateauBelow(tcb.snd.mss + headers);
   const mss = Math.max(mtu, LEAST_MTU) - headers;
   if (mss >= tcb.snd.mss) {
-    core.counters.IcmpInStale++;
+    core.counters.TcpExtOutOfWindowIcmps++;
     return;
   }
   tcb.snd.mss = mss;

@@ -8,12 +8,14 @@ import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
+import type { FastOpen } from './fast-open.js';
 import type { Listener } from './listener.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
 import { RecvBuffer } from './recv-buffer.js';
+import type { Repairs } from './repairs.js';
 import { RttEstimator } from './rtt.js';
 import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
@@ -149,8 +151,12 @@ export class Tcb {
   /** What has been sent and is not acknowledged; null while nothing is. */
   board: Scoreboard | null = null;
   readonly rack: RackState = new RackState();
+  /** What was sent again lately, made when it is first needed. */
+  repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** Fast Open, until the handshake is complete; null for nearly all. */
+  fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
@@ -199,6 +205,10 @@ export class Tcb {
   more = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
+  /** Data of a SYN has been taken, ours or the peer's (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
+  /** Its SYN-ACK is a cookie (syn-cookies.ts). */
+  cookie = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
   deferred = false;
 
@@ -279,6 +289,8 @@ export class Tcb {
     this.tuning = UNTUNED;
     this.more = false;
     this.flush = false;
+    this.synDataAcked = false;
+    this.cookie = false;
     this.deferred = false;
     this.synPending = false;
     this.finQueued = false;
@@ -298,6 +310,7 @@ export class Tcb {
     this.rtxMode = RTO;
     this.rtoAt = NEVER;
     this.board = null;
+    this.repairs?.clear();
     this.delackAt = NEVER;
     this.lifeAt = NEVER;
     this.keepAt = NEVER;

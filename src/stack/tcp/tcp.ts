@@ -12,6 +12,8 @@ import * as calls from './calls.js';
 import { TcpCore } from './core.js';
 import { offerEcn } from './ecn-handshake.js';
 import { EPOLLIN } from './events.js';
+import { FASTOPEN_CLIENT } from './fast-open.js';
+import { maySendOnSyn, offerFastOpen } from './fast-open-client.js';
 import { MAX_QUICK_ACKS, prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
 import { type TcpInfo, tcpInfo } from './info.js';
@@ -21,7 +23,7 @@ import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
 import type { BytesView } from './ring-bytes.js';
-import { SYN_SENT, TIME_WAIT } from './state.js';
+import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
 import { transmit } from './transmit.js';
@@ -142,9 +144,13 @@ export class Tcp {
     core.listeners.remove(listener);
     core.demux.forEach((tcb) => {
       if (tcb.listener !== listener) return;
-      sendReset(core, tcb);
+      // A half-open connection is forgotten without a word, as on Linux; its peer finds out by itself.
+      if (tcb.state !== SYN_RCVD || tcb.fastOpen?.isOpen) sendReset(core, tcb);
       core.destroy(tcb, 0);
     });
+    // Those that were gone before anybody accepted them.
+    for (let tcb = listener.acceptQueue.shift(); tcb !== undefined; tcb = listener.acceptQueue.shift())
+      core.free(tcb);
   }
 
   /** Takes the next connection that waits on a listener; undefined when none does. */
@@ -218,6 +224,28 @@ export class Tcp {
     );
   }
 
+  /** Whether data may go on SYNs at all (net.ipv4.tcp_fastopen). */
+  get mayFastOpen(): boolean {
+    return (this.core.config.fastopen & FASTOPEN_CLIENT) !== 0;
+  }
+
+  /** Whether data may go on a SYN to `remote`: there is a cookie, or none is needed. */
+  maySendOnSyn(remote: Endpoint, tuning: Tuning): boolean {
+    return maySendOnSyn(this.core, remote, tuning.fastOpenNoCookie);
+  }
+
+  /** Gives the SYN of a connection that has just been opened data: how many bytes were taken. */
+  sendOnSyn(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+    const { core } = this;
+    offerFastOpen(core, tcb);
+    return tcb.sendBuffer.append(core.sendSpans.of(bytes), offset, length, core.buffers);
+  }
+
+  /** Lets the SYN of a connection that has just been opened ask for a cookie. */
+  askForCookie(tcb: Tcb): void {
+    offerFastOpen(this.core, tcb);
+  }
+
   /** `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). */
   send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false): number {
     tcb.more = more;
@@ -282,7 +310,7 @@ export class Tcp {
 
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */
   setQuickAck(tcb: Tcb, quick: boolean): void {
-    tcb.quickAcks = quick ? MAX_QUICK_ACKS : 0;
+    tcb.quickAcks = quick ? MAX_QUICK_ACKS : -1;
     if (!quick || tcb.delackAt === NEVER) return;
     tcb.ackNow = true;
     this.core.output.push(tcb);

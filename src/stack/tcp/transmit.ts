@@ -34,13 +34,14 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
     const result = sendSyn(core, tcb);
     if (result > 0) return false;
     tcb.synPending = false;
+    if (tcb.fastOpen?.isOpen) core.output.push(tcb);
     if (tcb.retransmits > 0) core.counters.TcpExtTCPSynRetrans++;
     startRetransmissionTimer(core, tcb);
     if (result < 0) core.destroy(tcb, -result);
     return true;
   }
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
-  const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
+  const mayHaveData = (isSynchronized(tcb.state) && tcb.state !== TIME_WAIT) || tcb.fastOpen?.isOpen === true;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);

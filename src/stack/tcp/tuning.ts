@@ -33,6 +33,14 @@ export interface Tuning {
   readonly notSentLowat: number;
   /** Name of the congestion control. */
   readonly congestion: string;
+  /** Of a listener: connections by Fast Open whose handshake is not complete, at most; 0 for no Fast Open. */
+  readonly fastOpenQueue: number;
+  /** Keys of Fast Open, as text (fast-open.ts). */
+  readonly fastOpenKey: string;
+  /** Data goes on SYNs, and is taken from them, without a cookie. */
+  readonly fastOpenNoCookie: boolean;
+  /** connect leaves the SYN to the first write, which gives it data. */
+  readonly fastOpenConnect: boolean;
   /** Of a listener: how long a connection waits for its first data before it can be accepted, in µs. */
   readonly deferAcceptUs: number;
 }
@@ -54,6 +62,10 @@ export const UNTUNED: Tuning = Object.freeze({
   maxPacingRate: 0,
   notSentLowat: 0,
   congestion: '',
+  fastOpenQueue: 0,
+  fastOpenKey: '',
+  fastOpenNoCookie: false,
+  fastOpenConnect: false,
   deferAcceptUs: 0,
 });
 
