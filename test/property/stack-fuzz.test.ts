@@ -271,6 +271,9 @@ function optionSoup(kind: number, random: Random, connection: PeerConnection): U
     case 5:
       return Uint8Array.from([2, 4, random() & 0xff, random() & 0xff, 3, 3, random() & 0xff, 4, 2]);
     case 6:
+      // A signature, of TCP-AO or TCP-MD5, now and then.
+      if ((random() & 3) === 0) return Uint8Array.from([29, 4, 1, 1]);
+      if ((random() & 3) === 0) return Uint8Array.from([19, 18, ...new Array(18).fill(1)]);
       return Uint8Array.from([random() & 0xff, random() & 3, random() & 0xff, random() & 0xff]);
     default:
       return noise(random, (random() >>> 0) % 41);
