@@ -154,7 +154,7 @@ function evaluate(expression, known) {
 }
 
 function statusOf(name, comment) {
-  if (/without effect|no SIGPIPE/.test(comment)) return 'taken without effect';
+  if (/without effect|no SIGPIPE|same as `O_CLOEXEC`/.test(comment)) return 'taken without effect';
   if (/[Nn]ever raised/.test(comment)) return 'taken, never raised';
   if (name === 'AF_INET6') return 'refused with EAFNOSUPPORT';
   if (name === 'MTCP_SOCK_PROXY') return 'no socket has it (nor has any of mTCP)';

@@ -29,6 +29,8 @@ export const SOCK_NONBLOCK = 0o4000;
 /** Flag of `mtcp_accept4`: accepted without effect, for there is no exec to close on. */
 export const SOCK_CLOEXEC = 0o2000000;
 
+/** Urgent data: sends the last byte as such, and reads it. */
+export const MSG_OOB = 0x01;
 /** `mtcp_recv`: leave what is read in the receive buffer. */
 export const MSG_PEEK = 0x02;
 /** `mtcp_recv`: throw away what would be read, without copying it. */
@@ -70,6 +72,8 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 /** Probe a peer that has been silent for long (RFC 9293 3.8.4). */
 export const SO_KEEPALIVE = 9;
+/** Leaves urgent data in the stream. */
+export const SO_OOBINLINE = 10;
 /** Bytes that are sent in a second at most, evenly spaced (pacing); -1 for no limit. */
 export const SO_MAX_PACING_RATE = 47;
 /** What `mtcp_close` does with what is not sent yet: `l_onoff` and `l_linger` in seconds; 0 s resets the connection. */
@@ -87,6 +91,10 @@ export const SO_PROTOCOL = 38;
 /** Address family (read only). */
 export const SO_DOMAIN = 39;
 
+/** Level of the options of IP. */
+export const IPPROTO_IP = 0;
+/** DSCP of what is sent: the TOS field without the two bits of ECN (RFC 2474). */
+export const IP_TOS = 1;
 /** Option level of TCP. */
 export const SOL_TCP = 6;
 /** Send small segments at once instead of holding them until the last is acknowledged (RFC 9293 3.7.4). */
@@ -128,6 +136,8 @@ export const TCP_NOTSENT_LOWAT = 25;
 
 /** `mtcp_socket_ioctl`: how many bytes can be read. */
 export const FIONREAD = 0x541b;
+/** `mtcp_socket_ioctl`: whether reading has come to the urgent byte. */
+export const SIOCATMARK = 0x8905;
 /** `mtcp_socket_ioctl`: non-blocking if not 0. */
 export const FIONBIO = 0x5421;
 
@@ -142,7 +152,7 @@ export const O_NONBLOCK = 0o4000;
 
 /** `mtcp_poll`: something can be read. */
 export const POLLIN = 0x001;
-/** `mtcp_poll`: never raised. */
+/** `mtcp_poll`: an urgent byte can be read by MSG_OOB. */
 export const POLLPRI = 0x002;
 /** `mtcp_poll`: something can be written. */
 export const POLLOUT = 0x004;
@@ -170,7 +180,7 @@ export const MTCP_EPOLL_CTL_MOD = 3;
 export const MTCP_EPOLLNONE = 0x000;
 /** Something can be read or accepted, or the end of the stream has been reached. */
 export const MTCP_EPOLLIN = 0x001;
-/** Never raised: urgent data is delivered in line. */
+/** An urgent byte can be read by MSG_OOB. */
 export const MTCP_EPOLLPRI = 0x002;
 /** Something can be written; a connect has ended. */
 export const MTCP_EPOLLOUT = 0x004;

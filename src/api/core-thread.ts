@@ -27,6 +27,9 @@ export interface CoreStart {
   readonly host: CoreHost;
 }
 
+/** What the starting thread sends. */
+export type CoreMessage = { type: 'begin' } | { type: 'stop' } | { type: 'post'; value: unknown };
+
 async function run(port: MessagePort, start: CoreStart): Promise<void> {
   const { cpu, host } = start;
   const { default: program } = (await import(start.module)) as { default?: CoreProgram };
@@ -44,11 +47,15 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   const stop = new AbortController();
   const control = controlOf(host.control, cpu);
   const core = new Core(mctx, host.shared.cores, start.data, stop.signal, control, port);
-  port.on('message', (message: { type: 'stop' } | { type: 'post'; value: unknown }) => {
-    if (message.type === 'stop') stop.abort();
-    else core.onMessage?.(message.value);
+  const begun = new Promise<void>((begin) => {
+    port.on('message', (message: CoreMessage) => {
+      if (message.type === 'begin') begin();
+      else if (message.type === 'stop') stop.abort();
+      else core.onMessage?.(message.value);
+    });
   });
   port.postMessage({ type: 'ready', mode: mctx.nic.capabilities.mode });
+  await begun;
   await program(core);
   mtcp_destroy();
   port.close();

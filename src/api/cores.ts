@@ -12,7 +12,7 @@ import { close, eventfd } from '../nic/os/syscalls.js';
 import { wakeNic } from '../nic/xdp-nic.js';
 import type { XdpProgram } from '../nic/xdp-program.js';
 import { CONTROL_WORDS, type CoreHost, controlOf, HELD, STOP } from './core-host.js';
-import type { CoreStart } from './core-thread.js';
+import type { CoreMessage, CoreStart } from './core-thread.js';
 import { readOptions } from './init-options.js';
 import type { MtcpOptions } from './options.js';
 import { coresOf } from './options.js';
@@ -156,9 +156,13 @@ export class Cores extends EventEmitter<CoresEvents> {
 
   /** Called by `startCores`: starts all cores, or none. */
   async begin(): Promise<void> {
-    const started = await Promise.allSettled(this.#hosts.map((_, cpu) => this.restart(cpu)));
+    const started = await Promise.allSettled(this.#hosts.map((_, cpu) => this.#startThread(cpu)));
     const failed = started.find((result) => result.status === 'rejected');
-    if (failed === undefined) return;
+    if (failed === undefined) {
+      // Not before whoever called has had the chance to listen.
+      setImmediate(() => this.#threads.forEach((thread) => tell(thread, { type: 'begin' })));
+      return;
+    }
     await Promise.all([...this.#threads.keys()].map((cpu) => this.kill(cpu)));
     this.#isOver = true;
     for (const { wakeFd } of this.#hosts) close(wakeFd);
@@ -177,7 +181,8 @@ export class Cores extends EventEmitter<CoresEvents> {
 
   /** Sends a value to a core's program, which is called with it while its event loop runs. */
   post(cpu: number, value: unknown): void {
-    this.#threads.get(cpu)?.worker.postMessage({ type: 'post', value });
+    const thread = this.#threads.get(cpu);
+    if (thread !== undefined) tell(thread, { type: 'post', value });
   }
 
   /**
@@ -185,6 +190,12 @@ export class Cores extends EventEmitter<CoresEvents> {
    * @throws Error as `startCores`, and with `code` EBUSY when the core runs, EINVAL when there is none of this number
    */
   async restart(cpu: number): Promise<void> {
+    await this.#startThread(cpu);
+    const thread = this.#threads.get(cpu);
+    if (thread !== undefined) tell(thread, { type: 'begin' });
+  }
+
+  async #startThread(cpu: number): Promise<void> {
     const host = this.#hosts[cpu];
     if (host === undefined || this.#isOver) throw withCode('EINVAL', `there is no core ${cpu}`);
     if (this.#threads.has(cpu)) throw withCode('EBUSY', `core ${cpu} runs already`);
@@ -238,10 +249,10 @@ export class Cores extends EventEmitter<CoresEvents> {
    */
   async stop(graceMs = GRACE_MS): Promise<void> {
     const threads = [...this.#threads];
-    for (const [cpu, { worker }] of threads) {
+    for (const [cpu, thread] of threads) {
       const { control, wakeFd } = this.#hosts[cpu]!;
       Atomics.store(controlOf(control, cpu), STOP, 1);
-      worker.postMessage({ type: 'stop' });
+      tell(thread, { type: 'stop' });
       wakeNic(wakeFd);
     }
     const timer = setTimeout(() => {
@@ -275,6 +286,10 @@ export class Cores extends EventEmitter<CoresEvents> {
     this.#program.clearSocket(cpu);
     releaseHoldings(holdings);
   }
+}
+
+function tell({ worker }: Thread, message: CoreMessage): void {
+  worker.postMessage(message);
 }
 
 function withCode(code: string, message: string): Error {

@@ -208,6 +208,7 @@ const ROWS: readonly SocketOption<any>[] = [
     ({ stack }) => stack.config.rmemMax,
   ),
   flag(C.SOL_SOCKET, C.SO_KEEPALIVE, 'keepalive'),
+  flag(C.SOL_SOCKET, C.SO_OOBINLINE, 'oobInline'),
   int(C.SOL_SOCKET, C.SO_MAX_PACING_RATE, {
     get: (_, { tuning: { maxPacingRate } }) => (maxPacingRate === 0 ? -1 : maxPacingRate),
     set: (core, socket, value) => {
@@ -218,9 +219,24 @@ const ROWS: readonly SocketOption<any>[] = [
     },
   }),
   linger,
+  int(C.IPPROTO_IP, C.IP_TOS, {
+    get: (_, { tuning }) => tuning.tos,
+    set: (core, socket, value) => {
+      // ip(7): the two bits of ECN are TCP's own.
+      retune(core, socket, { tos: value & 0xfc });
+      return 0;
+    },
+  }),
   timeout(C.SO_RCVTIMEO, 'receiveTimeoutUs'),
   timeout(C.SO_SNDTIMEO, 'sendTimeoutUs'),
-  flag(C.SOL_TCP, C.TCP_NODELAY, 'nodelay'),
+  int(C.SOL_TCP, C.TCP_NODELAY, {
+    get: (_, { tuning }) => (tuning.nodelay ? 1 : 0),
+    set: (core, socket, value) => {
+      retune(core, socket, { nodelay: value !== 0 });
+      if (value !== 0 && socket.tcb !== undefined) core.stack.tcp.flush(socket.tcb);
+      return 0;
+    },
+  }),
   flag(C.SOL_TCP, C.TCP_CORK, 'cork'),
   number(C.TCP_MAXSEG, 'maxSegment', 1, [88, 32_767], (_, { tcb }) => tcb?.snd.mss ?? DEFAULT_MSS),
   number(

@@ -64,6 +64,8 @@ export class StackConfig {
    * above the third no connection gets more than it has.
    */
   mem: readonly number[] = [196_608, 262_144, 393_216];
+  /** The urgent pointer of the peer tells the urgent byte itself when 1, and the one behind it when 0 (RFC 6093 3.1). */
+  stdurg = 0;
   /** Least retransmission timeout, in µs. */
   rtoMinUs = 200_000;
   /** Largest retransmission timeout, in µs. */
@@ -78,6 +80,20 @@ export class StackConfig {
   slowStartAfterIdle = 1;
   /** Smallest MSS that a peer can make us use. */
   minSndMss = 48;
+  /**
+   * Finds out whether the path swallows large segments (RFC 4821): 0 never, 1 when timeouts repeat themselves, 2 from the beginning.
+   * Linux's default is 0.
+   */
+  mtuProbing = 1;
+  /** MSS to begin the search with, and the least that it comes down to. */
+  baseMss = 1024;
+  mtuProbeFloor = 48;
+  /** How long a result of the search stands, in µs, and how close to the truth is close enough, in bytes. */
+  probeIntervalUs = 600_000_000;
+  probeThreshold = 8;
+  /** Smallest path MTU that a router is believed, and how long, in µs (RFC 1191 6.3). */
+  minPmtu = 552;
+  pmtuExpiresUs = 600_000_000;
   /** Least time between two ACKs of invalid segments of one connection, in µs (RFC 5961 10). */
   invalidRatelimitUs = 500_000;
   /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
@@ -189,6 +205,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_abort_on_overflow', 'abortOnOverflow', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_rmem', 'rmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_mem', 'mem', 'triple', 1, 0, 1 << 30],
+      ['net.ipv4.tcp_stdurg', 'stdurg', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_wmem', 'wmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_rto_min_us', 'rtoMinUs', 'integer', 1, 1, 60_000_000],
       ['net.ipv4.tcp_rto_max_ms', 'rtoMaxUs', 'integer', 1_000, 1_000, 120_000],
@@ -197,6 +214,13 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_initial_cwnd', 'initialCwnd', 'integer', 1, 1, 1024],
       ['net.ipv4.tcp_slow_start_after_idle', 'slowStartAfterIdle', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_min_snd_mss', 'minSndMss', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_mtu_probing', 'mtuProbing', 'integer', 1, 0, 2],
+      ['net.ipv4.tcp_base_mss', 'baseMss', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_mtu_probe_floor', 'mtuProbeFloor', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_probe_interval', 'probeIntervalUs', 'integer', 1_000_000, 1, 86_400],
+      ['net.ipv4.tcp_probe_threshold', 'probeThreshold', 'integer', 1, 1, 65_535],
+      ['net.ipv4.route.min_pmtu', 'minPmtu', 'integer', 1, 68, 65_535],
+      ['net.ipv4.route.mtu_expires', 'pmtuExpiresUs', 'integer', 1_000_000, 1, 86_400],
       ['net.ipv4.tcp_invalid_ratelimit', 'invalidRatelimitUs', 'integer', 1_000, 0, INT_MAX],
       ['net.ipv4.tcp_challenge_ack_limit', 'challengeAckLimit', 'integer', 1, 0, INT_MAX],
       ['net.ipv4.tcp_keepalive_time', 'keepaliveTimeUs', 'integer', 1_000_000, 1, 32_767],

@@ -189,6 +189,18 @@ export class Counters {
   TcpExtTCPSYNChallenge = 0;
   /** Drop: an ACK of something never sent, or older than the largest window (RFC 5961 5.2). */
   TcpExtTCPAckInvalid = 0;
+  /** Probes of the path MTU that have arrived (RFC 4821 7.6.1). */
+  TcpExtTCPMTUPSuccess = 0;
+  /** Probes of the path MTU that were lost, alone. */
+  TcpExtTCPMTUPFail = 0;
+  /** Times that segments became smaller because the path seems to swallow larger ones (RFC 4821 7.7). */
+  TcpExtTCPMTUPBlackHole = 0;
+  /** Steps of the retransmission back-off taken back because of an ICMP error (RFC 6069). */
+  TcpExtTCPBackoffReverted = 0;
+  /** Drop: a segment with a TCP-MD5 signature (RFC 2385), for which there is no key. */
+  TcpExtTCPMD5Unexpected = 0;
+  /** Drop: a segment with a TCP-AO signature (RFC 5925), for which there is no key. */
+  TcpExtTCPAOKeyNotFound = 0;
   /** Drop: a segment without ACK, RST or SYN in a synchronized state. */
   TcpExtTCPNoAck = 0;
   /** Drop: a segment for no connection and no listener (answered by RST unless it is one). */

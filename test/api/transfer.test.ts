@@ -45,7 +45,7 @@ t.test('flags of mtcp_recv', async (t) => {
   t.equal(recv(20, api.MSG_WAITALL), 'end');
   t.equal(recv(20, api.MSG_WAITALL), '');
   t.equal(recv(20, api.MSG_TRUNC), '');
-  t.equal(recv(20, 1), 'EOPNOTSUPP', 'MSG_OOB');
+  t.equal(recv(20, 1), 'EINVAL', 'MSG_OOB without urgent data');
   for (const flags of [8, -1, 1.5, any('x'), any(null), 2 ** 40]) {
     const word = recv(20, flags);
     t.ok(word === 'EINVAL' || word === 'EOPNOTSUPP', `${String(flags)}: ${word}`);
@@ -76,7 +76,7 @@ t.test('flags of mtcp_send', async (t) => {
   client.advance(client.now + 100_000);
   for (let n = 1; n > 0; ) n = mtcp_send(mctx, id, big, big.length, api.MSG_DONTWAIT);
   t.equal(failure(-1), 'EAGAIN');
-  t.equal(failure(mtcp_send(mctx, id, big, 1, 1)), 'EOPNOTSUPP', 'MSG_OOB');
+  t.equal(failure(mtcp_send(mctx, id, big, 1, api.MSG_OOB | api.MSG_DONTWAIT)), 'EAGAIN', 'MSG_OOB');
   for (const flags of [api.MSG_PEEK, api.MSG_WAITALL, -1 & ~1, any('x')]) {
     t.equal(failure(mtcp_send(mctx, id, big, 1, flags)), 'EINVAL');
   }
@@ -366,6 +366,16 @@ t.test('poll', async (t) => {
   t.equal(api.mtcp_poll(mctx, set, 1, 0), 1, 'an epoll set that has something');
   server.onTurn = () => server.mctx.destroy();
   t.equal(failure(api.mtcp_poll(mctx, [], 0, 1000)), 'no failure: 0');
+});
+
+t.test('poll tells an urgent byte as POLLPRI', async (t) => {
+  const [client, server] = pair();
+  const [id, accepted] = connection(client, server);
+  mtcp_send(client.mctx, id, bytes('!'), 1, api.MSG_OOB);
+  client.advance(client.now + 1000);
+  const fds = [{ fd: accepted, events: api.POLLIN | api.POLLPRI, revents: 0 }];
+  t.equal(api.mtcp_poll(server.mctx, fds, 1, 0), 1);
+  t.equal(fds[0]?.revents, api.POLLPRI, 'which leaves nothing to read in line');
 });
 
 t.test('fcntl and ioctl turn blocking off and on', async (t) => {

@@ -42,6 +42,7 @@ export interface SentSegment {
   seq: number;
   ack: number;
   win: number;
+  urgent: number;
   options: OptionText[];
   payload: Uint8Array;
   checksumOk: boolean;
@@ -144,6 +145,7 @@ export function readSent(bytes: Uint8Array): SentSegment | SentIcmp {
     seq: tcp.seq,
     ack: tcp.ack,
     win: tcp.wnd,
+    urgent: tcp.urgent,
     options: readOptions(tcp.optionBytes),
     payload,
     checksumOk: tcp.checksumOk,

@@ -8,6 +8,7 @@ import { checkAppLimited, onArrival } from './delivery.js';
 import { acknowledgmentArrives } from './ecn.js';
 import { flightSize } from './flight.js';
 import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
+import { mtuProbeAnswered } from './mtu-search.js';
 import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
@@ -81,6 +82,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   core.ledger.add(tcb.index, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
+  snd.up = max(snd.up, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
   if (dataAcked > 0) {
     sendBuffer.acknowledge(dataAcked, core.buffers);
@@ -93,8 +95,11 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   } else {
     settle(core, tcb, tcb.board);
   }
+  if (tcb.mtuSearch !== null) mtuProbeAnswered(core, tcb, tcb.mtuSearch);
   if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
+  // As on Linux, MSG_MORE holds back until something is acknowledged; a cork holds on.
+  tcb.more = false;
   endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
     tcb.confirmedAt = core.clock.now;

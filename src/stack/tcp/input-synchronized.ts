@@ -2,7 +2,7 @@
 // PAWS in front (RFC 7323 5.3) and the stricter rules for RST, SYN and ACK of RFC 5961.
 
 import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
-import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
+import { ACK, FIN, RST, type Segment, SYN, segLen, URG } from '../wire/tcp-header.js';
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
 import { noteDuplicate } from './dsack.js';
@@ -26,6 +26,7 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { finTimeoutUs } from './tuning.js';
+import { URGENT_NONE, urgentArrives, urgentByteArrives } from './urgent.js';
 import { offered } from './window.js';
 
 /** TS.Recent of a connection idle for longer is not to be trusted (RFC 7323 5.5): 24 days. */
@@ -54,7 +55,8 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   if (tcb.ecn !== null && (seg.flags & ACK) !== 0) segmentArrives(core, tcb, tcb.ecn, seg);
   if (!checkAck(core, tcb, seg)) return false;
   recordTimestamp(core, tcb, seg, seq);
-  // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
+  if ((seg.flags & URG) !== 0) urgentArrives(core, tcb, seg, seq);
+  if (tcb.rcv.urgent !== URGENT_NONE) urgentByteArrives(core, tcb, seg);
   if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;
   finArrives(core, tcb, seg);
   if (tcb.deferred && (tcb.recvBuffer.length > 0 || tcb.readShut)) admit(core, tcb);

@@ -14,6 +14,10 @@ import { SYN_SENT, TIME_WAIT } from './state.js';
 /** Processes the segment in `core.seg`, whose checksum is known to be right. */
 export function segmentArrives(core: TcpCore): void {
   const seg = core.seg;
+  if (seg.options.md5 || seg.options.ao) {
+    dropSigned(core, seg);
+    return;
+  }
   const tcb = core.demux.find(seg.dst, seg.src);
   if (tcb !== undefined) {
     core.ledger.count(tcb.index, SEGS_IN);
@@ -28,6 +32,15 @@ export function segmentArrives(core: TcpCore): void {
     // RFC 6191: a new SYN may take over a tuple in TIME-WAIT; the old connection is gone by now.
     if (synchronizedArrives(core, tcb, seg)) noConnection(core, seg, isn);
   }
+}
+
+/**
+ * A segment with a signature (RFC 2385, RFC 5925) is none for a stack without keys: dropped in silence, as on Linux, and not
+ * answered by a reset that nobody could tell from a forged one.
+ */
+function dropSigned(core: TcpCore, seg: Segment): void {
+  if (seg.options.md5) core.counters.TcpExtTCPMD5Unexpected++;
+  else core.counters.TcpExtTCPAOKeyNotFound++;
 }
 
 /** `isn` is the initial sequence number to use, where the tuple was in use before. */

@@ -14,6 +14,7 @@ import {
   segLen,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER,
+  URG,
   writeTcpHeader,
 } from '../wire/tcp-header.js';
 import {
@@ -55,6 +56,7 @@ import { add, diff, min } from './seq.js';
 import { isSynchronized, SYN_RCVD } from './state.js';
 import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
+import { urgentPointer } from './urgent.js';
 import { advertise, initialWindow } from './window.js';
 
 const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
@@ -85,8 +87,11 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
   else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  const { snd } = tcb;
+  const urgent = snd.up === snd.una ? 0 : urgentPointer(tcb, seq);
+  if (urgent > 0) flags |= URG;
   const headerLength = end - at;
-  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
+  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, snd.base), ip.span, end, length);
   const wnd = advertise(core, tcb);
   writeTcpHeader(
     view,
@@ -98,7 +103,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
     headerLength,
     flags | ACK,
     wnd,
-    0,
+    urgent,
   );
   tcb.rcv.lastAck = tcb.rcv.nxt;
   tcb.ackNow = false;
@@ -109,7 +114,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   // RFC 4022: what holds nothing but octets sent before is not counted here.
   const last = add(seq, length + (flags & FIN));
-  if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
+  if (last === seq || diff(last, snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length, tos);
 }
 
@@ -183,6 +188,8 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
   const { mss, base } = tcb.snd;
   // The end of what was written is pushed, as it was when it first left.
   const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  // Of something that is sent again nobody can tell which size has arrived.
+  if (tcb.mtuSearch !== null) tcb.mtuSearch.size = 0;
   let done = 0;
   do {
     const size = Math.min(mss, length - done);
@@ -350,7 +357,7 @@ function finish(core: TcpCore, tcb: Tcb, frame: number, length: number, tos: num
     length,
     TCP_CHECKSUM_OFFSET,
     partial,
-    tos,
+    tos | tcb.tuning.tos,
   );
 }
 

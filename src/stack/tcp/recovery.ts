@@ -9,6 +9,7 @@ import { CLASSIC } from './ecn-state.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
 import { CWR, isRepairing, LOSS, OPEN, RECOVERY } from './loss-phases.js';
+import { isLossOfProbe } from './mtu-search.js';
 import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
@@ -132,6 +133,7 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
  */
 export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
+  if (tcb.mtuSearch !== null && isLossOfProbe(core, tcb, tcb.mtuSearch)) return;
   core.counters.TcpExtTCPFastRetrans++;
   cc.tlpPending = false;
   if (cc.phase === CWR) {

@@ -10,6 +10,7 @@ import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
 import type { FastOpen } from './fast-open.js';
 import type { Listener } from './listener.js';
+import type { MtuSearch } from './mtu-search.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
@@ -41,8 +42,12 @@ export class SendSequence {
   wndMax = 0;
   /** Most payload that one segment may carry, options already taken off (RFC 9293 3.7.1, Eff.snd.MSS). */
   mss = 0;
+  /** What both ends and the link allow for it, whatever the path (RFC 9293 3.7.1). */
+  mssMax = 0;
   /** Sequence number of the first byte in the send buffer. */
   base = 0;
+  /** Behind the last urgent byte that was written; SND.UNA when there is none that is not acknowledged (SND.UP). */
+  up = 0;
   /** End of the last segment sent that was smaller than the MSS (Minshall's variant of Nagle's algorithm). */
   small = 0;
 }
@@ -66,6 +71,10 @@ export class ReceiveSequence {
   /** Sequence number of a FIN that has arrived but is not yet reached; valid when `finSeen`. */
   finSeq = 0;
   finSeen = false;
+  /** Sequence number of the urgent byte (RCV.UP), what is known of it (urgent.ts), and what it is. */
+  up = 0;
+  urgent = 0;
+  urgentByte = 0;
   /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
   dsackLeft = 0;
   dsackRight = 0;
@@ -169,6 +178,10 @@ export class Tcb {
   localMss = 0;
   /** Largest packet that the path takes; 0 while nobody has said that it is less than the interface's. */
   pathMtu = 0;
+  /** When a router last said so. */
+  pathMtuAt: Micros = NEVER;
+  /** Search for the largest packet that the path takes; null while there is none. */
+  mtuSearch: MtuSearch | null = null;
   /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
   isEntered = false;
@@ -203,6 +216,8 @@ export class Tcb {
   tuning: Tuning = UNTUNED;
   /** The program has said that more follows what it wrote last (MSG_MORE). */
   more = false;
+  /** The last byte was written so, and is not pushed by itself (RFC 9293 3.9.1.2). */
+  unpushed = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
   /** Data of a SYN has been taken, ours or the peer's (TCPI_OPT_SYN_DATA). */
@@ -270,6 +285,8 @@ export class Tcb {
     this.nextHop = 0;
     this.localMss = 0;
     this.pathMtu = 0;
+    this.pathMtuAt = NEVER;
+    this.mtuSearch = null;
     this.attached = true;
     this.passive = false;
     this.listener = null;
@@ -288,6 +305,7 @@ export class Tcb {
     this.tsRecentAt = NEVER;
     this.tuning = UNTUNED;
     this.more = false;
+    this.unpushed = false;
     this.flush = false;
     this.synDataAcked = false;
     this.cookie = false;
@@ -338,8 +356,10 @@ function resetSend(snd: SendSequence): void {
   snd.wscale = 0;
   snd.wndMax = 0;
   snd.mss = 0;
+  snd.mssMax = 0;
   snd.base = 0;
   snd.small = 0;
+  snd.up = 0;
 }
 
 function resetReceive(rcv: ReceiveSequence): void {
@@ -352,6 +372,9 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.mss = 0;
   rcv.finSeq = 0;
   rcv.finSeen = false;
+  rcv.up = 0;
+  rcv.urgent = 0;
+  rcv.urgentByte = 0;
   rcv.dsackLeft = 0;
   rcv.dsackRight = 0;
 }

@@ -23,12 +23,14 @@ import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
 import type { BytesView } from './ring-bytes.js';
+import { add } from './seq.js';
 import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
 import { transmit } from './transmit.js';
 import { adopt, tune } from './tune.js';
 import { type Tuning, UNTUNED } from './tuning.js';
+import { bytesToMark, isAtMark, receiveUrgent } from './urgent.js';
 import * as zeroCopy from './zero-copy.js';
 
 /** How soon to try again when the Nic has no free frame, in µs. */
@@ -246,10 +248,16 @@ export class Tcp {
     offerFastOpen(this.core, tcb);
   }
 
-  /** `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). */
-  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false): number {
+  /**
+   * `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). `urgent`: its last byte is
+   * urgent (MSG_OOB).
+   */
+  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false, urgent = false): number {
     tcb.more = more;
-    return calls.send(this.core, tcb, bytes, offset, length);
+    tcb.unpushed = more;
+    const taken = calls.send(this.core, tcb, bytes, offset, length);
+    if (urgent && taken > 0) tcb.snd.up = add(tcb.snd.base, tcb.sendBuffer.length);
+    return taken;
   }
 
   receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
@@ -258,7 +266,7 @@ export class Tcp {
 
   /** Points `view` at received bytes where they lie: how many, or as `receive`. They stay until `discard`. */
   look(tcb: Tcb, view: BytesView): number {
-    return zeroCopy.look(tcb, view);
+    return zeroCopy.look(this.core, tcb, view);
   }
 
   /** Forgets up to `length` received bytes: how many, or as `receive`. */
@@ -283,7 +291,17 @@ export class Tcp {
 
   /** Bytes that can be read without waiting (FIONREAD). */
   available(tcb: Tcb): number {
-    return tcb.recvBuffer.length;
+    return bytesToMark(tcb);
+  }
+
+  /** Reads the urgent byte (MSG_OOB). */
+  receiveUrgent(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
+    return receiveUrgent(tcb, bytes, offset, length, peek);
+  }
+
+  /** True when reading has come to the urgent byte (SIOCATMARK). */
+  isAtMark(tcb: Tcb): boolean {
+    return isAtMark(tcb);
   }
 
   shutdownWrite(tcb: Tcb): number {
@@ -301,11 +319,18 @@ export class Tcp {
   /** Sends small segments at once (true), or lets Nagle's algorithm hold them (false). */
   setNoDelay(tcb: Tcb, nodelay: boolean): void {
     this.tune(tcb, { ...tcb.tuning, nodelay });
+    if (nodelay) this.flush(tcb);
   }
 
   /** Changes the options of a connection. */
   tune(tcb: Tcb, tuning: Tuning): void {
     tune(this.core, tcb, tuning);
+  }
+
+  /** Lets what is held back for want of a full segment go (tcp(7): setting TCP_NODELAY does, whatever it was). */
+  flush(tcb: Tcb): void {
+    tcb.flush = true;
+    this.core.output.push(tcb);
   }
 
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */

@@ -8,8 +8,10 @@ import type { TcpCore } from './core.js';
 import { onDeparture } from './delivery.js';
 import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
+import { noteMtuProbe, probeLength } from './mtu-search.js';
 import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
 import { mayDepart, onPacedDeparture, pacingDelayUs } from './pacing.js';
+import { expirePathMtu } from './path-mtu.js';
 import { probeTime, sendTail } from './probe.js';
 import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
@@ -23,9 +25,6 @@ import { wakeWriter } from './writability.js';
  * (RFC 5961 10), and RFC 9293 3.8.6.2.1 wants an override timeout of 0.1 to 1 s. Linux's TCP_RTO_MIN.
  */
 const MIN_PROBE_US = 200_000;
-
-/** Longest time for which TCP_CORK or MSG_MORE hold data back, in µs (tcp(7)). */
-const CORK_US = 200_000;
 
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
@@ -118,6 +117,16 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 /** Sends as much as window and congestion window take. */
 function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
+  if (tcb.pathMtu !== 0) expirePathMtu(core, tcb);
+  if (tcb.mtuSearch !== null) {
+    const length = probeLength(core, tcb, tcb.mtuSearch);
+    if (length < 0) return true;
+    if (length > 0) {
+      const start = snd.nxt;
+      if (!sendData(core, tcb, length, 0)) return false;
+      noteMtuProbe(tcb, tcb.mtuSearch, start, length);
+    }
+  }
   for (;;) {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
@@ -144,7 +153,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
-    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last && !tcb.unpushed ? PSH : 0))) return false;
     if (length < mss) snd.small = snd.nxt;
   }
   return true;
@@ -268,6 +277,8 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
     return 0;
   }
   core.counters.TcpExtTCPWinProbe++;
+  // RFC 9293 3.8.5: that there is urgent data is told even where there is no window for it.
+  if (tcb.snd.up !== tcb.snd.una) emit(core, tcb, tcb.snd.una, 0, ACK);
   return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
 }
 
@@ -276,11 +287,12 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
  * unacknowledged. The end of the stream is never held back.
  */
 function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
-  if (tcb.finQueued || tcb.flush) return true;
+  // What is urgent does not wait, either.
+  if (tcb.finQueued || tcb.flush || tcb.snd.up !== tcb.snd.una) return true;
   if (tcb.tuning.cork || tcb.more) {
-    // tcp(7): a cork holds for 200 ms at most.
+    // tcp(7): a cork holds for 200 ms at most; on Linux that is the time of a probe.
     if (tcb.holdAt === NEVER) {
-      tcb.holdAt = core.clock.now + CORK_US;
+      tcb.holdAt = core.clock.now + Math.max(tcb.rtt.rtoUs, MIN_PROBE_US);
       core.arm(tcb);
     }
     return false;

@@ -21,9 +21,8 @@ export function tune(core: TcpCore, tcb: Tcb, tuning: Tuning): void {
   const before = tcb.tuning;
   adopt(tcb, tuning);
   if (tcb.state === CLOSED || tcb.state === TIME_WAIT) return;
-  // tcp(7): setting TCP_NODELAY flushes what a cork holds; a cork that is taken out lets go of it.
-  if (tuning.nodelay && !before.nodelay) tcb.flush = true;
-  if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mss) tcb.snd.mss = tuning.maxSegment;
+  if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mssMax) tcb.snd.mssMax = tuning.maxSegment;
+  if (tcb.snd.mss > tcb.snd.mssMax) tcb.snd.mss = tcb.snd.mssMax;
   if (tuning.congestion !== before.congestion) changeControl(core, tcb, tuning.congestion);
   if (isSynchronized(tcb.state)) {
     if (tuning.maxPacingRate !== before.maxPacingRate) choosePacing(core, tcb);

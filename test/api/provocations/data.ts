@@ -7,7 +7,6 @@ import * as scenes from './scenes.js';
 import { any, onConnection, type Provocations, type SocketCall } from './scenes.js';
 
 const bytes = new Uint8Array(8);
-const OOB = 1;
 
 /** What everything that receives can fail with. */
 function receiving(call: SocketCall): Provocations {
@@ -96,9 +95,10 @@ export const DATA: Record<string, Provocations> = {
       () => recv(noContext, 0),
       on((m, id) => api.mtcp_recv(m, id, bytes, 0.5)),
       on((m, id) => api.mtcp_recv(m, id, bytes, 8, 8)),
+      () => onConnection((m, id) => api.mtcp_recv(m, id, bytes, 1, api.MSG_OOB)),
     ],
     EFAULT: [on((m, id) => api.mtcp_recv(m, id, any([]), 0)), on((m, id) => api.mtcp_recv(m, id, bytes, 9))],
-    EOPNOTSUPP: on((m, id) => api.mtcp_recv(m, id, bytes, 8, OOB)),
+    EOPNOTSUPP: () => scenes.onPipe((m, id) => api.mtcp_recv(m, id, bytes, 8, api.MSG_OOB)),
   },
   mtcp_write: {
     ...sending((m, id) => api.mtcp_write(m, id, bytes)),
@@ -119,7 +119,7 @@ export const DATA: Record<string, Provocations> = {
       on((m, id) => api.mtcp_send(m, id, any(new Uint16Array(8)), 8)),
       on((m, id) => api.mtcp_send(m, id, bytes, 9)),
     ],
-    EOPNOTSUPP: on((m, id) => api.mtcp_send(m, id, bytes, 8, OOB)),
+    EOPNOTSUPP: () => scenes.onPipe((m, id) => api.mtcp_send(m, id, bytes, 8, api.MSG_OOB)),
     EPIPE: [() => onConnection(send, scenes.shut), toClosedPipe(send)],
   },
   mtcp_sendto: {
@@ -137,7 +137,7 @@ export const DATA: Record<string, Provocations> = {
       on((m, id) => api.mtcp_sendto(m, id, bytes, 8, api.MSG_FASTOPEN)),
     ],
     EOPNOTSUPP: [
-      on((m, id) => api.mtcp_sendto(m, id, bytes, 8, OOB)),
+      () => scenes.onPipe((m, id) => api.mtcp_sendto(m, id, bytes, 8, api.MSG_OOB)),
       () => {
         const mctx = scenes.lonely({ sysctl: { tcp_fastopen: 0 } });
         const peer = api.sockaddr_in('10.0.0.2', 80);
@@ -191,7 +191,7 @@ export const DATA: Record<string, Provocations> = {
       on((m, id) => api.mtcp_recvmsg(m, id, { msg_iov: many })),
       on((m, id) => api.mtcp_recvmsg(m, id, { msg_iov: [bytes], msg_iovlen: 2 })),
     ],
-    EOPNOTSUPP: on((m, id) => api.mtcp_recvmsg(m, id, { msg_iov: [bytes] }, OOB)),
+    EOPNOTSUPP: () => scenes.onPipe((m, id) => api.mtcp_recvmsg(m, id, { msg_iov: [bytes] }, api.MSG_OOB)),
   },
   mtcp_sendmsg: {
     ...sending((m, id) => api.mtcp_sendmsg(m, id, { msg_iov: [bytes] })),
@@ -207,7 +207,7 @@ export const DATA: Record<string, Provocations> = {
       on((m, id) => api.mtcp_sendmsg(m, id, { msg_iov: many })),
       on((m, id) => api.mtcp_sendmsg(m, id, { msg_iov: [bytes], msg_iovlen: 2 })),
     ],
-    EOPNOTSUPP: on((m, id) => api.mtcp_sendmsg(m, id, { msg_iov: [bytes] }, OOB)),
+    EOPNOTSUPP: () => scenes.onPipe((m, id) => api.mtcp_sendmsg(m, id, { msg_iov: [bytes] }, api.MSG_OOB)),
   },
   mtcp_recv_view: {
     ...receiving((m, id) => api.mtcp_recv_view(m, id, api.mtcp_view())),
