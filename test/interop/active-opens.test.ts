@@ -14,6 +14,7 @@ const PEER = fileURLToPath(new URL('./kernel-peer.js', import.meta.url));
 const PORT = 7000;
 /** Connections one after another; ACTIVE_OPENS for the long form. */
 const OPENS = Number(process.env.ACTIVE_OPENS ?? 5000);
+t.setTimeout(0);
 
 /** Addresses of nobody: the first has a neighbour entry, so that its SYNs leave and are dropped; the second answers no ARP. */
 const dropped = (network: number): string => `10.77.${network}.200`;
