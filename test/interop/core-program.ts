@@ -84,6 +84,7 @@ function echo(core: mtcp.Core, port: number): CoreReport {
   };
   const answer = (id: number): void => {
     const n = mtcp.mtcp_read(mctx, id, buffer);
+    if (n === 3 && Buffer.from(buffer.subarray(0, 3)).toString() === 'die') throw new Error('told to die');
     if (n > 0) mtcp.mtcp_write(mctx, id, buffer, n);
     else if (n === 0 || mtcp.errno !== mtcp.EAGAIN) {
       if (n < 0) errors++;

@@ -209,6 +209,17 @@ t.test('a program that throws ends its core, and who started it hears why', { sk
   await t.rejects(again.ended, /has had enough/, 'when nobody listens');
 });
 
+t.test('a program that throws resets what is open, and the other core goes on', { skip }, async (t) => {
+  const { stack, peer } = rssLab(t);
+  const { cores } = await start(t, stack, { role: 'echo', port: PORT });
+  const exits: string[] = [];
+  cores.on('exit', (_, error) => exits.push(error?.message ?? ''));
+  t.same(await kernel(t, peer, 'doom', LAB_STACK_ADDRESS, PORT)(), { error: 'ECONNRESET' });
+  while (exits.length === 0) await once(cores, 'exit');
+  t.same(exits, ['told to die']);
+  t.equal(cores.running.length, 1);
+});
+
 t.test(
   'cores that cannot be are refused with the reason, and nothing stays attached',
   { skip },
