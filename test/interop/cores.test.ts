@@ -75,7 +75,8 @@ async function start(
   stack: RssLab['stack'],
   data: Task,
 ): Promise<{ cores: Cores; reports: CoreReport[] }> {
-  const cores = await startCores(PROGRAM, stack, { data });
+  const sysctl = { tcp_timewait_ms: 50 };
+  const cores = await startCores(PROGRAM, { ...stack, sysctl }, { data });
   t.teardown(() => cores.stop());
   const reports: CoreReport[] = [];
   let done = 0;
@@ -146,8 +147,9 @@ for (const [title, options, predict] of [
     } as const;
     const { cores, reports } = await start(t, stack, task);
     await cores.ended;
-    for (const { connections, elsewhere, errors } of reports) {
+    for (const { connections, elsewhere, errors, left, held } of reports) {
       t.same({ connections, elsewhere, errors }, { connections: CONNECTIONS, elsewhere: 0, errors: 0 });
+      t.same({ left, held }, { left: 0, held: 0 }, 'nothing is left of them');
     }
     t.ok(sum(reports, ({ handedOut }) => handedOut) <= 4, 'no reply was delivered to the wrong core');
   });
