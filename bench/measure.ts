@@ -7,8 +7,10 @@ import { kernelBytes, otherLoad, residentBytes } from './machine.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
 import { type RunningServer, startJob, startServer } from './processes.js';
 
-/** An address of the lab's network that nobody else has. */
-const CLIENT = '10.77.0.20';
+/** Addresses of the lab's network that nobody else has, one per run: what the last run left in TIME-WAIT is not met again. */
+const FIRST_CLIENT = 20;
+const CLIENTS = 200;
+let runs = 0;
 const LOOK_MS = 100;
 const OPENING_MS = 30_000;
 
@@ -47,7 +49,7 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
     netns: peerNamespace(lab),
     iface: LAB_PEER_INTERFACE,
     serverMac: labStatus(lab).stack.link?.mac ?? '',
-    client: CLIENT,
+    client: `10.77.0.${FIRST_CLIENT + (runs++ % CLIENTS)}`,
     server: addressOf(peer),
     port: PORT,
     mode: work.mode,

@@ -55,15 +55,10 @@ const stack: Peer = {
   title: 'mtcp-node, mtcp_* calls',
   onKernel: false,
   serves: all,
-  prepare({ folder }) {
-    writeFileSync(join(folder, 'mtcp.conf'), 'max_concurrency = 70000\n');
-    return undefined;
-  },
-  command({ service, requestBytes, replyBytes: reply }, { folder, lab }) {
-    const sizes = ['--reply', `${reply}`, '--request-bytes', `${requestBytes}`];
-    const place = [`--lab=${lab}`, '--config', join(folder, 'mtcp.conf'), '--port', `${PORT}`];
-    const words = ['serve', service, ...place, '--json', ...(service === 'fixed' ? sizes : [])];
-    return [process.execPath, join(ROOT, 'bin/mtcp.js'), ...words];
+  prepare: () => undefined,
+  command({ service, requestBytes, replyBytes: reply }, { lab }) {
+    const program = fileURLToPath(new URL('peers/mtcp-server.js', import.meta.url));
+    return [process.execPath, ...[program, service, PORT, requestBytes, reply, lab].map(String)];
   },
 };
 

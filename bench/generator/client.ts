@@ -107,16 +107,20 @@ export class Client {
     return count;
   }
 
-  /** Resets what is open, so that the server has nothing left of it. */
+  /** Resets what is open, so that the server has nothing left of it. Nothing is opened any more. */
   abort(): void {
+    this.started = this.state.length;
     for (let slot = 0; slot < this.state.length; slot++) {
       if (this.state[slot] === FREE) continue;
       for (let tries = 0; tries < 100; tries++) {
         if (this.writer.send(this.port[slot], RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
         this.nic.flush();
       }
+      this.slotOf[this.port[slot]] = -1;
+      this.state[slot] = FREE;
       if ((slot & 63) === 0) this.nic.flush();
     }
+    this.open = 0;
     this.nic.flush();
   }
 
@@ -275,7 +279,7 @@ export class Client {
     for (let i = Math.min(LOOKS, started); i > 0; i--) {
       this.looked = this.looked + 1 < started ? this.looked + 1 : 0;
       const slot = this.looked;
-      if (nowMs - this.movedMs[slot] < PATIENCE_MS) continue;
+      if (this.state[slot] === FREE || nowMs - this.movedMs[slot] < PATIENCE_MS) continue;
       this.movedMs[slot] = nowMs;
       this.sendAgain(slot);
     }
@@ -287,7 +291,7 @@ export class Client {
     if (this.state[slot] === SYN_SENT) this.writer.send(this.port[slot], SYN, this.iss[slot], 0, 0, 0);
     else if (missing > 0) {
       const data = this.state[slot] === FIN_SENT ? missing - 1 : missing;
-      const start = ((una - this.iss[slot] - 1) | 0) % this.exchange.request.length;
+      const start = ((una - this.iss[slot] - 1) >>> 0) % this.exchange.request.length;
       const flags = this.state[slot] === FIN_SENT ? FIN | ACK : PSH | ACK;
       this.writer.send(this.port[slot], flags, una, this.rcvNxt[slot], start, data);
     } else if (!this.exchange.silent) this.answer(slot, ACK);

@@ -3,22 +3,13 @@
 
 import { createServer as createHttpServer } from 'node:http';
 import * as nodeNet from 'node:net';
-import * as mtcp from '../../src/index.js';
-import { createNet, type Net } from '../../src/net/index.js';
-import { LAB_PREFIX, LAB_STACK_ADDRESS, LAB_STACK_INTERFACE, stackNamespace } from '../../src/nic/os/lab.js';
+import { createNet } from '../../src/net/index.js';
+import { openContext } from './context.js';
 import { replyBytes } from './reply.js';
 
 const [where, what, port, request, reply, lab = ''] = process.argv.slice(2);
 const requestLength = Number(request);
 const answer = replyBytes(Number(reply));
-
-function stackNet(): Net {
-  const address = `${LAB_STACK_ADDRESS}/${LAB_PREFIX}`;
-  const options = { netns: stackNamespace(lab), iface: LAB_STACK_INTERFACE, address, maxConcurrency: 70_000 };
-  const mctx = mtcp.mtcp_init(options) < 0 ? null : mtcp.mtcp_create_context(0);
-  if (mctx === null) throw new Error(mtcp.mtcp_last_error());
-  return createNet(mctx);
-}
 
 /** What both kinds of socket have in common, as far as it is used here. */
 interface AnySocket {
@@ -49,6 +40,6 @@ const onSocket = (socket: unknown): void => {
 const ready = (): void => {
   process.stdout.write('ready\n');
 };
-if (where === 'stack') stackNet().createServer(onSocket).listen(Number(port), ready);
+if (where === 'stack') createNet(openContext(lab)).createServer(onSocket).listen(Number(port), ready);
 else if (what === 'http') http.listen({ port: Number(port), backlog: 4096 }, ready);
 else nodeNet.createServer(onSocket).listen({ port: Number(port), backlog: 4096 }, ready);
