@@ -21,3 +21,14 @@ export function compare(before: Report, after: Report): string[] {
   }
   return lines;
 }
+
+/** The same for two checkouts in one report, whose runs took turns: how `mtcp` stands to `other`. */
+export function compareCheckouts(report: Report): string[] {
+  const cases = report.cases.map((work) => {
+    const peers = work.peers
+      .filter(({ name }) => name === 'other')
+      .map((peer) => ({ ...peer, name: 'mtcp' }));
+    return { ...work, peers };
+  });
+  return compare({ ...report, cases }, report);
+}

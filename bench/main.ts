@@ -1,19 +1,20 @@
 // The benchmark: every case under every peer, interleaved, in a lab that it makes and removes.
 //
-//     npm run bench -- [CASE…] [--quick] [--rounds N] [--peers A,B] [--out DIR] [--compare FILE] [--docs]
+//     npm run bench -- [CASE…] [--quick] [--rounds N] [--peers A,B] [--out DIR] [--against DIR]
+//         [--compare FILE] [--docs]
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { labDown, labUp } from '../src/nic/os/lab.js';
 import { type BenchCase, CASES } from './cases.js';
-import { compare } from './compare.js';
+import { compare, compareCheckouts } from './compare.js';
 import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
 import { measure, type Run, type Times } from './measure.js';
-import { PEERS, type Peer, type Workplace } from './peers.js';
+import { otherCheckout, PEERS, type Peer, type Workplace } from './peers.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report } from './report/report.js';
@@ -36,6 +37,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string' },
     peers: { type: 'string' },
     out: { type: 'string', default: 'bench-results' },
+    against: { type: 'string' },
     compare: { type: 'string' },
     docs: { type: 'boolean', default: false },
   },
@@ -58,9 +60,10 @@ function makePlan(): Plan {
   const rounds = values.rounds === undefined ? base.rounds : Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
   const usual = CASES.filter(({ quick }) => quick || !values.quick);
+  const chosen = values.peers === undefined ? PEERS : choose('peer', PEERS, values.peers.split(','));
   return {
     cases: positionals.length === 0 ? usual : choose('case', CASES, positionals),
-    peers: values.peers === undefined ? PEERS : choose('peer', PEERS, values.peers.split(',')),
+    peers: values.against === undefined ? chosen : [...chosen, otherCheckout(resolve(values.against))],
     rounds,
     times: base,
   };
@@ -150,6 +153,7 @@ process.once('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
 const report = await run(plan, place);
 write(report);
+for (const line of compareCheckouts(report)) console.log(line);
 if (values.compare !== undefined) {
   const before = JSON.parse(readFileSync(values.compare, 'utf8')) as Report;
   for (const line of compare(before, report)) console.log(line);

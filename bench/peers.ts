@@ -2,7 +2,7 @@
 // process of its own that says "ready" when it listens. A peer that is not installed says why it is left out.
 
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
@@ -50,17 +50,27 @@ function nodeServer(where: 'kernel' | 'stack'): Peer['command'] {
   };
 }
 
-const stack: Peer = {
-  name: 'mtcp',
-  title: 'mtcp-node, mtcp_* calls',
-  onKernel: false,
-  serves: all,
-  prepare: () => undefined,
-  command({ service, requestBytes, replyBytes: reply }, { lab }) {
-    const program = fileURLToPath(new URL('peers/mtcp-server.js', import.meta.url));
-    return [process.execPath, ...[program, service, PORT, requestBytes, reply, lab].map(String)];
-  },
-};
+/** The stack's own servers, as a built checkout of the repository has them. */
+function stackOf(name: string, title: string, root: string): Peer {
+  const program = join(root, 'build/bench/peers/mtcp-server.js');
+  return {
+    name,
+    title,
+    onKernel: false,
+    serves: all,
+    prepare: () => (existsSync(program) ? undefined : `there is no ${program}: build that checkout`),
+    command({ service, requestBytes, replyBytes: reply }, { lab }) {
+      return [process.execPath, ...[program, service, PORT, requestBytes, reply, lab].map(String)];
+    },
+  };
+}
+
+const stack = stackOf('mtcp', 'mtcp-node, mtcp_* calls', ROOT);
+
+/** Another checkout, such as that of the commit before, to be measured in the same rounds. */
+export function otherCheckout(root: string): Peer {
+  return stackOf('other', `mtcp-node in ${root}`, root);
+}
 
 const compatible: Peer = {
   name: 'mtcp-net',

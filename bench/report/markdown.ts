@@ -1,8 +1,12 @@
 // A report as docs/benchmarks.md.
 
 import { standings } from '../goals.js';
+import type { Run } from '../measure.js';
 import { noiseOf, shorten } from '../statistics.js';
 import { type CaseResult, meanLoad, NOISE_LIMIT, type Report } from './report.js';
+
+/** A generator that waits in a smaller share of its turns is at its own limit. */
+const BUSY = 0.01;
 
 function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
@@ -46,6 +50,11 @@ export function loadSentence(report: Report): string {
   return load > NOISE_LIMIT ? `${said}: the machine was not quiet, and these figures are rough.` : `${said}.`;
 }
 
+/** Whether the generator hardly ever waited, in most runs. */
+function isGeneratorBound(runs: readonly Run[]): boolean {
+  return runs.filter(({ load }) => load.idle < BUSY).length * 2 > runs.length;
+}
+
 function caseSection({ name, title, unit, peers }: CaseResult): string {
   const base = peers.find((peer) => peer.name === 'node')?.spread?.median;
   const rows = peers.map(({ title: peer, spread, runs, failures }) => {
@@ -55,6 +64,7 @@ function caseSection({ name, title, unit, peers }: CaseResult): string {
     const p99 = Math.max(...runs.map(({ load }) => load.latencyUs.p99));
     const notes = [
       ...(noiseOf(spread) > NOISE_LIMIT ? ['noisy'] : []),
+      ...(isGeneratorBound(runs) ? ['the generator was the limit'] : []),
       ...(errors > 0 ? [`${errors} errors`] : []),
       ...(resent > 0 ? [`${resent} segments again`] : []),
       ...(failures.length > 0 ? [`${failures.length} runs failed`] : []),

@@ -10,7 +10,7 @@ import type { Args } from './options.js';
 
 /** Options that are handed on; what they mean is said in bench/main.ts. */
 const FLAGS = ['quick', 'docs'] as const;
-const VALUES = ['rounds', 'peers', 'out', 'compare'] as const;
+const VALUES = ['rounds', 'peers', 'out', 'against', 'compare'] as const;
 
 /** The `bench` subcommand. */
 export const bench: Command = {
@@ -27,6 +27,11 @@ export const bench: Command = {
     { name: 'rounds', value: 'N', help: 'runs of each server in each case (5; 3 when quick)' },
     { name: 'peers', value: 'A,B', help: 'servers to measure: mtcp, mtcp-net, node, epoll, nginx (all)' },
     { name: 'out', value: 'DIR', help: 'where the reports go (bench-results)' },
+    {
+      name: 'against',
+      value: 'DIR',
+      help: 'another built checkout: measured in the same rounds, told as ratios',
+    },
     { name: 'compare', value: 'FILE', help: 'a report (JSON) of before: tells the ratios to it' },
     { name: 'docs', help: 'write docs/benchmarks.md as well' },
   ],

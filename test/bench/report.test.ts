@@ -2,7 +2,7 @@
 
 import t from 'tap';
 import { CASES, requestOf } from '../../bench/cases.js';
-import { compare } from '../../bench/compare.js';
+import { compare, compareCheckouts } from '../../bench/compare.js';
 import { Histogram } from '../../bench/generator/histogram.js';
 import { GOALS, standings } from '../../bench/goals.js';
 import { PEERS } from '../../bench/peers.js';
@@ -92,6 +92,13 @@ t.test('a comparison calls nothing a difference that is within the spread', asyn
     'rpc, mtcp: 1.018 × (no difference beyond the spread)',
     'rpc, node: 0.500 × (worse)',
   ]);
+});
+
+t.test('two checkouts of one report are compared', async (t) => {
+  const work = rpc([200, 200, 200], [100]);
+  const both = report([{ ...work, peers: [...work.peers, peer('other', [100, 100, 100])] }]);
+  t.same(compareCheckouts(both), ['rpc, mtcp: 2.000 × (better)']);
+  t.same(compareCheckouts(report([work])), []);
 });
 
 t.test('the page needs nothing from elsewhere and shows what failed', async (t) => {
