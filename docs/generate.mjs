@@ -49,6 +49,7 @@ const GROUPS = [
     'Data',
     [
       'src/api/stream-calls.ts',
+      'src/api/fast-open-calls.ts',
       'src/api/vector-calls.ts',
       'src/api/zero-copy-calls.ts',
       'src/api/pipe-calls.ts',

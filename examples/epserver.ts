@@ -1,13 +1,13 @@
 // mTCP's epserver: a static HTTP/1.x server that keeps the files of a folder in memory, one event loop over non-blocking sockets.
-// The same flags: `node build/examples/epserver.js -p WWW -f epserver.conf [-N cores] [-b backlog] [-h]`. Every second a line like
-// mTCP's tells the flows and packets. One core for now.
+// The same flags: `node build/examples/epserver.js -p WWW -f epserver.conf [-N cores] [-b backlog] [-h]`. Every second a line of each
+// core, like mTCP's, tells the flows and packets.
 
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import process from 'node:process';
-import { setImmediate as immediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import * as mtcp from 'mtcp-node';
 
 const MAX_FILES = 30;
@@ -162,6 +162,26 @@ export function statistics(mctx: mtcp.Mctx, before: { rx: number; tx: number }):
 
 const USAGE = 'epserver -p WWW_FOLDER -f CONFIG [-N CORES] [-b BACKLOG] [-h]';
 
+/** What each core's program is told. */
+interface Settings {
+  www: string;
+  backlog: number;
+}
+
+/** The program of one core. */
+export default function serve(core: mtcp.Core): void {
+  const { mctx } = core;
+  const { www, backlog } = core.data as Settings;
+  const server = new FileServer(mctx, loadFiles(www), 80, backlog);
+  const last = { rx: 0, tx: 0 };
+  for (let nextMs = performance.now() + 1000; !core.stopping; ) {
+    server.poll(10);
+    if (performance.now() < nextMs) continue;
+    nextMs += 1000;
+    core.post(statistics(mctx, last));
+  }
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -177,31 +197,18 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return values.help ? 0 : 1;
   }
-  if ((values.cores ?? '1') !== '1') console.error('one core is all that is used for now');
-  const files = loadFiles(values.www);
-  for (const [name, bytes] of files) console.error(`${name}: ${bytes.length} bytes`);
-  mtcp.mtcp_setconf({ num_cores: 1 });
-  if (mtcp.mtcp_init(values.conf) < 0) throw new Error(mtcp.mtcp_last_error());
-  for (const warning of mtcp.mtcp_warnings()) console.error(warning);
-  const mctx = mtcp.mtcp_create_context(0);
-  if (mctx === null) throw new Error(mtcp.mtcp_last_error());
-  let done = false;
-  for (const signal of [2, 15]) mtcp.mtcp_register_signal(signal, () => (done = true));
-  const server = new FileServer(mctx, files, 80, Number(values.backlog ?? 4096));
-  console.error('epserver listens on port 80');
-  const last = { rx: 0, tx: 0 };
-  for (let nextMs = performance.now() + 1000; !done; ) {
-    server.poll(10);
-    // Signals are heard while the event loop runs.
-    await immediate();
-    if (performance.now() < nextMs) continue;
-    nextMs += 1000;
-    console.error(statistics(mctx, last));
-  }
-  mtcp.mtcp_destroy();
+  for (const [name, bytes] of loadFiles(values.www)) console.error(`${name}: ${bytes.length} bytes`);
+  const data: Settings = { www: values.www, backlog: Number(values.backlog ?? 4096) };
+  const number = values.cores === undefined ? {} : { cores: Number(values.cores) };
+  const cores = await mtcp.startCores(import.meta.url, values.conf, { ...number, data });
+  for (const warning of cores.warnings) console.error(warning);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cores.stop());
+  cores.on('message', (_, line) => console.error(line));
+  console.error(`epserver listens on port 80, on ${cores.count} cores`);
+  await cores.ended;
   return 0;
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main();
-}
+const isProgram =
+  process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
+if (isMainThread && isProgram) process.exitCode = await main();

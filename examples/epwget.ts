@@ -1,12 +1,12 @@
 // mTCP's epwget: a load generator that fetches one URL many times over many connections at once. The same flags:
-// `node build/examples/epwget.js ADDRESS/PATH REQUESTS [-N cores] [-c concurrency] [-o FILE] -f epwget.conf`, and the same lines: one
-// each second, one at the end. One core for now.
+// `node build/examples/epwget.js ADDRESS/PATH REQUESTS [-N cores] [-c concurrency] [-o FILE] -f epwget.conf`, and the same lines:
+// one each second, one at the end, of each core.
 
 import { closeSync, openSync, realpathSync, writeSync } from 'node:fs';
 import process from 'node:process';
-import { setImmediate as immediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import * as mtcp from 'mtcp-node';
 
 /** What to fetch, how often, and how many at a time. */
@@ -30,6 +30,32 @@ interface Fetch {
   expected: number;
   received: number;
   isFirst: boolean;
+}
+
+/** Sums of one second. */
+export interface Sample {
+  connects: number;
+  readBytes: number;
+  writtenBytes: number;
+  completes: number;
+  responseUs: number;
+  maxResponseUs: number;
+}
+
+/** The line of one second, over all cores. */
+export function line(samples: readonly Sample[]): string {
+  const sum = (of: (sample: Sample) => number): number =>
+    samples.reduce((total, sample) => total + of(sample), 0);
+  const megabytes = (bytes: number): string => String(Math.round(bytes / (1 << 20))).padStart(4);
+  const completes = sum((sample) => sample.completes);
+  const average = completes === 0 ? 0 : Math.round(sum(({ responseUs }) => responseUs) / completes);
+  const longest = Math.max(0, ...samples.map(({ maxResponseUs }) => maxResponseUs));
+  return (
+    `[ ALL ] connect: ${String(sum(({ connects }) => connects)).padStart(7)}, ` +
+    `read: ${megabytes(sum(({ readBytes }) => readBytes))} MB, ` +
+    `write: ${megabytes(sum(({ writtenBytes }) => writtenBytes))} MB, completes: ${String(completes).padStart(7)} ` +
+    `(resp_time avg: ${String(average).padStart(4)}, max: ${String(longest).padStart(6)} us)`
+  );
 }
 
 /** The client of one context. */
@@ -87,17 +113,12 @@ export class LoadGenerator {
     return count;
   }
 
-  /** The line of the last second; starts a new one. */
-  line(): string {
-    const megabytes = (bytes: number): string => String(Math.round(bytes / (1 << 20))).padStart(4);
-    const average = this.completes === 0 ? 0 : Math.round(this.responseUs / this.completes);
-    const text =
-      `[ ALL ] connect: ${String(this.connects).padStart(7)}, read: ${megabytes(this.readBytes)} MB, ` +
-      `write: ${megabytes(this.writtenBytes)} MB, completes: ${String(this.completes).padStart(7)} ` +
-      `(resp_time avg: ${String(average).padStart(4)}, max: ${String(this.maxResponseUs).padStart(6)} us)`;
+  /** What happened since the last sample; starts a new one. */
+  sample(): Sample {
+    const { connects, readBytes, writtenBytes, completes, responseUs, maxResponseUs } = this;
     this.connects = this.readBytes = this.writtenBytes = 0;
     this.completes = this.responseUs = this.maxResponseUs = 0;
-    return text;
+    return { connects, readBytes, writtenBytes, completes, responseUs, maxResponseUs };
   }
 
   /** The line of the end. */
@@ -186,6 +207,50 @@ export class LoadGenerator {
   }
 }
 
+/** What each core's program is told. */
+interface Settings extends Load {
+  output: string | undefined;
+}
+
+/** What it tells: every second a sample, and at the end its summary. */
+interface Report {
+  sample: Sample;
+  summary: string;
+  failed: number;
+}
+
+/** The program of one core: its share of the requests. */
+export default function fetchShare(core: mtcp.Core): void {
+  const { mctx, cpu, cores } = core;
+  const { output, ...load } = core.data as Settings;
+  const share = (count: number): number => Math.floor(count / cores) + (cpu < count % cores ? 1 : 0);
+  const file = output === undefined || cpu > 0 ? undefined : openSync(output, 'w');
+  if (mtcp.mtcp_init_rss(mctx, mtcp.INADDR_ANY, 1, load.address, load.port) < 0) {
+    throw new Error(`mtcp_init_rss: ${mtcp.mtcp_last_error()}`);
+  }
+  const client = new LoadGenerator(mctx, {
+    ...load,
+    requests: share(load.requests),
+    concurrency: Math.max(1, share(load.concurrency)),
+    ...(file === undefined ? {} : { onBody: (bytes) => void writeSync(file, bytes) }),
+  });
+  const report = (summary: string): void =>
+    core.post({
+      sample: client.sample(),
+      summary,
+      failed: client.errors + client.incompletes,
+    } satisfies Report);
+  for (let nextMs = performance.now() + 1000; !core.stopping && !client.isDone; ) {
+    client.poll(10);
+    if (performance.now() < nextMs) continue;
+    nextMs += 1000;
+    report('');
+  }
+  const { CoreInFrames, CoreOutFrames } = mctx.stack.counters;
+  report(`${client.summary()}, frames of other cores: ${CoreInFrames + CoreOutFrames}`);
+  if (file !== undefined) closeSync(file);
+}
+
 const USAGE = 'epwget ADDRESS[:PORT]/PATH REQUESTS [-N CORES] [-c CONCURRENCY] [-o FILE] -f CONFIG';
 
 async function main(): Promise<number> {
@@ -207,37 +272,47 @@ async function main(): Promise<number> {
     return values.help ? 0 : 1;
   }
   const concurrency = Math.min(requests, Number(values.concurrency ?? 100));
-  // As mTCP's: three times as many sockets as connections at once.
-  const room = { max_concurrency: concurrency * 3, max_num_buffers: concurrency * 3 };
-  if (mtcp.mtcp_setconf(room) < 0 || mtcp.mtcp_init(values.conf) < 0) throw new Error(mtcp.mtcp_last_error());
-  for (const warning of mtcp.mtcp_warnings()) console.error(warning);
-  const mctx = mtcp.mtcp_create_context(0);
-  if (mctx === null) throw new Error(mtcp.mtcp_last_error());
-  let done = false;
-  for (const signal of [2, 15]) mtcp.mtcp_register_signal(signal, () => (done = true));
-  const file = values.output === undefined ? undefined : openSync(values.output, 'w');
-  const client = new LoadGenerator(mctx, {
+  const data: Settings = {
     address: url[1],
     port: Number(url[2] ?? 80),
     path: url[3] ?? '/',
     requests,
     concurrency,
-    ...(file === undefined ? {} : { onBody: (bytes) => void writeSync(file, bytes) }),
+    output: values.output,
+  };
+  const number = values.cores === undefined ? {} : { cores: Number(values.cores) };
+  // As mTCP's: three times as many sockets as connections at once.
+  const overrides = { maxConcurrency: concurrency * 3 };
+  const cores = await mtcp.startCores(import.meta.url, values.conf, { ...number, overrides, data });
+  for (const warning of cores.warnings) console.error(warning);
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cores.stop());
+  let failed = 0;
+  let samples: Sample[] = [];
+  const summaries: string[] = [];
+  const print = (): void => {
+    console.log(line(samples));
+    samples = [];
+  };
+  const timer = setInterval(print, 1000);
+  cores.on('message', (_, value) => {
+    const { sample, summary, failed: count } = value as Report;
+    samples.push(sample);
+    if (summary === '') return;
+    summaries.push(summary);
+    failed += count;
   });
-  for (let nextMs = performance.now() + 1000; !done && !client.isDone; ) {
-    client.poll(10);
-    await immediate();
-    if (performance.now() < nextMs) continue;
-    nextMs += 1000;
-    console.log(client.line());
-  }
-  console.log(client.line());
-  console.log(client.summary());
-  if (file !== undefined) closeSync(file);
-  mtcp.mtcp_destroy();
-  return client.errors + client.incompletes === 0 ? 0 : 1;
+  cores.on('exit', (_, error) => {
+    if (error === undefined) return;
+    console.error(error.message);
+    failed++;
+  });
+  await cores.ended;
+  clearInterval(timer);
+  print();
+  for (const summary of summaries) console.log(summary);
+  return failed === 0 ? 0 : 1;
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main();
-}
+const isProgram =
+  process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
+if (isMainThread && isProgram) process.exitCode = await main();

@@ -4,7 +4,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parse } from 'node:path';
 import type { Nic } from '../nic/nic.js';
-import { openXdpNic } from '../nic/open-xdp-nic.js';
+import { openXdpNic, type XdpNicOptions } from '../nic/open-xdp-nic.js';
 import { PcapNic } from '../nic/pcap-nic.js';
 import type { XdpNic } from '../nic/xdp-nic.js';
 import type { MtcpOptions } from './options.js';
@@ -21,11 +21,11 @@ export interface Attachment {
 
 /**
  * Opens the Nic of a core.
- * @param first the attachment of a core of the same interface that is open already
+ * @param shared what it has in common with other cores of the interface
  * @throws NicError with the reason and the remedy, or Node's error of the capture file; nothing stays open
  */
-export function attach(options: MtcpOptions, cpu: number, first: Attachment | undefined): Attachment {
-  const queue = options.nic === undefined ? openQueue(options, cpu, first) : undefined;
+export function attach(options: MtcpOptions, cpu: number, shared: QueueOptions): Attachment {
+  const queue = options.nic === undefined ? openQueue(options, cpu, shared) : undefined;
   const nic = queue ?? options.nic;
   if (nic === undefined) throw new Error('neither an interface nor a Nic');
   if (options.pcap === undefined) return { nic, queue, close: () => queue?.close() };
@@ -42,9 +42,11 @@ export function attach(options: MtcpOptions, cpu: number, first: Attachment | un
   }
 }
 
-function openQueue(options: MtcpOptions, cpu: number, first: Attachment | undefined): XdpNic {
+/** What a queue has in common with others of its interface. */
+export type QueueOptions = Pick<XdpNicOptions, 'program' | 'wakeFd' | 'onOpen'>;
+
+function openQueue(options: MtcpOptions, cpu: number, shared: QueueOptions): XdpNic {
   const { iface = '', netns, mode, spinUs } = options;
-  const program = first?.queue?.program;
   return openXdpNic({
     iface,
     queue: cpu,
@@ -53,7 +55,7 @@ function openQueue(options: MtcpOptions, cpu: number, first: Attachment | undefi
     ...(mode === undefined ? {} : { mode }),
     ...(options.txChecksum === 'stack' ? { txChecksum: false } : {}),
     ...(spinUs === undefined ? {} : { spinUs }),
-    ...(program === undefined ? {} : { program }),
+    ...shared,
   });
 }
 

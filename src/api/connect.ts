@@ -12,6 +12,7 @@ import {
 } from '../stack/errors.js';
 import { CLOSED, ESTABLISHED, SYN_RCVD, SYN_SENT } from '../stack/tcp/state.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
+import { Endpoint } from '../stack/wire/address.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
@@ -54,9 +55,18 @@ export function mtcp_connect(
   if (socket.tcb !== undefined) return failAttached(core, socket, socket.tcb);
   if (wrong !== 0) return fail(wrong);
 
+  if (socket.fastOpenTo !== undefined) return fail(EISCONN);
   core.touch();
+  const { fastOpenConnect } = socket.tuning;
+  if (fastOpenConnect && core.stack.tcp.maySendOnSyn(core.remote, socket.tuning)) {
+    // The SYN waits for the first write.
+    socket.fastOpenTo = new Endpoint().copyEndpoint(core.remote);
+    return 0;
+  }
   const tcb = openFrom(core, socket);
   if (typeof tcb === 'number') return fail(-tcb);
+  if (fastOpenConnect || socket.asksForCookie) core.stack.tcp.askForCookie(tcb);
+  socket.asksForCookie = false;
   socket.tcb = tcb;
   socket.phase = CONNECTING;
   if (socket.nonblocking) return fail(EINPROGRESS);

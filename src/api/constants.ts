@@ -29,6 +29,8 @@ export const SOCK_NONBLOCK = 0o4000;
 /** Flag of `mtcp_accept4`: accepted without effect, for there is no exec to close on. */
 export const SOCK_CLOEXEC = 0o2000000;
 
+/** Urgent data: sends the last byte as such, and reads it. */
+export const MSG_OOB = 0x01;
 /** `mtcp_recv`: leave what is read in the receive buffer. */
 export const MSG_PEEK = 0x02;
 /** `mtcp_recv`: throw away what would be read, without copying it. */
@@ -41,6 +43,8 @@ export const MSG_WAITALL = 0x100;
 export const MSG_NOSIGNAL = 0x4000;
 /** `mtcp_send`: more follows; hold what does not fill a segment back for it, 200 ms at most. */
 export const MSG_MORE = 0x8000;
+/** `mtcp_sendto`: connect, with the data on the SYN. */
+export const MSG_FASTOPEN = 0x20000000;
 /** `mtcp_recvmsg`: accepted without effect, for no descriptors are passed. */
 export const MSG_CMSG_CLOEXEC = 0x40000000;
 
@@ -68,6 +72,8 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 /** Probe a peer that has been silent for long (RFC 9293 3.8.4). */
 export const SO_KEEPALIVE = 9;
+/** Leaves urgent data in the stream. */
+export const SO_OOBINLINE = 10;
 /** Bytes that are sent in a second at most, evenly spaced (pacing); -1 for no limit. */
 export const SO_MAX_PACING_RATE = 47;
 /** What `mtcp_close` does with what is not sent yet: `l_onoff` and `l_linger` in seconds; 0 s resets the connection. */
@@ -85,6 +91,10 @@ export const SO_PROTOCOL = 38;
 /** Address family (read only). */
 export const SO_DOMAIN = 39;
 
+/** Level of the options of IP. */
+export const IPPROTO_IP = 0;
+/** DSCP of what is sent: the TOS field without the two bits of ECN (RFC 2474). */
+export const IP_TOS = 1;
 /** Option level of TCP. */
 export const SOL_TCP = 6;
 /** Send small segments at once instead of holding them until the last is acknowledged (RFC 9293 3.7.4). */
@@ -113,11 +123,21 @@ export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
 /** How long what was sent may stay unacknowledged before the connection is given up, in ms; 0 for the stack's option. */
 export const TCP_USER_TIMEOUT = 18;
+/** Of a listener: takes data on SYNs from peers with a cookie, from so many at a time (RFC 7413); 0 for none. */
+export const TCP_FASTOPEN = 23;
+/** Leaves the SYN to the first write, which gives it data, where there is a cookie of the peer. */
+export const TCP_FASTOPEN_CONNECT = 30;
+/** Keys of the cookies of a listener, 16 bytes, or 32 for a second one that is still believed. */
+export const TCP_FASTOPEN_KEY = 33;
+/** Sends and takes data on SYNs without a cookie. */
+export const TCP_FASTOPEN_NO_COOKIE = 34;
 /** Bytes not yet sent from which on a socket is not writable. */
 export const TCP_NOTSENT_LOWAT = 25;
 
 /** `mtcp_socket_ioctl`: how many bytes can be read. */
 export const FIONREAD = 0x541b;
+/** `mtcp_socket_ioctl`: whether reading has come to the urgent byte. */
+export const SIOCATMARK = 0x8905;
 /** `mtcp_socket_ioctl`: non-blocking if not 0. */
 export const FIONBIO = 0x5421;
 
@@ -160,7 +180,7 @@ export const MTCP_EPOLL_CTL_MOD = 3;
 export const MTCP_EPOLLNONE = 0x000;
 /** Something can be read or accepted, or the end of the stream has been reached. */
 export const MTCP_EPOLLIN = 0x001;
-/** Never raised: urgent data is delivered in line. */
+/** An urgent byte can be read by MSG_OOB. */
 export const MTCP_EPOLLPRI = 0x002;
 /** Something can be written; a connect has ended. */
 export const MTCP_EPOLLOUT = 0x004;

@@ -6,6 +6,7 @@ import { RX_STRIDE } from '../nic/nic.js';
 import type { StackOptions } from '../stack/stack.js';
 import { Stack } from '../stack/stack.js';
 import { type Address, Endpoint } from '../stack/wire/address.js';
+import type { CoreSiblings } from './core-siblings.js';
 import { Interests } from './epoll.js';
 import { RX_BATCH, turn } from './loop.js';
 import type { SourcePool } from './rss-calls.js';
@@ -41,6 +42,10 @@ export class Context {
   /** Calls that answered EAGAIN since the last turn. */
   attempts = 0;
   destroyed = false;
+  /** The other cores of the host; undefined when this is the only one. */
+  siblings: CoreSiblings | undefined = undefined;
+  /** Not 0 when whoever started this core wants it to end; undefined when nobody did. */
+  stopWord: Int32Array | undefined = undefined;
 
   constructor(nic: Nic, stack: Stack, clock: () => number, cpu: number, options: ContextOptions = {}) {
     this.cpu = cpu;
@@ -54,6 +59,11 @@ export class Context {
   /** Tells whether an address is one of this host's. */
   isOwnAddress(address: Address): boolean {
     return this.stack.addresses.has(address);
+  }
+
+  /** Tells that a call that waits is to end with EINTR. */
+  get isInterrupted(): boolean {
+    return this.destroyed || (this.stopWord !== undefined && Atomics.load(this.stopWord, 0) !== 0);
   }
 
   /** Turns the loop once; see `loop.ts`. Returns whether anything happened. */
@@ -96,6 +106,7 @@ export class Context {
       this.nic.flush();
     } finally {
       this.destroyed = true;
+      this.siblings?.close();
       this.nic.close();
     }
   }

@@ -101,7 +101,7 @@ export function mtcp_epoll_ctl(
  * @param timeout in milliseconds: -1 waits without limit, 0 only looks
  * @returns how many entries were filled, 0 when time ran out, or -1 with errno EINVAL (no context; `epid` is no epoll set;
  *   `events` is no array; maxevents below 1; timeout is no number), EPERM (context destroyed), EBADF (no such `epid`),
- *   EINTR (the context was destroyed meanwhile).
+ *   EINTR (the context was destroyed meanwhile, or is to end: see `startCores`).
  * Source: mTCP's mtcp_epoll.h, epoll_wait(2).
  */
 export function mtcp_epoll_wait(
@@ -125,7 +125,7 @@ export function mtcp_epoll_wait(
   const untilUs = timeout < 0 ? Number.POSITIVE_INFINITY : stack.now + timeout * 1000;
   while (count === 0 && stack.now < untilUs) {
     if (!busy) idle(core, untilUs);
-    if (core.destroyed) return fail(EINTR);
+    if (core.isInterrupted) return fail(EINTR);
     busy = turn(core);
     count = interests.collect(set, events, maxevents);
   }

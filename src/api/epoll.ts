@@ -223,6 +223,7 @@ export class Interests {
     else if (socket.listener !== undefined) bits = this.tcp.listenerReadiness(socket.listener);
     else if (socket.pipe !== undefined) bits = socket.pipe.readiness;
     else if (socket.epoll !== undefined) bits = this.hasReady(socket.epoll) ? MTCP_EPOLLIN : 0;
+    else if (socket.fastOpenTo !== undefined) bits = MTCP_EPOLLOUT;
     else bits = MTCP_EPOLLOUT | MTCP_EPOLLHUP;
     if (socket.readShut) bits |= MTCP_EPOLLIN | MTCP_EPOLLRDHUP;
     return withNormal(bits);

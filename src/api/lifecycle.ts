@@ -6,15 +6,16 @@ import { constants } from 'node:os';
 import { EBUSY, EINVAL, EPERM } from '../stack/errors.js';
 import type { StackOptions } from '../stack/stack.js';
 import { parseMac } from '../stack/wire/address.js';
-import { type Attachment, attach } from './attach.js';
-import { rememberOptions, withConf, withCores } from './conf-calls.js';
-import { type ConfigFile, readConfigFile } from './config-file.js';
+import { type Attachment, attach, type QueueOptions } from './attach.js';
+import { rememberOptions, withConf } from './conf-calls.js';
 import { type Context, makeContext } from './context.js';
+import { hostQueue, joinSiblings } from './core-host.js';
 import { fail, failBecause } from './errno.js';
 import type { Mctx, MctxArgument } from './guard.js';
 import { isUsable } from './guard.js';
+import { type InitOptions, readOptions } from './init-options.js';
 import type { MtcpOptions } from './options.js';
-import { addressesOf, checkOptions, coresOf, parseCidr } from './options.js';
+import { addressesOf, coresOf, parseCidr } from './options.js';
 import { steer } from './steering.js';
 import { onForcedExit, setCoreMask } from './thread-calls.js';
 
@@ -34,42 +35,19 @@ export function mtcp_init(config: MtcpOptions | string, overrides: MtcpOptions =
   if (configuration !== undefined) {
     return failBecause(EBUSY, 'mtcp_init has been called already; call mtcp_destroy first');
   }
-  let file: ConfigFile | undefined;
+  let read: InitOptions;
   try {
-    file = typeof config === 'string' ? readConfigFile(config, ifaceOf(overrides)) : undefined;
+    read = readOptions(config, overrides);
   } catch (error) {
     return failBecause(errnoOf(error), error instanceof Error ? error.message : String(error));
   }
-  const options = file === undefined ? config : merge(file.options, overrides);
-  const checked = checkOptions(
-    typeof options === 'object' && options !== null ? withCores(options as MtcpOptions) : options,
-  );
-  if (typeof checked === 'string') return failBecause(EINVAL, checked);
-  configuration = checked;
+  const { options, file } = read;
+  configuration = options;
   warnings = file?.warnings ?? [];
-  rememberOptions(checked, file?.maxNumBuffers);
+  rememberOptions(options, file?.maxNumBuffers);
   setCoreMask(file?.coreMask);
   onForcedExit(mtcp_destroy);
   return 0;
-}
-
-function ifaceOf(options: MtcpOptions): { iface?: string } {
-  return typeof options?.iface === 'string' ? { iface: options.iface } : {};
-}
-
-/** Options of a file under those of the program. */
-function merge(file: MtcpOptions, over: MtcpOptions): MtcpOptions {
-  const { iface, cores, addresses, ...rest } = file;
-  const isOwnNic = over?.nic !== undefined;
-  const hasAddress = over?.address !== undefined || over?.addresses !== undefined;
-  return {
-    ...rest,
-    ...(isOwnNic || iface === undefined ? {} : { iface }),
-    ...(isOwnNic || over?.queues !== undefined || cores === undefined ? {} : { cores }),
-    ...(hasAddress || addresses === undefined ? {} : { addresses }),
-    ...over,
-    sysctl: { ...file.sysctl, ...over?.sysctl },
-  };
 }
 
 /**
@@ -100,12 +78,13 @@ export function mtcp_create_context(cpu: number): Mctx | null {
   if (contexts.has(cpu)) return refuse(EBUSY, `core ${cpu} has a context already`);
   let attachment: Attachment | undefined;
   try {
-    attachment = attach(options, cpu, contexts.values().next().value?.attachment);
+    attachment = attach(options, cpu, hostQueue(cpu) ?? queueOf(contexts.values().next().value));
     const { nic } = attachment;
     const conf = withConf(options);
     const { maxConcurrency } = conf;
     const limits = maxConcurrency === undefined ? {} : { maxConcurrency };
     const context = makeContext(nic, stackOptions(conf), monotonicClock(), systemRandom(), cpu, limits);
+    joinSiblings(context);
     steer(context);
     contexts.set(cpu, { context, attachment });
     return context;
@@ -113,6 +92,12 @@ export function mtcp_create_context(cpu: number): Mctx | null {
     attachment?.close();
     return refuse(errnoOf(error), error instanceof Error ? error.message : String(error));
   }
+}
+
+/** What queues of one thread share. */
+function queueOf(first: { attachment: Attachment } | undefined): QueueOptions {
+  const program = first?.attachment.queue?.program;
+  return program === undefined ? {} : { program };
 }
 
 /** The number behind what setting up or closing a Nic threw: by its `code`, as Node's and the Nic's errors have it. */

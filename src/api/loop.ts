@@ -23,11 +23,12 @@ export function turn(core: Context): boolean {
   const frames = nic.receive(batch);
   for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) stack.input(batch[i], batch[i + 1], batch[i + 2]);
 
+  const handed = core.siblings?.drain() ?? false;
   const due = stack.isDue;
   if (due) stack.runTimers();
 
   const news = core.drainNews();
-  return frames > 0 || due || news;
+  return frames > 0 || handed || due || news;
 }
 
 /**
@@ -42,11 +43,11 @@ export function idle(core: Context, untilUs: number): void {
 
 /**
  * Turns the loop and, if nothing happened, waits: the body of every call that blocks. Returns false when the context has been
- * destroyed meanwhile (by a program on another virtual host, or a Nic's callback): the call then ends with EINTR.
+ * destroyed meanwhile (by a program on another virtual host, or a Nic's callback) or is to end: the call then ends with EINTR.
  */
 export function block(core: Context, untilUs: number): boolean {
   if (!turn(core)) idle(core, untilUs);
-  return !core.destroyed;
+  return !core.isInterrupted;
 }
 
 /** When a call that waits for `timeoutUs` from now at most is over; 0 stands for no limit. */

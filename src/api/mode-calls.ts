@@ -1,7 +1,16 @@
 // Whether a socket blocks, and how much can be read from it: mtcp_setsock_nonblock, mtcp_fcntl, mtcp_socket_ioctl.
 
 import { EBADF, EFAULT, EINVAL } from '../stack/errors.js';
-import { F_GETFL, F_SETFL, FIONBIO, FIONREAD, MTCP_SOCK_EPOLL, O_NONBLOCK, O_RDWR } from './constants.js';
+import {
+  F_GETFL,
+  F_SETFL,
+  FIONBIO,
+  FIONREAD,
+  MTCP_SOCK_EPOLL,
+  O_NONBLOCK,
+  O_RDWR,
+  SIOCATMARK,
+} from './constants.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
@@ -36,11 +45,12 @@ export function mtcp_fcntl(mctx: MctxArgument, sockid: number, cmd: number, arg 
 }
 
 /**
- * Asks or tells a socket something: FIONREAD stores how many bytes can be read (0 when it is not connected), FIONBIO makes it
+ * Asks or tells a socket something: FIONREAD stores how many bytes can be read (0 when it is not connected; those in front
+ * of an urgent byte), SIOCATMARK whether an urgent byte is what would be read next, 1 or 0, FIONBIO makes it
  * non-blocking, or blocking again when the value is 0.
- * @param request FIONREAD or FIONBIO
+ * @param request FIONREAD, SIOCATMARK or FIONBIO
  * @param argp the value: an object with `value`, or an int in a typed array
- * @returns 0, or -1 with errno EINVAL (no context; another request; FIONREAD of a listener), EPERM (context destroyed), EBADF
+ * @returns 0, or -1 with errno EINVAL (no context; another request; FIONREAD or SIOCATMARK of a listener), EPERM (context destroyed), EBADF
  *   (no such socket, or an epoll set), EFAULT (`argp` is null, or holds no number for FIONBIO).
  * Source: mTCP's mtcp_api.h, ioctl_tty(2). Unlike mTCP's, FIONBIO works both ways.
  */
@@ -62,9 +72,12 @@ export function mtcp_socket_ioctl(
     socket.nonblocking = value !== 0;
     return 0;
   }
-  if (request !== FIONREAD || socket.listener !== undefined) return fail(EINVAL);
+  if ((request !== FIONREAD && request !== SIOCATMARK) || socket.listener !== undefined) return fail(EINVAL);
   const { tcb, pipe } = socket;
-  const count = pipe?.length ?? (tcb === undefined ? 0 : (mctx as Context).stack.tcp.available(tcb));
+  const { tcp } = (mctx as Context).stack;
+  let count = 0;
+  if (tcb === undefined) count = request === FIONREAD ? (pipe?.length ?? 0) : 0;
+  else count = request === FIONREAD ? tcp.available(tcb) : Number(tcp.isAtMark(tcb));
   if (isArray) argp[0] = count;
   else argp.value = count;
   return 0;

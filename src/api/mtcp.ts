@@ -14,6 +14,7 @@ export {
   mtcp_epoll_wait,
 } from './epoll-calls.js';
 export { mtcp_last_error } from './errno.js';
+export { mtcp_sendto } from './fast-open-calls.js';
 export type { Mctx, MctxArgument } from './guard.js';
 export {
   mtcp_create_context,

@@ -3,12 +3,13 @@
 
 import { EDOM, EINVAL, ENOENT } from '../stack/errors.js';
 import { congestionControl } from '../stack/tcp/congestion.js';
+import { formatKeys, parseKeys } from '../stack/tcp/fast-open.js';
 import type { TcpInfo } from '../stack/tcp/info.js';
 import type { Tuning } from '../stack/tcp/tuning.js';
 import * as C from './constants.js';
 import type { Context } from './context.js';
 import type { Linger, TimeVal, ValueKind } from './option-values.js';
-import { INFO, INT, LINGER, TEXT, TIMEVAL } from './option-values.js';
+import { BYTES, INFO, INT, LINGER, TEXT, TIMEVAL } from './option-values.js';
 import type { Socket } from './sockets.js';
 
 /** One option. `set` returns 0 or an errno. */
@@ -47,8 +48,12 @@ const int = (level: number, name: number, option: IntOption): SocketOption<numbe
 const readOnly = (level: number, name: number, get: IntOption['get']): SocketOption<number> =>
   int(level, name, { get });
 
+type SwitchField = {
+  [K in keyof Tuning]: Tuning[K] extends boolean ? K : never;
+}[keyof Tuning];
+
 /** A switch that is a field of the tuning. */
-const flag = (level: number, name: number, field: 'nodelay' | 'cork' | 'keepalive'): SocketOption<number> =>
+const flag = (level: number, name: number, field: SwitchField): SocketOption<number> =>
   int(level, name, {
     get: (_, { tuning }) => (tuning[field] ? 1 : 0),
     set: (core, socket, value) => {
@@ -113,6 +118,19 @@ const buffer = (
       return 0;
     },
   });
+
+/** TCP_FASTOPEN_KEY; what is kept is the text that net.ipv4.tcp_fastopen_key would have. */
+const fastOpenKey: SocketOption<Uint8Array> = {
+  level: C.SOL_TCP,
+  name: C.TCP_FASTOPEN_KEY,
+  kind: BYTES,
+  get: (_, { tuning }) => parseKeys(tuning.fastOpenKey) ?? new Uint8Array(0),
+  set: (core, socket, key) => {
+    if (key.length !== 16 && key.length !== 32) return EINVAL;
+    retune(core, socket, { fastOpenKey: formatKeys(key) });
+    return 0;
+  },
+};
 
 const linger: SocketOption<Linger> = {
   level: C.SOL_SOCKET,
@@ -190,6 +208,7 @@ const ROWS: readonly SocketOption<any>[] = [
     ({ stack }) => stack.config.rmemMax,
   ),
   flag(C.SOL_SOCKET, C.SO_KEEPALIVE, 'keepalive'),
+  flag(C.SOL_SOCKET, C.SO_OOBINLINE, 'oobInline'),
   int(C.SOL_SOCKET, C.SO_MAX_PACING_RATE, {
     get: (_, { tuning: { maxPacingRate } }) => (maxPacingRate === 0 ? -1 : maxPacingRate),
     set: (core, socket, value) => {
@@ -200,9 +219,24 @@ const ROWS: readonly SocketOption<any>[] = [
     },
   }),
   linger,
+  int(C.IPPROTO_IP, C.IP_TOS, {
+    get: (_, { tuning }) => tuning.tos,
+    set: (core, socket, value) => {
+      // ip(7): the two bits of ECN are TCP's own.
+      retune(core, socket, { tos: value & 0xfc });
+      return 0;
+    },
+  }),
   timeout(C.SO_RCVTIMEO, 'receiveTimeoutUs'),
   timeout(C.SO_SNDTIMEO, 'sendTimeoutUs'),
-  flag(C.SOL_TCP, C.TCP_NODELAY, 'nodelay'),
+  int(C.SOL_TCP, C.TCP_NODELAY, {
+    get: (_, { tuning }) => (tuning.nodelay ? 1 : 0),
+    set: (core, socket, value) => {
+      retune(core, socket, { nodelay: value !== 0 });
+      if (value !== 0 && socket.tcb !== undefined) core.stack.tcp.flush(socket.tcb);
+      return 0;
+    },
+  }),
   flag(C.SOL_TCP, C.TCP_CORK, 'cork'),
   number(C.TCP_MAXSEG, 'maxSegment', 1, [88, 32_767], (_, { tcb }) => tcb?.snd.mss ?? DEFAULT_MSS),
   number(
@@ -224,6 +258,10 @@ const ROWS: readonly SocketOption<any>[] = [
   number(C.TCP_USER_TIMEOUT, 'userTimeoutUs', 1000, [0, 0x7fffffff]),
   number(C.TCP_NOTSENT_LOWAT, 'notSentLowat', 1, [0, 0xffffffff]),
   number(C.TCP_DEFER_ACCEPT, 'deferAcceptUs', SECOND_US, [0, 32_767]),
+  number(C.TCP_FASTOPEN, 'fastOpenQueue', 1, [0, 65_535]),
+  flag(C.SOL_TCP, C.TCP_FASTOPEN_CONNECT, 'fastOpenConnect'),
+  flag(C.SOL_TCP, C.TCP_FASTOPEN_NO_COOKIE, 'fastOpenNoCookie'),
+  fastOpenKey,
   int(C.SOL_TCP, C.TCP_LINGER2, {
     get: ({ stack }, { tuning: { finTimeoutUs } }) =>
       finTimeoutUs < 0 ? -1 : (finTimeoutUs || stack.config.finTimeoutUs) / SECOND_US,

@@ -107,6 +107,21 @@ export const TEXT: ValueKind<string> = {
   },
 };
 
+/** Bytes of any length: themselves, or a text of which each character is one. */
+export const BYTES: ValueKind<Uint8Array> = {
+  least: 0,
+  size: 0,
+  read(from) {
+    if (from instanceof Uint8Array) return from;
+    return typeof from === 'string' ? Buffer.from(from, 'latin1') : undefined;
+  },
+  write(to, value) {
+    if (!(to instanceof Uint8Array) || to.length < value.length) return false;
+    to.set(value);
+    return true;
+  },
+};
+
 /** TCP_INFO: the fields are set on the object; those that are not known are left alone. */
 export const INFO: ValueKind<Partial<TcpInfo>> = {
   least: 1,

@@ -41,6 +41,10 @@ export class Socket {
   reservedTurn = -1;
   /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
   readShut = false;
+  /** The SYN to this peer is left to the first write (TCP_FASTOPEN_CONNECT). */
+  fastOpenTo: Endpoint | undefined = undefined;
+  /** The next SYN asks for a cookie of Fast Open. */
+  asksForCookie = false;
   tcb: Tcb | undefined = undefined;
   listener: Listener | undefined = undefined;
   epoll: EpollSet | undefined = undefined;
@@ -111,6 +115,8 @@ export class SocketTable {
     socket.reserved = 0;
     socket.reservedTurn = -1;
     socket.readShut = false;
+    socket.fastOpenTo = undefined;
+    socket.asksForCookie = false;
     socket.tcb = undefined;
     socket.listener = undefined;
     socket.epoll = undefined;

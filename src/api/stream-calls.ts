@@ -1,12 +1,13 @@
 // Reading and writing with one buffer: mtcp_read, mtcp_recv, mtcp_write, mtcp_send. A blocking socket turns the loop until there
 // is something to return; a wrong buffer is an errno, never an exception.
 
-import { EFAULT, EINVAL, EOPNOTSUPP } from '../stack/errors.js';
+import { EFAULT, EINVAL } from '../stack/errors.js';
 import {
   MSG_CMSG_CLOEXEC,
   MSG_DONTWAIT,
   MSG_MORE,
   MSG_NOSIGNAL,
+  MSG_OOB,
   MSG_PEEK,
   MSG_TRUNC,
   MSG_WAITALL,
@@ -18,24 +19,22 @@ import { findChannel } from './guard.js';
 import { turn } from './loop.js';
 import { receiveInto, sendFrom } from './transfer.js';
 
-/** Urgent data: RFC 6093 advises against it, and it stays in the stream here. */
-const MSG_OOB = 1;
-const RECEIVE_FLAGS = MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
-const SEND_FLAGS = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+const RECEIVE_FLAGS =
+  MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
+const SEND_FLAGS = MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
 
-/** Checks the flags of a call that receives: 0, EINVAL (an unknown one) or EOPNOTSUPP (MSG_OOB). */
+/** Checks the flags of a call that receives: 0 or EINVAL (an unknown one). */
 export function checkReceiveFlags(flags: unknown): number {
   return checkFlags(flags, RECEIVE_FLAGS);
 }
 
-/** Checks the flags of a call that sends: 0, EINVAL (an unknown one) or EOPNOTSUPP (MSG_OOB). */
+/** Checks the flags of a call that sends: 0 or EINVAL (an unknown one). */
 export function checkSendFlags(flags: unknown): number {
   return checkFlags(flags, SEND_FLAGS);
 }
 
 function checkFlags(flags: unknown, known: number): number {
   if (typeof flags !== 'number' || (flags | 0) !== flags) return EINVAL;
-  if ((flags & MSG_OOB) !== 0) return EOPNOTSUPP;
   return (flags & ~known) === 0 ? 0 : EINVAL;
 }
 
@@ -57,11 +56,12 @@ export function mtcp_read(
  * Reads from a connection or pipe what has arrived, up to `len` bytes, waiting for the first byte if need be.
  * @param buf where to write; `len` defaults to its whole length
  * @param flags MSG_PEEK leaves the bytes where they are, MSG_DONTWAIT does not wait, MSG_WAITALL waits until `len` bytes are
- *   there (or the stream ends), MSG_TRUNC throws the bytes away and counts them; MSG_NOSIGNAL has no meaning
+ *   there (or the stream ends), MSG_TRUNC throws the bytes away and counts them, MSG_OOB reads the urgent byte and never waits;
+ *   MSG_NOSIGNAL has no meaning
  * @returns bytes read, 0 at the end of the stream (or when `len` is 0), or -1 with errno
  *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (neither a
- *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB: urgent data stays in the
- *   stream), ENOTCONN (never connected),
+ *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB on a pipe),
+ *   ENOTCONN (never connected), EINVAL also for MSG_OOB when there is no urgent byte, or SO_OOBINLINE leaves it in the stream,
  *   EAGAIN (non-blocking, or SO_RCVTIMEO is over, and nothing is there yet), ECONNRESET (the peer has reset the connection),
  *   ETIMEDOUT (the peer does not answer any more), EHOSTUNREACH (nor does its neighbour), EINTR (the context was destroyed
  *   meanwhile).
@@ -101,10 +101,11 @@ export function mtcp_write(
  * Writes to a connection or pipe. A non-blocking socket takes as much as its send buffer has room for; a blocking one waits
  * until all is taken. What is taken leaves with the next turn of the loop; a blocking socket makes that turn itself.
  * @param buf what to send
- * @param flags MSG_MORE holds what does not fill a segment back for more, MSG_DONTWAIT does not wait; MSG_NOSIGNAL is as always
+ * @param flags MSG_MORE holds what does not fill a segment back for more, MSG_OOB makes the last byte urgent,
+ *   MSG_DONTWAIT does not wait; MSG_NOSIGNAL is as always
  * @returns bytes taken, or -1 with errno
  *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (neither a
- *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB: no urgent data is sent),
+ *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB on a pipe),
  *   ENOTCONN (never connected), EAGAIN (non-blocking, or SO_SNDTIMEO is over, and no room, or not connected yet), ENOMEM (no
  *   memory), EPIPE (this side is closed, or the connection is gone; there is no SIGPIPE), ECONNRESET (the peer has reset the
  *   connection), ETIMEDOUT, EHOSTUNREACH, EINTR (as `mtcp_recv`). An error after some bytes were taken is told by the next call.
@@ -128,7 +129,8 @@ export function mtcp_send(
   return result;
 }
 
-function checkBuffer(buf: unknown, len: unknown): number {
+/** Checks a buffer and how much of it is meant: 0, EFAULT or EINVAL. */
+export function checkBuffer(buf: unknown, len: unknown): number {
   if (!(buf instanceof Uint8Array)) return EFAULT;
   if (!Number.isInteger(len) || (len as number) < 0) return EINVAL;
   return (len as number) > buf.length ? EFAULT : 0;

@@ -1,10 +1,11 @@
 // Moving bytes between a program's buffer and a connection or pipe, waiting as long as the socket may: what every call that
 // reads or writes is made of. Results are counts or negated errnos; the caller has checked buffer and flags.
 
-import { EAGAIN, EINTR, ENOTCONN, EPIPE } from '../stack/errors.js';
+import { EAGAIN, EINTR, ENOTCONN, EOPNOTSUPP, EPIPE } from '../stack/errors.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
-import { MSG_DONTWAIT, MSG_MORE, MSG_PEEK, MSG_TRUNC, MSG_WAITALL } from './constants.js';
+import { MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, MSG_WAITALL } from './constants.js';
 import type { Context } from './context.js';
+import { openDeferred } from './fast-open.js';
 import { block, limitOf, wouldBlock } from './loop.js';
 import type { Pipe } from './pipe.js';
 import type { Socket } from './sockets.js';
@@ -20,8 +21,11 @@ export function receiveInto(
 ): number {
   const { tcb, pipe } = socket;
   if (tcb === undefined && pipe === undefined) return -ENOTCONN;
-  if (length === 0) return 0;
   const isPeek = (flags & MSG_PEEK) !== 0;
+  if ((flags & MSG_OOB) !== 0) {
+    return tcb === undefined ? -EOPNOTSUPP : core.stack.tcp.receiveUrgent(tcb, buf, offset, length, isPeek);
+  }
+  if (length === 0) return 0;
   const wanted = (flags & MSG_WAITALL) === 0 ? 1 : length;
   let taken = 0;
   let untilUs = -1;
@@ -36,6 +40,8 @@ export function receiveInto(
       // The same bytes are seen again and again; after the last one there are no more to come.
       const isLast = result === 0 || (isPeek && (tcb?.readShut ?? true));
       if (isLast || taken >= wanted) return taken;
+      // Reading ends in front of an urgent byte, however much is wanted.
+      if (taken > 0 && tcb !== undefined && core.stack.tcp.isAtMark(tcb)) return taken;
       // There may be an end behind what has just been taken.
       if (!isPeek) continue;
     } else if (result !== -EAGAIN) {
@@ -93,17 +99,21 @@ export function sendFrom(
   length: number,
   flags: number,
 ): number {
-  const { tcb, pipe } = socket;
+  const { pipe } = socket;
+  if (socket.fastOpenTo !== undefined) return openDeferred(core, socket, buf, offset, length);
+  const { tcb } = socket;
   if (tcb === undefined && pipe === undefined) return -ENOTCONN;
   const { tcp } = core.stack;
   const more = (flags & MSG_MORE) !== 0;
+  const urgent = (flags & MSG_OOB) !== 0;
+  if (urgent && tcb === undefined) return -EOPNOTSUPP;
   let taken = 0;
   let untilUs = -1;
   for (;;) {
     const result =
       tcb === undefined
         ? sendPipe(core, pipe!, buf, offset + taken, length - taken)
-        : tcp.send(tcb, buf, offset + taken, length - taken, more);
+        : tcp.send(tcb, buf, offset + taken, length - taken, more, urgent);
     if (result >= 0) taken += result;
     else if (result !== -EAGAIN) return taken > 0 ? keepError(tcb, taken, result) : result;
     if (taken === length && result >= 0) return taken;

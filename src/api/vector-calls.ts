@@ -2,7 +2,7 @@
 // `struct iovec` as an object; no names and no control data come with the messages of a stream.
 
 import { EAGAIN, EFAULT, EINVAL, EMSGSIZE } from '../stack/errors.js';
-import { IOV_MAX, MSG_DONTWAIT, MSG_MORE, MSG_PEEK, MSG_WAITALL } from './constants.js';
+import { IOV_MAX, MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_WAITALL } from './constants.js';
 import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
@@ -133,7 +133,7 @@ function receiveVector(
       return result === -EAGAIN ? total : keepError(socket.tcb, total, result);
     }
     total += result;
-    if (result < length) break;
+    if (result < length || (socket.tcb !== undefined && core.stack.tcp.isAtMark(socket.tcb))) break;
   }
   return total;
 }
@@ -148,7 +148,8 @@ function sendVector(
   let total = 0;
   for (let i = 0; i < count; i++) {
     const length = lengthOf(iov[i]);
-    const more = i < count - 1 ? flags | MSG_MORE : flags;
+    // Of a message the last byte is urgent.
+    const more = i < count - 1 ? (flags & ~MSG_OOB) | MSG_MORE : flags;
     const result = sendFrom(core, socket, baseOf(iov[i]), 0, length, more);
     if (result < 0) {
       if (total === 0) return fail(-result);
@@ -159,7 +160,10 @@ function sendVector(
     if (result < length) break;
   }
   // What was taken has nothing behind it that would be waited for.
-  if (socket.tcb !== undefined && (flags & MSG_MORE) === 0) socket.tcb.more = false;
+  if (socket.tcb !== undefined && (flags & MSG_MORE) === 0) {
+    socket.tcb.more = false;
+    socket.tcb.unpushed = false;
+  }
   if (!socket.nonblocking) turn(core);
   return total;
 }

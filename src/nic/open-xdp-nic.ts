@@ -2,6 +2,7 @@
 // and gives the Nic. Whatever fails on the way is undone and thrown as one NicError. Called by the API and
 // the command line.
 
+import { type Holdings, holdingsOf } from './holdings.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
@@ -51,6 +52,10 @@ export interface XdpNicOptions {
    * them.
    */
   readonly program?: XdpProgram;
+  /** An eventfd by which other threads wake this Nic, and which stays open; one of its own unless given. */
+  readonly wakeFd?: number;
+  /** Is told what the socket holds, for somebody who can give it back when this thread is no more. */
+  readonly onOpen?: (holdings: Holdings) => void;
   /** How the device spreads what it receives over its queues: as it tells itself, unless given. */
   readonly rss?: RssDescription;
 }
@@ -74,7 +79,7 @@ const METADATA_SKIPPED = new Set(['virtio_net']);
  * The frame size given, or the one that takes the longest frame of this MTU (VLAN tags do not count: tagged
  * frames pass).
  */
-function frameSizeOf(options: XdpNicOptions, mtu: number): number {
+function frameSizeOf(options: Pick<XdpNicOptions, 'frameSize'>, mtu: number): number {
   return options.frameSize ?? (mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096);
 }
 
@@ -155,11 +160,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
   if (!info.up) {
     throw new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`ip link set ${iface} up\``);
   }
-  const attachMode = mode === 'zerocopy' ? 'native' : mode;
-  const mtuNeedsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - XDP_PACKET_HEADROOM;
-  const program =
-    options.program?.share() ??
-    XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer: mtuNeedsBuffers });
+  const program = options.program?.share() ?? attachTo(options, info);
   let socket: XdpSocket | undefined;
   let nic: XdpNic | undefined;
   try {
@@ -208,7 +209,10 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     };
     const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
     const busyPoll = busyPollUs > 0;
-    nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll });
+    const { wakeFd } = options;
+    const wake = wakeFd === undefined ? {} : { wakeFd };
+    nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll, ...wake });
+    options.onOpen?.(holdingsOf(socket));
     // The gate opens last: every frame that comes through it finds a place.
     program.setSocket(queue, socket.fd);
     for (const address of options.addresses) program.addAddress(address);
@@ -223,6 +227,25 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
   }
 }
 
+function attachTo(options: ProgramOptions & { frameSize?: 2048 | 4096 }, info: InterfaceInfo): XdpProgram {
+  const { iface, mode = 'auto' } = options;
+  const needsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - XDP_PACKET_HEADROOM;
+  const attachMode = mode === 'zerocopy' ? 'native' : mode;
+  return XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer: needsBuffers });
+}
+
+/** Which interface to attach to, and how. */
+export type ProgramOptions = Pick<XdpNicOptions, 'iface' | 'netns' | 'mode'>;
+
+/**
+ * Attaches the XDP program alone, for queues that other threads open.
+ *
+ * @throws NicError as `openXdpNic`; nothing stays attached
+ */
+export function attachProgram(options: ProgramOptions): { program: XdpProgram; info: InterfaceInfo } {
+  return onInterface(options, (info) => ({ program: attachTo(options, info), info }));
+}
+
 /**
  * Opens one queue of an interface for the stack.
  *
@@ -230,7 +253,11 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
  */
 export function openXdpNic(options: XdpNicOptions): XdpNic {
   checkOptions(options);
-  const { iface, netns } = options;
+  return onInterface(options, (info) => openHere(options, info));
+}
+
+/** Does something with an interface in its namespace. */
+function onInterface<T>({ iface, netns }: ProgramOptions, work: (info: InterfaceInfo) => T): T {
   try {
     return inNetns(netns, () => {
       let info: InterfaceInfo;
@@ -239,7 +266,7 @@ export function openXdpNic(options: XdpNicOptions): XdpNic {
       } catch (error) {
         throw explainInterface(error, iface, netns);
       }
-      return openHere(options, info);
+      return work(info);
     });
   } catch (error) {
     throw explainNamespace(error, netns ?? 'of this thread');

@@ -101,9 +101,12 @@ export interface ArenaLayout {
   readonly fillTarget: number;
 }
 
+/** The part of a socket that its Nic uses. */
+type NicSocket = Omit<XdpSocket, 'txMetadata' | 'mappings'>;
+
 /** What an XdpNic is made of. The socket is closed with the Nic, and the program let go of. */
 export interface XdpNicParts {
-  readonly socket: Omit<XdpSocket, 'txMetadata'>;
+  readonly socket: NicSocket;
   readonly program: XdpProgram;
   readonly arena: ArenaLayout;
   readonly capabilities: NicCapabilities;
@@ -112,6 +115,8 @@ export interface XdpNicParts {
   readonly spinUs: number;
   /** Ask the kernel to poll the device on every look (SO_PREFER_BUSY_POLL). */
   readonly busyPoll: boolean;
+  /** The eventfd to be woken by, which stays open; one of the Nic's own when left out. */
+  readonly wakeFd?: number;
 }
 
 /**
@@ -128,12 +133,14 @@ export class XdpNic implements Nic {
   /** Another thread wakes this Nic out of `wait` with `wakeNic(wakeFd)`. */
   readonly wakeFd: number;
 
-  readonly #socket: Omit<XdpSocket, 'txMetadata'>;
-  readonly #fd: number;
+  readonly #socket: NicSocket;
+  /** Readable when a frame may be there, for a program that waits for several Nics at once. */
+  readonly fd: number;
   readonly #fill: ProducerRing;
   readonly #comp: ConsumerRing;
   readonly #rx: ConsumerRing;
   readonly #tx: ProducerRing;
+  readonly #ownsWakeFd: boolean;
   readonly #poller: Poller;
   readonly #wakeBuffer: Uint8Array;
   readonly #stats: Float64Array;
@@ -179,9 +186,10 @@ export class XdpNic implements Nic {
     this.view = new DataView(socket.memory.buffer, socket.memory.byteOffset, socket.memory.length);
     this.program = parts.program;
     this.queue = parts.queue;
-    this.wakeFd = eventfd();
+    this.#ownsWakeFd = parts.wakeFd === undefined;
+    this.wakeFd = parts.wakeFd ?? eventfd();
     this.#socket = socket;
-    this.#fd = socket.fd;
+    this.fd = socket.fd;
     this.#fill = socket.fill;
     this.#comp = socket.comp;
     this.#rx = socket.rx;
@@ -365,7 +373,7 @@ export class XdpNic implements Nic {
     // First the gate, so that nothing more is redirected, then the socket.
     this.program.close();
     this.#socket.close();
-    close(this.wakeFd);
+    if (this.#ownsWakeFd) close(this.wakeFd);
   }
 
   #frameOf(offset: number): number {
@@ -416,7 +424,7 @@ export class XdpNic implements Nic {
     this.#stats[TX_KICKS]! += 1;
     try {
       // An empty write(2) reaches the socket's sendmsg: a kick without a call through ffi-rs.
-      writeSync(this.#fd, NOTHING, 0, 0);
+      writeSync(this.fd, NOTHING, 0, 0);
     } catch {
       // EAGAIN, EBUSY, ENOBUFS: the device is full. ENETDOWN: the link is down. What is left goes with the
       // next flush.
@@ -505,7 +513,7 @@ export class XdpNic implements Nic {
   #wakeReceiver(): void {
     this.#stats[RX_WAKEUPS]! += 1;
     try {
-      readSync(this.#fd, NOTHING, 0, 1, null);
+      readSync(this.fd, NOTHING, 0, 1, null);
     } catch {
       // EAGAIN and ENETDOWN: there is nothing to wake.
     }

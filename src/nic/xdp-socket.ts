@@ -76,7 +76,8 @@ export class XdpSocket {
   readonly zeroCopy: boolean;
   /** True when the 24 bytes ahead of a sent frame can ask for its checksum. */
   readonly txMetadata: boolean;
-  readonly #mappings: Mapping[] = [];
+  /** What is mapped: the frame memory and the rings. */
+  readonly mappings: Mapping[] = [];
   #closed = false;
 
   /**
@@ -93,7 +94,7 @@ export class XdpSocket {
     try {
       setNonBlocking(this.fd);
       const arena = mapAnonymous(options.length);
-      this.#mappings.push(arena);
+      this.mappings.push(arena);
       this.memory = arena.buffer;
       this.txMetadata = this.#registerUmem(arena, options);
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, options.fillSize, 'fill ring');
@@ -142,7 +143,7 @@ export class XdpSocket {
     if (this.#closed) return;
     this.#closed = true;
     close(this.fd);
-    for (const mapping of this.#mappings) mapping.discard();
+    for (const mapping of this.mappings) mapping.discard();
   }
 
   /** Registers the memory, with TX metadata where the kernel takes it: whether it did. */
@@ -172,7 +173,7 @@ export class XdpSocket {
       offsets.consumer + 4,
     );
     const mapping = mapShared(this.fd, end, offset);
-    this.#mappings.push(mapping);
+    this.mappings.push(mapping);
     const { buffer } = mapping;
     return {
       words: new Int32Array(buffer.buffer, buffer.byteOffset, end >> 2),

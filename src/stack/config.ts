@@ -4,7 +4,7 @@
 
 import { NeighbourConfig } from './link/neighbours.js';
 
-type Kind = 'flag' | 'integer' | 'triple' | 'pair' | 'congestion';
+type Kind = 'flag' | 'integer' | 'triple' | 'pair' | 'congestion' | 'key';
 
 interface Option {
   /** A field of StackConfig, or `neighbours.` and one of NeighbourConfig. */
@@ -15,6 +15,9 @@ interface Option {
   readonly min: number;
   readonly max: number;
 }
+
+/** What reads like a key and is none: the stack picks secret ones. */
+export const NO_KEY = '00000000-00000000-00000000-00000000';
 
 /** Options of one stack, with Linux's defaults where Linux has the option. */
 export class StackConfig {
@@ -40,6 +43,12 @@ export class StackConfig {
   timeWaitUs = 60_000_000;
   /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). */
   rfc1337 = 1;
+  /** Fast Open (RFC 7413), a sum: 1 active, 2 passive, 4 and 0x200 without cookies, 0x400 for every listener. */
+  fastopen = 1;
+  /** Keys of Fast Open's cookies, one or two as on Linux; secret ones when all are zero. */
+  fastopenKey = NO_KEY;
+  /** SYN cookies (RFC 4987 3.6): 0 none, 1 when the queue of half-open connections is full, 2 always. */
+  syncookies = 1;
   /** Half-open connections per listener. */
   maxSynBacklog = 4096;
   /** Upper bound of a listener's backlog. */
@@ -55,6 +64,8 @@ export class StackConfig {
    * above the third no connection gets more than it has.
    */
   mem: readonly number[] = [196_608, 262_144, 393_216];
+  /** The urgent pointer of the peer tells the urgent byte itself when 1, and the one behind it when 0 (RFC 6093 3.1). */
+  stdurg = 0;
   /** Least retransmission timeout, in µs. */
   rtoMinUs = 200_000;
   /** Largest retransmission timeout, in µs. */
@@ -69,6 +80,20 @@ export class StackConfig {
   slowStartAfterIdle = 1;
   /** Smallest MSS that a peer can make us use. */
   minSndMss = 48;
+  /**
+   * Finds out whether the path swallows large segments (RFC 4821): 0 never, 1 when timeouts repeat themselves, 2 from the beginning.
+   * Linux's default is 0.
+   */
+  mtuProbing = 1;
+  /** MSS to begin the search with, and the least that it comes down to. */
+  baseMss = 1024;
+  mtuProbeFloor = 48;
+  /** How long a result of the search stands, in µs, and how close to the truth is close enough, in bytes. */
+  probeIntervalUs = 600_000_000;
+  probeThreshold = 8;
+  /** Smallest path MTU that a router is believed, and how long, in µs (RFC 1191 6.3). */
+  minPmtu = 552;
+  pmtuExpiresUs = 600_000_000;
   /** Least time between two ACKs of invalid segments of one connection, in µs (RFC 5961 10). */
   invalidRatelimitUs = 500_000;
   /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
@@ -180,6 +205,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_abort_on_overflow', 'abortOnOverflow', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_rmem', 'rmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_mem', 'mem', 'triple', 1, 0, 1 << 30],
+      ['net.ipv4.tcp_stdurg', 'stdurg', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_wmem', 'wmem', 'triple', 1, 1024, 1 << 30],
       ['net.ipv4.tcp_rto_min_us', 'rtoMinUs', 'integer', 1, 1, 60_000_000],
       ['net.ipv4.tcp_rto_max_ms', 'rtoMaxUs', 'integer', 1_000, 1_000, 120_000],
@@ -188,6 +214,13 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_initial_cwnd', 'initialCwnd', 'integer', 1, 1, 1024],
       ['net.ipv4.tcp_slow_start_after_idle', 'slowStartAfterIdle', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_min_snd_mss', 'minSndMss', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_mtu_probing', 'mtuProbing', 'integer', 1, 0, 2],
+      ['net.ipv4.tcp_base_mss', 'baseMss', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_mtu_probe_floor', 'mtuProbeFloor', 'integer', 1, 48, 65_535],
+      ['net.ipv4.tcp_probe_interval', 'probeIntervalUs', 'integer', 1_000_000, 1, 86_400],
+      ['net.ipv4.tcp_probe_threshold', 'probeThreshold', 'integer', 1, 1, 65_535],
+      ['net.ipv4.route.min_pmtu', 'minPmtu', 'integer', 1, 68, 65_535],
+      ['net.ipv4.route.mtu_expires', 'pmtuExpiresUs', 'integer', 1_000_000, 1, 86_400],
       ['net.ipv4.tcp_invalid_ratelimit', 'invalidRatelimitUs', 'integer', 1_000, 0, INT_MAX],
       ['net.ipv4.tcp_challenge_ack_limit', 'challengeAckLimit', 'integer', 1, 0, INT_MAX],
       ['net.ipv4.tcp_keepalive_time', 'keepaliveTimeUs', 'integer', 1_000_000, 1, 32_767],
@@ -205,6 +238,9 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_pacing_ca_ratio', 'pacingCaRatio', 'integer', 1, 1, 1000],
       ['net.ipv4.tcp_min_rtt_wlen', 'minRttWindowUs', 'integer', 1_000_000, 0, 86_400],
       ['net.ipv4.tcp_early_retrans', 'earlyRetrans', 'integer', 1, 0, 4],
+      ['net.ipv4.tcp_fastopen', 'fastopen', 'integer', 1, 0, 0x7ff],
+      ['net.ipv4.tcp_fastopen_key', 'fastopenKey', 'key', 1, 0, 0],
+      ['net.ipv4.tcp_syncookies', 'syncookies', 'integer', 1, 0, 2],
       ['net.ipv4.tcp_ecn', 'ecn', 'integer', 1, 0, 5],
       ['net.ipv4.tcp_ecn_fallback', 'ecnFallback', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_ecn_option', 'ecnOption', 'integer', 1, 0, 3],
@@ -254,6 +290,13 @@ function parse(name: string, option: Option, value: number | string): number | s
     if (CONGESTION_CONTROLS.includes(String(value))) return String(value);
     throw new RangeError(
       `${name}: no congestion control '${value}' (there is: ${CONGESTION_CONTROLS.join(', ')})`,
+    );
+  }
+  if (option.kind === 'key') {
+    if (/^[\da-f]{8}(-[\da-f]{8}){3}(,[\da-f]{8}(-[\da-f]{8}){3})?$/i.test(String(value)))
+      return String(value);
+    throw new RangeError(
+      `${name}: '${value}' is no key of four words, or two of them, such as 00112233-44556677-8899aabb-ccddeeff`,
     );
   }
   const numbers = String(value)

@@ -17,6 +17,14 @@ export class Counters {
   /** A frame could not be sent because the Nic had no free frame; it is sent or retransmitted later. */
   EthOutNoFrames = 0;
 
+  // Other cores of the same host
+  /** Frames handed over to another core, because the connection is there or because they concern everybody. */
+  CoreOutFrames = 0;
+  /** Frames that another core has handed over. */
+  CoreInFrames = 0;
+  /** Drop: a frame for another core whose mailbox is full or which is not there. */
+  CoreOutDrops = 0;
+
   // ARP
   /** ARP packets received and well formed. */
   ArpInPackets = 0;
@@ -82,7 +90,7 @@ export class Counters {
   /** Time-exceeded messages received. */
   IcmpInTimeExcds = 0;
   /** Drop: an ICMP error that quotes no connection of ours or a sequence number out of flight (RFC 5927 4.1). */
-  IcmpInStale = 0;
+  TcpExtOutOfWindowIcmps = 0;
   /** ICMP messages sent. */
   IcmpOutMsgs = 0;
   /** Echo replies sent. */
@@ -127,8 +135,23 @@ export class Counters {
   TcpExtTCPLossProbeRecovery = 0;
   /** Retransmission timeouts that turned out to be spurious (RFC 3522, RFC 5682, RFC 3708). */
   TcpExtTCPSpuriousRTOs = 0;
+  /** Timeouts at which the peer had taken back what it said it held (RFC 2018 8). */
+  TcpExtTCPSACKReneging = 0;
+  /** Retransmissions that were lost themselves. */
+  TcpExtTCPLostRetransmit = 0;
   /** Segments delivered of which the peer has told that they met congestion (RFC 3168, RFC 9768). */
   TcpExtTCPDeliveredCE = 0;
+  /** Fast Open (RFC 7413): data on SYNs that was acknowledged or not, ours; taken or not, the peers'; cookies asked for; queue full. */
+  TcpExtTCPFastOpenActive = 0;
+  TcpExtTCPFastOpenActiveFail = 0;
+  TcpExtTCPFastOpenPassive = 0;
+  TcpExtTCPFastOpenPassiveFail = 0;
+  TcpExtTCPFastOpenCookieReqd = 0;
+  TcpExtTCPFastOpenListenOverflow = 0;
+  /** SYN cookies sent, brought back, and ACKs that brought none (RFC 4987 3.6). */
+  TcpExtSyncookiesSent = 0;
+  TcpExtSyncookiesRecv = 0;
+  TcpExtSyncookiesFailed = 0;
   /** D-SACK blocks received (RFC 2883). */
   TcpExtTCPDSACKRecv = 0;
   /** D-SACK blocks sent, of old segments and of segments beyond a hole (RFC 2883). */
@@ -166,6 +189,18 @@ export class Counters {
   TcpExtTCPSYNChallenge = 0;
   /** Drop: an ACK of something never sent, or older than the largest window (RFC 5961 5.2). */
   TcpExtTCPAckInvalid = 0;
+  /** Probes of the path MTU that have arrived (RFC 4821 7.6.1). */
+  TcpExtTCPMTUPSuccess = 0;
+  /** Probes of the path MTU that were lost, alone. */
+  TcpExtTCPMTUPFail = 0;
+  /** Times that segments became smaller because the path seems to swallow larger ones (RFC 4821 7.7). */
+  TcpExtTCPMTUPBlackHole = 0;
+  /** Steps of the retransmission back-off taken back because of an ICMP error (RFC 6069). */
+  TcpExtTCPBackoffReverted = 0;
+  /** Drop: a segment with a TCP-MD5 signature (RFC 2385), for which there is no key. */
+  TcpExtTCPMD5Unexpected = 0;
+  /** Drop: a segment with a TCP-AO signature (RFC 5925), for which there is no key. */
+  TcpExtTCPAOKeyNotFound = 0;
   /** Drop: a segment without ACK, RST or SYN in a synchronized state. */
   TcpExtTCPNoAck = 0;
   /** Drop: a segment for no connection and no listener (answered by RST unless it is one). */

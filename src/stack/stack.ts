@@ -11,6 +11,7 @@ import { IpOutput } from './link/ip-output.js';
 import { LocalAddresses } from './link/local-addresses.js';
 import { Neighbours, NONE } from './link/neighbours.js';
 import { Routes } from './link/routes.js';
+import { RX_HANDED_OVER, type Siblings } from './siblings.js';
 import { configure, type StackOptions } from './stack-options.js';
 import { Tcp } from './tcp/tcp.js';
 import { Address } from './wire/address.js';
@@ -58,6 +59,10 @@ export class Stack {
   readonly #macHigh: number;
   readonly #macLow: number;
   readonly #failed = new Address();
+  /** Where the frame in hand begins and how long it is, for the other cores; -1 when one of them has handed it over. */
+  #frame = -1;
+  #frameLength = 0;
+  #siblings: Siblings | null = null;
   readonly #trustChecksums: boolean;
   readonly #takePartialChecksums: boolean;
 
@@ -100,9 +105,24 @@ export class Stack {
     this.clock.set(now);
   }
 
+  /** The other cores of this host, or null when there are none. */
+  get siblings(): Siblings | null {
+    return this.#siblings;
+  }
+
+  set siblings(siblings: Siblings | null) {
+    this.#siblings = siblings;
+    this.tcp.core.handOver = (seg, isListening) =>
+      siblings !== null &&
+      this.#frame >= 0 &&
+      siblings.handOver(seg.dst, seg.src, isListening, this.#frame, this.#frameLength);
+  }
+
   /** Takes one received frame, processes it to completion and gives it back to the Nic. */
   input(offset: number, length: number, flags: number): void {
     this.counters.EthInFrames++;
+    this.#frame = (flags & RX_HANDED_OVER) === 0 ? offset : -1;
+    this.#frameLength = length;
     if (this.#linkHeader === 0) this.#ipInput(offset, length, flags);
     else this.#ethernetInput(offset, length, flags);
     this.nic.release(offset);
@@ -158,11 +178,18 @@ export class Stack {
         this.#ipInput(offset + ETHERNET_HEADER, length - ETHERNET_HEADER, flags);
         return;
       case ETHERTYPE_ARP:
-        this.#arp.input(offset + ETHERNET_HEADER, length - ETHERNET_HEADER);
+        // Every core has a cache of its own to fill; the first one answers.
+        this.#arp.input(offset + ETHERNET_HEADER, length - ETHERNET_HEADER, this.#frame >= 0);
+        this.#share();
         return;
       default:
         counters.EthInUnknownProtos++;
     }
+  }
+
+  /** Copies the frame in hand to all other cores, unless one of them has handed it over. */
+  #share(): void {
+    if (this.#siblings !== null && this.#frame >= 0) this.#siblings.share(this.#frame, this.#frameLength);
   }
 
   /** RFC 791, RFC 1122 3.2.1: only what is whole, for us, and from a possible sender goes up. */
@@ -216,7 +243,8 @@ export class Stack {
         return;
       case PROTOCOL_ICMP:
         counters.IpInDelivers++;
-        this.icmp.input(ip);
+        // What is not ours to answer is news for whoever it concerns.
+        if (!this.icmp.input(ip)) this.#share();
         return;
       default: {
         counters.IpInUnknownProtos++;

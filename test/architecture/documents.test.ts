@@ -55,12 +55,31 @@ t.test('docs/rfc.md names sources and tests that exist, by titles that they have
 
 t.test('every row of docs/rfc.md names its files, and its tests or none', async (t) => {
   const wrong = rows(read('docs/rfc.md'))
-    .filter(({ cells }) => cells.length === 4 && cells[0]?.trim() !== 'clause')
+    .filter(({ cells }) => cells.length === 4 && !['clause', 'number'].includes(cells[0]!.trim()))
     .filter(({ cells: [, , where = '', tested = ''] }) => {
       return claims(where).length === 0 || (claims(tested).length === 0 && tested.trim() !== 'none');
     })
     .map(({ line }) => `docs/rfc.md:${line}`);
   t.same(wrong, []);
+});
+
+/** The requirements of RFC 9293 Appendix B by their names: 69 MUST, 31 SHLD, 18 MAY and one REC. */
+const REQUIREMENTS = ['MUST', 'SHLD', 'MAY', 'REC'].flatMap((kind, i) =>
+  Array.from({ length: [69, 31, 18, 1][i]! }, (_, number) => `${kind}-${number + 1}`),
+);
+
+t.test('docs/rfc.md has every number of RFC 9293 Appendix B, once', async (t) => {
+  const [, page = ''] = read('docs/rfc.md').split('Appendix B: every number');
+  const named = rows(page.split('\n## ')[0]!).flatMap(({ cells: [numbers = ''] }) => {
+    const range = /^ (.*?)(\w+)-(\d+) to \w+-(\d+) $/.exec(numbers);
+    if (range === null) return numbers.trim().split(', ');
+    const [, before = '', kind, first, last] = range;
+    const count = Number(last) - Number(first) + 1;
+    const others = before.split(', ').filter((name) => name !== '');
+    return [...others, ...Array.from({ length: count }, (_, n) => `${kind}-${Number(first) + n}`)];
+  });
+  const numbers = named.filter((name) => /-\d/.test(name));
+  t.same([...numbers].sort(), [...REQUIREMENTS].sort());
 });
 
 t.test('the programs in the guides print what the guides say', async (t) => {

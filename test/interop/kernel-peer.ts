@@ -1,7 +1,8 @@
 // The kernel's side of the interop tests: a program of its own, run inside the peer's namespace. It speaks one small protocol on
 // `node:net`: the client sends SIZE bytes of the pattern and half-closes; the server answers with the SHA-256 of what it got, a
 // newline and SIZE bytes of the pattern, and closes. `many` opens COUNT connections, all before the first one ends, and has each
-// echo its own message; `greet` says hello to whoever connects.
+// echo its own message; `greet` says hello to whoever connects; `hold` keeps COUNT
+// connections open over a time in which the other side may lose some.
 
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
@@ -112,5 +113,50 @@ function greet(): void {
   server.listen(port, host, () => report({ listening: true }));
 }
 
-const roles: Record<string, () => void> = { serve, client, many, greet };
+/**
+ * Holds COUNT connections open and tells so; when the first of them echoes again after a second, tells how many still echo, how many
+ * have been reset, and how many that are opened anew in the place of those echo.
+ */
+function hold(): void {
+  const sockets: Socket[] = [];
+  let open = 0;
+  let echoed = 0;
+  let reset = 0;
+  let again = 0;
+  const isDone = (): void => {
+    if (echoed + reset < size) return;
+    for (let i = 0; i < size; i++) {
+      const socket = connect({ host, port }, () => socket.write('again'));
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        socket.end();
+        if (++again === size) report({ echoed, reset, again });
+      });
+    }
+  };
+  const speak = (): void => {
+    for (const socket of sockets) {
+      socket.once('data', () => {
+        echoed++;
+        socket.end();
+        isDone();
+      });
+      socket.write('are you there?');
+    }
+  };
+  for (let i = 0; i < size; i++) {
+    const socket = connect({ host, port }, () => {
+      if (++open < size) return;
+      report({ open });
+      setTimeout(speak, 3000);
+    });
+    socket.on('error', () => {
+      reset++;
+      isDone();
+    });
+    sockets.push(socket);
+  }
+}
+
+const roles: Record<string, () => void> = { serve, client, many, greet, hold };
 roles[role]?.();

@@ -42,6 +42,7 @@ function parseTwice<T>(packet: Uint8Array, parse: (view: DataView, at: number) =
 /** The offset of a cookie that is not there says nothing. */
 function forgetAbsent(options: TcpOptions, at: number): void {
   if (options.fastOpenLength < 0) options.fastOpenOffset = at;
+  if (options.accEcnKind === 0) options.accEcnOffset = at;
 }
 
 const word = fc.integer({ min: -0x80000000, max: 0x7fffffff });

@@ -24,7 +24,7 @@ type Act =
   | { kind: 'send'; length: number }
   | { kind: 'sack' | 'lose' | 'resend'; at: number }
   | { kind: 'ack'; bytes: number }
-  | { kind: 'timeout' | 'undo' }
+  | { kind: 'renege' | 'undo' }
   | { kind: 'cut'; mss: number };
 
 const place = fc.integer({ min: 0, max: 99 });
@@ -41,7 +41,7 @@ const act: fc.Arbitrary<Act> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ kind: fc.constant('ack' as const), bytes: fc.integer({ min: 1, max: 200 }) }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('timeout' as const, 'undo') }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('renege' as const, 'undo') }) },
   {
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('cut' as const), mss: fc.integer({ min: 5, max: 60 }) }),
@@ -113,7 +113,7 @@ function play(board: Scoreboard, model: Model, first: number, step: Act, now: nu
         board.shift();
       if (board.count > 0) board.trim(add(first, model.una));
       break;
-    case 'timeout':
+    case 'renege':
       board.loseAll();
       for (const one of parts) Object.assign(one, { sacked: false, lost: true, repaired: false });
       break;

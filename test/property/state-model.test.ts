@@ -24,7 +24,8 @@ import {
 } from '../../src/index.js';
 import { stateName } from '../../src/stack/tcp/state.js';
 import type { Tcb } from '../../src/stack/tcp/tcb.js';
-import { createHost, type Host } from '../../src/testing/index.js';
+import { finish, sum } from '../../src/stack/wire/checksum.js';
+import { buildIpv4, buildTcp, createHost, type Host } from '../../src/testing/index.js';
 import { Invariants } from '../sim/invariants.js';
 import { HOST_IP, PEER_IP, Peer, type PeerConnection } from './peer.js';
 
@@ -126,7 +127,7 @@ class Pair {
       if (this.socket >= 0) mtcp_setsock_nonblock(host.mctx, this.socket);
     }
     if (step.startsWith('user')) this.user(step);
-    else if (step.startsWith('peer')) this.arrives(step);
+    else if (step.startsWith('peer') || step.startsWith('the network')) this.arrives(step);
     else this.wait(step);
     this.peer.listen();
     this.compare(step);
@@ -232,6 +233,19 @@ class Pair {
       case 'peer repeats':
         if (isSynced) peer.send(connection, '.', { seq: seq - 1, payload: 'x' });
         return;
+      case 'peer sends no flags':
+        // RFC 9293 3.10.7: without ACK, RST and SYN nothing is done; in SYN-SENT neither.
+        peer.send(connection, '', { seq, ack: 0, payload: 'x' });
+        return;
+      case 'peer sends SYN and FIN':
+        if (isSynced && model.state !== 'TIME-WAIT') peer.send(connection, 'SF', { seq, ack: 0 });
+        return;
+      case 'peer sends data and FIN beyond the window':
+        if (isSynced) peer.send(connection, 'F.', { seq: seq + 200_000, payload: 'far' });
+        return;
+      case 'the network says: port unreachable':
+        this.unreachable();
+        return;
       case 'peer resets':
         if (model.state === 'SYN-SENT') peer.send(connection, 'R.');
         else peer.send(connection, 'R', { ack: 0 });
@@ -244,6 +258,26 @@ class Pair {
       default:
         peer.send(connection, 'R', { seq: seq - 100_000, ack: 0 });
     }
+  }
+
+  /** RFC 1122 4.2.3.9: a hard error ends an attempt to connect, and nothing else. */
+  private unreachable(): void {
+    const { model, peer, connection } = this;
+    const quoted = buildTcp({
+      src: HOST_IP,
+      dst: PEER_IP,
+      srcPort: connection.hostPort,
+      dstPort: connection.port,
+      seq: this.oldest(),
+      flags: '.',
+    });
+    const payload = new Uint8Array(8 + 28);
+    payload.set([3, 3]);
+    payload.set(quoted.subarray(0, 28), 8);
+    const view = new DataView(payload.buffer);
+    view.setUint16(2, finish(sum(view, 0, payload.length)));
+    peer.deliver(peer.frame(buildIpv4({ src: PEER_IP, dst: HOST_IP, protocol: 1, payload })));
+    if (model.state === 'SYN-SENT') model.state = 'CLOSED';
   }
 
   /** SND.UNA: acknowledges what is acknowledged already. */
@@ -355,6 +389,10 @@ const STEPS = [
   'peer sends FIN',
   'peer sends FIN without acknowledging',
   'peer repeats',
+  'peer sends no flags',
+  'peer sends SYN and FIN',
+  'peer sends data and FIN beyond the window',
+  'the network says: port unreachable',
   'peer resets',
   'peer resets within the window',
   'peer resets far outside',
@@ -362,7 +400,7 @@ const STEPS = [
   '2 MSL pass',
 ];
 /** What ends a connection is asked for less often. */
-const RARE = ['user aborts', 'peer resets'];
+const RARE = ['user aborts', 'peer resets', 'the network says: port unreachable'];
 
 const visited = new Set<string>();
 const edges = new Set<string>();

@@ -2,49 +2,17 @@
 // `>`, makes the calls, and moves virtual time in between. What does not fit ends the script with a ScriptError that shows both
 // packets and everything that passed.
 
-import { fail as failed } from '../../src/api/errno.js';
-import {
-  AF_INET,
-  errno,
-  errnoName,
-  MSG_PEEK,
-  mtcp_abort,
-  mtcp_accept,
-  mtcp_bind,
-  mtcp_close,
-  mtcp_connect,
-  mtcp_getsockname,
-  mtcp_getsockopt,
-  mtcp_listen,
-  mtcp_read,
-  mtcp_recv,
-  mtcp_setsock_nonblock,
-  mtcp_setsockopt,
-  mtcp_shutdown,
-  mtcp_socket,
-  mtcp_write,
-  SHUT_RD,
-  SHUT_RDWR,
-  SHUT_WR,
-  SO_ERROR,
-  SO_MAX_PACING_RATE,
-  SOCK_STREAM,
-  SOL_SOCKET,
-  SOL_TCP,
-  sockaddr_in,
-  TCP_CONGESTION,
-  TCP_NODELAY,
-} from '../../src/index.js';
+import { errno, errnoName } from '../../src/index.js';
 import { stateName } from '../../src/stack/tcp/state.js';
 import type { Tcb } from '../../src/stack/tcp/tcb.js';
 import { Endpoint, parseAddress } from '../../src/stack/wire/address.js';
 import { createHost, type Host } from '../../src/testing/index.js';
+import { CALLS, CREATING_CALLS, defaultResult, PASSIVE_CALLS, REMOTE_IP, type SocketState } from './calls.js';
 import type { IcmpText, OptionText, Result, Script, SegmentText, Step, When } from './notation.js';
 import type { Flow, SentIcmp, SentSegment } from './wire-text.js';
-import { buildIcmp, buildSegment, readSent, streamByte, streamBytes } from './wire-text.js';
+import { buildIcmp, buildSegment, printOption, readSent, streamBytes } from './wire-text.js';
 
 const LOCAL_IP = '10.0.0.1';
-const REMOTE_IP = '10.0.0.2';
 /** The peer's ISN: so close to 2^32 that every script of some length crosses the end of the sequence space. */
 const PEER_ISN = 4_294_964_000;
 /** How long `*` waits for a packet. */
@@ -71,12 +39,6 @@ interface Pending {
   timeUs: number;
   packet: SentSegment | SentIcmp;
   flow: Flow;
-}
-
-interface SocketState {
-  id: number;
-  written: number;
-  read: number;
 }
 
 class Runner {
@@ -290,6 +252,7 @@ class Runner {
     const seq = relative(packet.seq, flow.iss);
     if (seq !== text.seq) return differs('seq');
     if (packet.payload.length !== text.length) return differs('length');
+    if (packet.urgent !== Number(text.extras.get('urg') ?? 0)) return differs('the urgent pointer');
     const hasAck = packet.flags.includes('.');
     const ack = hasAck || packet.ack !== 0 ? relative(packet.ack, flow.irs) : undefined;
     if (text.ack !== '*' && ack !== text.ack) return differs('ack');
@@ -336,6 +299,7 @@ class Runner {
     let text = `${packet.flags || '-'} ${seq}:${seq + length}(${length})`;
     if (packet.flags.includes('.')) text += ` ack ${relative(packet.ack, flow.irs)}`;
     text += ` win ${packet.win}`;
+    if (packet.urgent > 0) text += ` urg ${packet.urgent}`;
     const options = packet.options.map((option) => printOption(this.#relativeOption(option, flow)));
     if (options.length > 0) text += ` <${options.join(',')}>`;
     return flow === this.#flow ? text : `${text} [port ${flow.remotePort}]`;
@@ -462,130 +426,6 @@ class Runner {
   }
 }
 
-interface CallContext {
-  host: Host;
-  args: string[];
-  name: string;
-  socket: (name?: string) => SocketState;
-  keep: (name: string, id: number) => void;
-  setFlow: (localPort: number, remoteIp: string, remotePort: number) => void;
-  tcb: () => Tcb | undefined;
-  isnBeyond: (position: number) => boolean;
-  fail: (why: string) => never;
-}
-
-/** Calls on the listening or connecting socket unless another one is named. */
-const PASSIVE_CALLS = new Set(['socket', 'bind', 'listen', 'accept', 'connect']);
-const CREATING_CALLS = new Set(['socket', 'accept']);
-const DIRECTIONS = new Map([
-  ['RD', SHUT_RD],
-  ['WR', SHUT_WR],
-  ['RDWR', SHUT_RDWR],
-]);
-const EVENTS = new Map([
-  [0x001, 'IN'],
-  [0x004, 'OUT'],
-  [0x008, 'ERR'],
-  [0x010, 'HUP'],
-  [0x2000, 'RDHUP'],
-]);
-
-const defaultResult = (name: string, args: readonly string[]): number =>
-  name === 'read' || name === 'peek' || name === 'write' ? Number(args[0]) : 0;
-
-const CALLS: Record<string, (context: CallContext) => number> = {
-  socket({ host, name, keep }) {
-    const id = mtcp_socket(host.mctx, AF_INET, SOCK_STREAM, 0);
-    mtcp_setsock_nonblock(host.mctx, id);
-    keep(name, id);
-    return id;
-  },
-  bind({ host, args, socket }) {
-    return mtcp_bind(host.mctx, socket().id, sockaddr_in('0.0.0.0', Number(args[0])));
-  },
-  listen({ host, args, socket }) {
-    return mtcp_listen(host.mctx, socket().id, Number(args[0]));
-  },
-  accept({ host, args, socket, keep }) {
-    const id = mtcp_accept(host.mctx, socket().id, null);
-    if (id >= 0) {
-      mtcp_setsock_nonblock(host.mctx, id);
-      keep(args[0] ?? 'c', id);
-    }
-    return id;
-  },
-  connect({ host, args, socket, setFlow }) {
-    const [ip, port] = (args[0] ?? `${REMOTE_IP}:8080`).split(':');
-    const result = mtcp_connect(host.mctx, socket().id, sockaddr_in(ip, Number(port)));
-    const own = sockaddr_in('0.0.0.0', 0);
-    mtcp_getsockname(host.mctx, socket().id, own);
-    setFlow(own.port, ip, Number(port));
-    return result;
-  },
-  read: (context) => receive(context, 0),
-  peek: (context) => receive(context, MSG_PEEK),
-  write({ host, args, socket }) {
-    const state = socket();
-    const result = mtcp_write(host.mctx, state.id, streamBytes(1 + state.written, Number(args[0])));
-    if (result > 0) state.written += result;
-    return result;
-  },
-  close: ({ host, socket }) => mtcp_close(host.mctx, socket().id),
-  abort: ({ host, socket }) => mtcp_abort(host.mctx, socket().id),
-  shutdown: ({ host, args, socket }) => mtcp_shutdown(host.mctx, socket().id, DIRECTIONS.get(args[0]) ?? -1),
-  so_error({ host, socket }) {
-    const out = { value: 0 };
-    mtcp_getsockopt(host.mctx, socket().id, SOL_SOCKET, SO_ERROR, out);
-    return out.value === 0 ? 0 : failed(out.value);
-  },
-  nodelay({ host, args, socket }) {
-    return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_NODELAY, Number(args[0]));
-  },
-  /** SO_MAX_PACING_RATE, in bytes per second. */
-  pacing({ host, args, socket }) {
-    return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
-  },
-  /** TCP_CONGESTION */
-  control({ host, args, socket }) {
-    return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_CONGESTION, args[0]);
-  },
-  /** Ends the stretch at the beginning of a connection in which every segment is acknowledged at once. */
-  quickack({ args, tcb, fail }) {
-    (tcb() ?? fail('no connection')).quickAcks = Number(args[0]);
-    return 0;
-  },
-  /** What poll would report. */
-  ready({ host, args, socket, fail }) {
-    const { mctx } = host;
-    const target = mctx.sockets.get(socket().id) ?? fail('the socket is closed');
-    const bits = mctx.interests.readiness(target);
-    const names = [...EVENTS].filter(([bit]) => (bits & bit) !== 0).map(([, event]) => event);
-    const wanted = args[0] === 'none' ? [] : args;
-    if (names.join(' ') !== wanted.join(' '))
-      fail(`ready: expected ${wanted.join(' ')}, got ${names.join(' ')}`);
-    return 0;
-  },
-  /** `isn beyond N`: the new ISN of a tuple used again lies beyond position N of the old connection. */
-  isn({ args, isnBeyond, fail }) {
-    if (!isnBeyond(Number(args[1]))) fail(`the ISN is not beyond ${args[1]} of the connection before`);
-    return 0;
-  },
-};
-
-function receive({ host, args, socket, fail }: CallContext, flags: number): number {
-  const state = socket();
-  const buffer = new Uint8Array(Number(args[0]));
-  const result =
-    flags === 0
-      ? mtcp_read(host.mctx, state.id, buffer)
-      : mtcp_recv(host.mctx, state.id, buffer, buffer.length, flags);
-  for (let i = 0; i < result; i++) {
-    if (buffer[i] !== streamByte(1 + state.read + i)) fail(`byte ${state.read + i} of the stream is wrong`);
-  }
-  if (result > 0 && flags === 0) state.read += result;
-  return result;
-}
-
 function endpoint(ip: string, port: number): Endpoint {
   const to = new Endpoint();
   to.copy(parseAddress(ip)!);
@@ -600,11 +440,4 @@ function relative(value: number, base: number | undefined): number {
 
 function format(us: number): string {
   return (us / 1e6).toFixed(6);
-}
-
-function printOption({ name, values }: OptionText): string {
-  if (name === 'TS') return `TS val ${values[0]} ecr ${values[1]}`;
-  if (name !== 'sack') return [name, ...values].join(' ');
-  const blocks = values.flatMap((value, i) => (i % 2 === 0 ? [`${value}:${values[i + 1]}`] : []));
-  return `sack ${blocks.join(' ')}`;
 }

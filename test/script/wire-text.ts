@@ -42,6 +42,7 @@ export interface SentSegment {
   seq: number;
   ack: number;
   win: number;
+  urgent: number;
   options: OptionText[];
   payload: Uint8Array;
   checksumOk: boolean;
@@ -144,6 +145,7 @@ export function readSent(bytes: Uint8Array): SentSegment | SentIcmp {
     seq: tcp.seq,
     ack: tcp.ack,
     win: tcp.wnd,
+    urgent: tcp.urgent,
     options: readOptions(tcp.optionBytes),
     payload,
     checksumOk: tcp.checksumOk,
@@ -285,4 +287,12 @@ function withIpOptions(packet: Uint8Array, options: Uint8Array): Uint8Array {
 
 function hexBytes(text: string): Uint8Array {
   return Uint8Array.from(text.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+}
+
+/** An option as it is written in a script. */
+export function printOption({ name, values }: OptionText): string {
+  if (name === 'TS') return `TS val ${values[0]} ecr ${values[1]}`;
+  if (name !== 'sack') return [name, ...values].join(' ');
+  const blocks = values.flatMap((value, i) => (i % 2 === 0 ? [`${value}:${values[i + 1]}`] : []));
+  return `sack ${blocks.join(' ')}`;
 }

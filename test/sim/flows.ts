@@ -32,6 +32,8 @@ export interface FlowsPlan {
   path: PathOptions;
   flows: readonly FlowPlan[];
   lengthUs: number;
+  /** How the bottleneck changes on the way. */
+  changes?: readonly { readonly atUs: number; readonly path: PathOptions }[];
   /** Length of an interval of the series. Default 100 ms. */
   intervalUs?: number;
   sysctl?: Readonly<Record<string, number | string>>;
@@ -49,6 +51,8 @@ export interface FlowPoint {
   flight: number;
   srttUs: number;
   pacingRate: number;
+  /** Smallest round trip that the congestion control goes by; 0 where it has none of its own. */
+  modelRttUs: number;
 }
 
 export interface FlowSeries {
@@ -70,7 +74,7 @@ const UNLIMITED_QUEUE = 1_000_000;
 
 /** Runs flows over one bottleneck. */
 export function runFlows(plan: FlowsPlan): FlowsOutcome {
-  const { intervalUs = 100_000, seed = 1, sysctl = {}, path } = plan;
+  const { intervalUs = 100_000, seed = 1, sysctl = {}, path, changes = [] } = plan;
   const world = new World();
   const nic = { frames: 65_536, bigFrames: 16 };
   const sender = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl, seed, world, nic });
@@ -85,11 +89,12 @@ export function runFlows(plan: FlowsPlan): FlowsOutcome {
   sender.onTurn = () => {
     for (const flow of flows) flow.send();
   };
-  const starts = flows.map(({ startUs }) => startUs);
+  const instants = [...flows.map(({ startUs }) => startUs), ...changes.map(({ atUs }) => atUs)];
   for (let now = 0; now < plan.lengthUs; ) {
     for (const flow of flows) if (flow.startUs === now) flow.connect();
+    for (const change of changes) if (change.atUs === now) wire.aToB.configure(change.path);
     const mark = (Math.floor(now / intervalUs) + 1) * intervalUs;
-    const until = Math.min(mark, plan.lengthUs, ...starts.filter((start) => start > now));
+    const until = Math.min(mark, plan.lengthUs, ...instants.filter((instant) => instant > now));
     while (world.now < until) world.step(until);
     now = until;
     if (now === mark) for (const flow of flows) flow.record(now, intervalUs);
@@ -167,6 +172,7 @@ class Flow {
       flight: tcb === undefined ? 0 : diff(tcb.snd.nxt, tcb.snd.una),
       srttUs: tcb?.rtt.srttUs ?? 0,
       pacingRate: Math.round((tcb?.pacer?.rate ?? 0) * 1e6),
+      modelRttUs: tcb?.bbr?.minRttUs ?? 0,
     });
   }
 }

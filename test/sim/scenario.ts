@@ -34,6 +34,8 @@ export interface ConnectionPlan {
   /** Both ends connect to each other, at times that differ by this many µs; -1 for client and server. */
   simultaneousUs: number;
   nodelay: boolean;
+  /** SO_MAX_PACING_RATE of the client, in bytes per second; 0 for none. */
+  pacingRate: number;
   client: EndPlan;
   server: EndPlan;
 }
@@ -59,6 +61,8 @@ export interface Scenario {
 }
 
 const CONTROLS = ['cubic', 'reno', 'bbr'];
+/** How much an end writes at most, when there are few connections. */
+const SIZES = [0, 1, 200, 8_000, 60_000, 400_000];
 
 /** Makes the scenario of a seed. */
 export function makeScenario(seed: number): Scenario {
@@ -101,6 +105,10 @@ export function makeScenario(seed: number): Scenario {
       tcp_rto_min_us: pick(1_000, 200_000, 200_000),
       tcp_min_snd_mss: pick(48, 536),
       tcp_congestion_control: CONTROLS[below(choice, CONTROLS.length)],
+      tcp_dsack: pick(0, 1, 1),
+      tcp_frto: pick(0, 2, 2),
+      tcp_early_retrans: pick(0, 3, 3),
+      tcp_moderate_rcvbuf: pick(0, 1),
     },
   });
   const blackout = {
@@ -118,14 +126,42 @@ export function makeScenario(seed: number): Scenario {
     backlog: pick(1, 4, 64),
     notice: pick('poll' as const, 'level' as const, 'edge' as const),
     hosts,
-    connections: Array.from({ length: count }, () => makeConnection(random, count)),
+    connections: Array.from({ length: count }, () => makeConnection(random, choice, count, SIZES)),
   };
 }
 
-function makeConnection(random: Random, count: number): ConnectionPlan {
+/**
+ * Makes the crowd of a seed: the same hosts and faults, and some hundred connections one after the other, most of them short. It is
+ * what a million connections are made of.
+ */
+export function makeCrowd(seed: number): Scenario {
+  const scenario = makeScenario(seed);
+  const random = createRandom(seed ^ 0xc404d);
+  const choice = createRandom(~seed ^ 0xc404d);
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
-  const client = makeEnd(random, count);
-  const server = makeEnd(random, count);
+  const span = CROWD * pick(20_000, 100_000, 500_000);
+  const connections = Array.from({ length: CROWD }, () => {
+    const plan = makeConnection(random, choice, 1, CROWD_SIZES);
+    return { ...plan, startUs: below(random, span) };
+  });
+  // What is over makes room soon, or every step would look at hundreds of connections in TIME-WAIT.
+  for (const { sysctl } of scenario.hosts) sysctl.tcp_timewait_ms = pick(1, 200, 2_000);
+  return { ...scenario, connections };
+}
+
+/** Connections of a crowd, and how much their ends write at most, one of these. */
+export const CROWD = 256;
+const CROWD_SIZES = [0, 1, 200, 200, 1_500, 1_500, 8_000, 40_000];
+
+function makeConnection(
+  random: Random,
+  choice: Random,
+  count: number,
+  sizes: readonly number[],
+): ConnectionPlan {
+  const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
+  const client = makeEnd(random, count, sizes);
+  const server = makeEnd(random, count, sizes);
   // Two that wait for each other's end would wait for ever.
   if (client.ending === 'late' && server.ending === 'late') server.ending = 'polite';
   return {
@@ -133,14 +169,15 @@ function makeConnection(random: Random, count: number): ConnectionPlan {
     startUs: below(random, 2_000_000),
     simultaneousUs: chance(random, 0.15) ? below(random, 2) * below(random, pick(10, 300_000)) : -1,
     nodelay: chance(random, 0.3),
+    pacingRate: chance(choice, 0.2) ? 1_000 * 10 ** below(choice, 5) : 0,
     client,
     server,
   };
 }
 
-function makeEnd(random: Random, count: number): EndPlan {
+function makeEnd(random: Random, count: number, sizes: readonly number[]): EndPlan {
   const pick = <T>(...choices: T[]): T => choices[below(random, choices.length)];
-  const bytes = below(random, 1 + pick(0, 1, 200, 8_000, 60_000, 400_000) / Math.max(1, count >> 2));
+  const bytes = below(random, 1 + pick(...sizes) / Math.max(1, count >> 2));
   const size = (): number => 1 + below(random, pick(16, 1_000, 5_000, 65_000));
   return {
     bytes,

@@ -2,12 +2,14 @@
 // it. SIM_SEED=random starts anywhere; SIM_RUNS=20000 is the long form (npm run test:sim:long).
 
 import t from 'tap';
+import { CROWD, makeCrowd } from './scenario.js';
 import { type RunResult, simulate } from './simulation.js';
 
 const RUNS = Number(process.env.SIM_RUNS ?? 200);
 const first = process.env.SIM_SEED === 'random' ? Date.now() & 0x7fffffff : Number(process.env.SIM_SEED ?? 1);
 // The long form takes as long as it takes.
 t.setTimeout(0);
+const CROWDS = 6;
 /** Failures shown before a run is given up. */
 const PATIENCE = 3;
 
@@ -49,6 +51,15 @@ t.test(
     }
   },
 );
+
+t.test('a crowd of connections, one after the other: the short form of test:sim:million', async (t) => {
+  let connections = 0;
+  for (let seed = first; seed < first + CROWDS; seed++) {
+    const result = simulate(seed, false, makeCrowd);
+    connections += result.connections;
+  }
+  t.equal(connections, CROWDS * CROWD, `${CROWDS} crowds from seed ${first} on`);
+});
 
 t.test('the same seed gives the same packets at the same times', async (t) => {
   const hashes = new Set<string>();

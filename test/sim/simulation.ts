@@ -55,6 +55,8 @@ const MAX_TURNS = 20_000_000;
 
 interface Connection {
   plan: ConnectionPlan;
+  /** Place in the scenario. */
+  index: number;
   /** The end that connects, and the other one. */
   client: End;
   server: End;
@@ -79,7 +81,9 @@ class Simulation {
   private readonly byPort = new Map<string, Connection>();
   private readonly hash = createHash('sha256');
   private turns = 0;
-  private live: Connection[];
+  /** Connections that have not begun, the next one last; those that have and are not over. */
+  private readonly coming: Connection[];
+  private live: Connection[] = [];
 
   constructor(scenario: Scenario, traced: boolean) {
     this.scenario = scenario;
@@ -92,7 +96,7 @@ class Simulation {
         host.trace((way, time, bytes) => this.record(i, way, time, bytes));
     this.invariants = this.hosts.map((host, i) => new Invariants(host.stack, `host ${i}`));
     this.connections = scenario.connections.map((plan, i) => this.makeConnection(plan, i));
-    this.live = [...this.connections];
+    this.coming = [...this.connections].sort((a, b) => b.plan.startUs - a.plan.startUs || b.index - a.index);
     this.listeners = this.hosts.map((host) => this.listen(host));
     this.sets = this.hosts.map((host) => mtcp_epoll_create(host.mctx, 1));
     this.world.add({ turn: () => this.turn(), deadline: () => this.deadline() });
@@ -101,7 +105,7 @@ class Simulation {
 
   run(): RunResult {
     const { world } = this;
-    this.go(() => this.live.length === 0);
+    this.go(() => this.live.length + this.coming.length === 0);
     for (const [i, host] of this.hosts.entries()) {
       mtcp_close(host.mctx, this.listeners[i]);
       mtcp_close(host.mctx, this.sets[i]);
@@ -132,11 +136,23 @@ class Simulation {
     };
   }
 
-  /** Lets an end go that waits for a peer whose reset, or whose last retransmission, was lost. Returns whether it did. */
+  /**
+   * Lets an end go that waits for a peer whose reset, or whose last retransmission, was lost, or that was never accepted because
+   * all ACKs of the handshake were. Returns whether it did.
+   */
   private abandon({ client, server }: Connection): boolean {
-    if (!isLossy(this.scenario) || client.done === server.done) return false;
+    const isServerGone = server.done || server.socket < 0;
+    if (!(isLossy(this.scenario) || this.hasGivenUp()) || client.done === isServerGone) return false;
     const end = client.done ? server : client;
     return end.socket >= 0 && end.giveUp('abandoned');
+  }
+
+  /**
+   * True when a stack has given something up: on a good network that is what a program had let go and its peer did not read, for
+   * a closed window is not probed for ever without an owner.
+   */
+  private hasGivenUp(): boolean {
+    return this.hosts.some(({ stack }) => stack.counters.TcpExtTCPAbortOnTimeout > 0);
   }
 
   /** Lets time pass until `isOver`, or until nothing will ever happen. */
@@ -172,6 +188,7 @@ class Simulation {
     const [from, to] = [this.hosts[plan.from], this.hosts[1 - plan.from]];
     return {
       plan,
+      index,
       client: new End(from, plan.client, createRandom(seed + index * 2 + 1), index * 2, index * 2 + 1, polls),
       server: new End(to, plan.server, createRandom(~seed - index * 2), index * 2 + 1, index * 2, polls),
       started: false,
@@ -209,6 +226,9 @@ class Simulation {
     let any = this.accept(0) || this.accept(1);
     let done = false;
     this.wake();
+    while ((this.coming.at(-1)?.plan.startUs ?? Number.POSITIVE_INFINITY) <= this.world.now) {
+      this.live.push(this.coming.pop()!);
+    }
     for (const connection of this.live) {
       any = this.start(connection) || any;
       any = this.connected(connection.client) || any;
@@ -229,8 +249,8 @@ class Simulation {
     const at = (time: number): void => {
       if (time > now && time < next) next = time;
     };
+    at(this.coming.at(-1)?.plan.startUs ?? next);
     for (const { plan, client, server } of this.live) {
-      at(plan.startUs);
       if (plan.simultaneousUs >= 0) at(plan.startUs + plan.simultaneousUs);
       if (!client.done) at(client.sleepUntil);
       if (!server.done) at(server.sleepUntil);
@@ -239,12 +259,11 @@ class Simulation {
   }
 
   private start(connection: Connection): boolean {
-    const { plan, client, server } = connection;
+    const { plan, client, server, index } = connection;
     const { now } = this.world;
     let any = false;
-    const index = this.connections.indexOf(connection);
     const isBoth = plan.simultaneousUs >= 0;
-    if (!connection.started && now >= plan.startUs) {
+    if (!connection.started) {
       connection.started = true;
       const port = this.open(client, plan, isBoth ? 10_000 + index : 0, isBoth ? 20_000 + index : PORT);
       if (!isBoth) this.byPort.set(`${plan.from}:${port}`, connection);
@@ -269,8 +288,12 @@ class Simulation {
     if (errnoName(errno) !== 'EINPROGRESS') throw new Error(`mtcp_connect: ${errnoName(errno)}`);
     end.open(socket);
     this.attend(end);
-    if (plan.nodelay) host.stack.tcp.setNoDelay(end.connection!, true);
-    return end.connection!.local.port;
+    const tcb = end.connection!;
+    const { nodelay, pacingRate } = plan;
+    if (nodelay || pacingRate > 0) {
+      host.stack.tcp.tune(tcb, { ...tcb.tuning, nodelay, maxPacingRate: pacingRate });
+    }
+    return tcb.local.port;
   }
 
   /** Looks at the outcome of an end's connect. Returns whether it has failed just now. */
@@ -369,7 +392,7 @@ class Simulation {
     const error = client.error || server.error;
     if (error !== '') {
       const mayBeRefused = plan.simultaneousUs >= 0 && error === 'connect: ECONNREFUSED';
-      if (!wild && !mayBeRefused && !isLossy(this.scenario))
+      if (!wild && !mayBeRefused && !isLossy(this.scenario) && !this.hasGivenUp())
         this.fail(`failed with ${error} on a good network`, connection);
       return false;
     }
@@ -400,9 +423,13 @@ function isWild({ plan }: End): boolean {
   return plan.ending === 'vanish' || plan.ending === 'abort';
 }
 
-/** Runs the scenario of a seed. @throws Error that says what went wrong, with the seed and the scenario */
-export function simulate(seed: number, traced = false): RunResult {
-  const scenario = makeScenario(seed);
+/** Runs the scenario that `make` makes of a seed. @throws Error that says what went wrong, with the seed and the scenario */
+export function simulate(
+  seed: number,
+  traced = false,
+  make: (seed: number) => Scenario = makeScenario,
+): RunResult {
+  const scenario = make(seed);
   try {
     return new Simulation(scenario, traced).run();
   } catch (error) {

@@ -1,5 +1,6 @@
-// How fast one connection carries a megabyte, for every combination of buffer, loss and round trip: measured in virtual time,
-// hence the same on every machine to the last byte. `throughput.test.ts` compares the table with the committed one.
+// How fast one connection carries a megabyte, for every combination of buffer, loss and round trip, and how fast each congestion
+// control carries eight: measured in virtual time, hence the same on every machine to the last byte. `throughput.test.ts` compares
+// the tables with the committed ones.
 
 import {
   AF_INET,
@@ -25,6 +26,10 @@ const BANDWIDTH_BPS = 100_000_000;
 const QUEUE_FRAMES = 100;
 const BYTES = 1_000_000;
 const SEEDS = [1, 2, 3];
+/** Of the table of congestion controls, with room for several windows. */
+const CONTROLS = ['reno', 'cubic', 'bbr', 'dctcp'];
+const CONTROL_BYTES = 8_000_000;
+const CONTROL_BUFFER = 4_194_304;
 
 interface Cell {
   /** Payload bits per second of virtual time, from connect to the end of the stream, in Mbit/s. */
@@ -33,14 +38,27 @@ interface Cell {
   timeouts: number;
 }
 
-/** Carries `BYTES` from one host to another. */
-function transfer(buffer: number, loss: number, roundTripMs: number, seed: number): Cell {
+/** What is carried, and how. */
+interface Transfer {
+  bytes: number;
+  buffer: number;
+  control: string;
+}
+
+/** Carries bytes from one host to another. */
+function transfer(
+  { bytes, buffer, control }: Transfer,
+  loss: number,
+  roundTripMs: number,
+  seed: number,
+): Cell {
   const world = new World();
   const sysctl = {
     tcp_rmem: `4096 ${buffer} 6291456`,
     tcp_wmem: `4096 ${buffer} 4194304`,
     // The table is about the window; goodput.test.ts lets it grow.
     tcp_moderate_rcvbuf: 0,
+    tcp_congestion_control: control,
   };
   const sender = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl, seed, world });
   const receiver = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', sysctl, seed: seed + 100, world });
@@ -75,21 +93,21 @@ function transfer(buffer: number, loss: number, roundTripMs: number, seed: numbe
   const socket = mtcp_socket(sender.mctx, AF_INET, SOCK_STREAM, 0);
   if (mtcp_connect(sender.mctx, socket, sockaddr_in('10.0.0.2', 80)) !== 0) throw new Error('not connected');
   const out = new Uint8Array(65_536);
-  for (let sent = 0; sent < BYTES; ) {
-    const result = mtcp_write(sender.mctx, socket, out, Math.min(out.length, BYTES - sent));
+  for (let sent = 0; sent < bytes; ) {
+    const result = mtcp_write(sender.mctx, socket, out, Math.min(out.length, bytes - sent));
     if (result <= 0) throw new Error(`written ${sent} bytes, then ${result}`);
     sent += result;
   }
   mtcp_close(sender.mctx, socket);
   while (endedAt < 0) world.step(Number.POSITIVE_INFINITY);
-  if (read !== BYTES) throw new Error(`${read} bytes arrived`);
+  if (read !== bytes) throw new Error(`${read} bytes arrived`);
   const { TcpRetransSegs, TcpExtTCPTimeouts } = sender.stack.counters;
-  return { mbps: (BYTES * 8) / endedAt, retransmitted: TcpRetransSegs, timeouts: TcpExtTCPTimeouts };
+  return { mbps: (bytes * 8) / endedAt, retransmitted: TcpRetransSegs, timeouts: TcpExtTCPTimeouts };
 }
 
 /** The mean over all seeds. */
-function cell(buffer: number, loss: number, roundTripMs: number): string {
-  const runs = SEEDS.map((seed) => transfer(buffer, loss, roundTripMs, seed));
+function cell(what: Transfer, loss: number, roundTripMs: number): string {
+  const runs = SEEDS.map((seed) => transfer(what, loss, roundTripMs, seed));
   const mean = (of: (run: Cell) => number): number =>
     runs.reduce((sum, run) => sum + of(run), 0) / runs.length;
   const parts = [
@@ -100,8 +118,12 @@ function cell(buffer: number, loss: number, roundTripMs: number): string {
   return `${parts[0].padStart(8)} ${`${parts[1]}/${parts[2]}`.padStart(7)}`;
 }
 
-/** The whole table as text. */
+/** Both tables as text. */
 export function renderThroughput(): string {
+  return `${renderBuffers()}\n${renderControls()}`;
+}
+
+function renderBuffers(): string {
   const lines = [
     'Throughput of one connection in virtual time, in Mbit/s of payload, then segments retransmitted / timeouts.',
     `${BYTES} bytes over ${BANDWIDTH_BPS / 1e6} Mbit/s with a queue of ${QUEUE_FRAMES} packets, MTU 1500; mean of ${SEEDS.length} seeds.`,
@@ -112,9 +134,31 @@ export function renderThroughput(): string {
   lines.push('-'.repeat(lines[4].length));
   for (const buffer of BUFFERS) {
     for (const roundTripMs of ROUND_TRIPS_MS) {
-      const cells = LOSSES.map((loss) => `${cell(buffer, loss, roundTripMs)} `);
+      const what = { bytes: BYTES, buffer, control: 'cubic' };
+      const cells = LOSSES.map((loss) => `${cell(what, loss, roundTripMs)} `);
       lines.push(
         `${String(buffer).padStart(8)} ${String(roundTripMs).padStart(7)} |${cells.join('|')}`.trimEnd(),
+      );
+    }
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function renderControls(): string {
+  const lines = [
+    `The same with ${CONTROL_BYTES} bytes and a buffer of ${CONTROL_BUFFER}, by congestion control.`,
+    '',
+    `${'loss %'.padStart(8)} ${'RTT ms'.padStart(7)} |${CONTROLS.map((control) => `${control.padStart(16)} `).join('|')}`,
+  ];
+  lines.push('-'.repeat(lines[2].length));
+  for (const loss of LOSSES) {
+    for (const roundTripMs of ROUND_TRIPS_MS) {
+      const cells = CONTROLS.map((control) => {
+        const what = { bytes: CONTROL_BYTES, buffer: CONTROL_BUFFER, control };
+        return `${cell(what, loss, roundTripMs)} `;
+      });
+      lines.push(
+        `${String(loss * 100).padStart(8)} ${String(roundTripMs).padStart(7)} |${cells.join('|')}`.trimEnd(),
       );
     }
   }

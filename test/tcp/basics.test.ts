@@ -125,6 +125,33 @@ function throttle(limit: number) {
   return { clock, throttle: new Throttle(clock, config, createRandom(1)) };
 }
 
+t.test('the smallest round trip is that of a window, not of a life', async (t) => {
+  // RFC 8985 5.2 leaves the length of RACK.min_RTT's window open; tcp_min_rtt_wlen says 300 s on Linux
+  const config = new StackConfig({ tcp_min_rtt_wlen: 100 });
+  const rtt = new RttEstimator();
+  rtt.reset(config);
+  const observed = [
+    [0, 50, 50],
+    [10, 60, 50],
+    [40, 55, 50],
+    // The path has become longer: what is left is the smallest of the second half of the window.
+    [60, 80, 50],
+    [80, 70, 50],
+    [99, 90, 50],
+    [101, 90, 70],
+    [150, 85, 70],
+    [181, 95, 85],
+    // A smaller one counts at once.
+    [182, 40, 40],
+    // After a long silence there is nothing to remember.
+    [1000, 60, 60],
+  ];
+  for (const [second, ms, smallest] of observed) {
+    rtt.observe(ms * 1000, second * 1e6, config);
+    t.equal(rtt.minRttUs, smallest * 1000, `${ms} ms at ${second} s`);
+  }
+});
+
 t.test('a connection answers something invalid once in 500 ms', async (t) => {
   const { clock, throttle: limit } = throttle(1000);
   const one = new Tcb(0);

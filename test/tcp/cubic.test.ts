@@ -53,7 +53,7 @@ class Path {
       tcb.snd.una = add(tcb.snd.una, MSS);
       tcb.snd.nxt = add(tcb.snd.una, tcb.cc.cwnd);
       tcb.rtt.lastUs = rttOf(i);
-      this.report.acked = MSS;
+      this.report.delivered = MSS;
       cubic.onAck(core, tcb, this.report);
     }
   }

@@ -272,6 +272,11 @@ export function mapAnonymous(length: number): Mapping {
   return new Mapping(succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, -1, 0)), length);
 }
 
+/** Takes back mapped memory that nothing looks at any more. munmap(2) */
+export function unmap(address: number, length: number): void {
+  succeed('munmap', libc.munmap(address, length), 'unmap');
+}
+
 export const POLLIN = 1;
 
 /** A reusable ppoll(2) over a fixed list of descriptors; waits in microseconds. */

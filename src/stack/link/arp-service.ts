@@ -37,8 +37,8 @@ export class ArpService {
     this.#macLow = macLow(macView, 0);
   }
 
-  /** Takes the ARP packet of `length` bytes at `offset`, behind the Ethernet header. */
-  input(offset: number, length: number): void {
+  /** Takes the ARP packet of `length` bytes at `offset`, behind the Ethernet header; answers it if `isOurs`. */
+  input(offset: number, length: number, isOurs: boolean): void {
     const packet = this.#packet;
     if (!parseArp(this.#nic.view, offset, length, packet)) {
       this.#counters.ArpInErrors++;
@@ -56,7 +56,7 @@ export class ArpService {
       forUs,
     );
     if (neighbour >= 0) this.#output.drain(neighbour);
-    if (packet.operation === ARP_REQUEST && forUs) {
+    if (packet.operation === ARP_REQUEST && forUs && isOurs) {
       this.#counters.ArpOutReplies++;
       this.#send(
         ARP_REPLY,

@@ -68,8 +68,11 @@ export class IcmpService {
     this.#output = output;
   }
 
-  /** Takes the ICMP message of a packet to one of our unicast addresses. */
-  input(ip: Ipv4Header): void {
+  /**
+   * Takes the ICMP message of a packet to one of our unicast addresses.
+   * @returns whether all is done; false for an answer or an error about something that another core may have sent
+   */
+  input(ip: Ipv4Header): boolean {
     const message = this.#message;
     const counters = this.#counters;
     counters.IcmpInMsgs++;
@@ -77,28 +80,29 @@ export class IcmpService {
     if (reason !== ICMP_OK) {
       if (reason === ICMP_BAD_CHECKSUM) counters.IcmpInCsumErrors++;
       else counters.IcmpInErrors++;
-      return;
+      return true;
     }
     switch (message.type) {
       case ICMP_ECHO:
         counters.IcmpInEchos++;
         if (this.#config.echoIgnoreAll === 0) this.#reply(ip);
-        return;
+        return true;
       case ICMP_ECHO_REPLY:
         counters.IcmpInEchoReps++;
         this.onEchoReply?.(ip.src, message.id, message.sequence, message.payloadLength, ip.ttl);
-        return;
+        return false;
       case ICMP_UNREACHABLE:
         counters.IcmpInDestUnreachs++;
         this.#error(ip);
-        return;
+        return false;
       case ICMP_TIME_EXCEEDED:
         counters.IcmpInTimeExcds++;
         this.#error(ip);
-        return;
+        return false;
       default:
         // Source quench among them (RFC 6633, RFC 9293 MUST-55).
         counters.IcmpInUnknownTypes++;
+        return true;
     }
   }
 
@@ -168,7 +172,7 @@ export class IcmpService {
       // The second word of the quoted message is what TCP has as its sequence number.
       this.onEchoError?.(ip.src, message.quotedSeq >>> 16, message.quotedSeq & 0xffff);
     } else {
-      this.#counters.IcmpInStale++;
+      this.#counters.TcpExtOutOfWindowIcmps++;
     }
   }
 }

@@ -8,17 +8,23 @@ import { checkAppLimited, onArrival } from './delivery.js';
 import { acknowledgmentArrives } from './ecn.js';
 import { flightSize } from './flight.js';
 import { BYTES_ACKED, DELIVERED, DSACK_DUPS, RTO_SINCE, RTO_US } from './ledger.js';
+import { mtuProbeAnswered } from './mtu-search.js';
 import { followWindow } from './pacing.js';
 import { probeAnswered } from './probe.js';
 import { endDsackRound, onDelivered, onDsack } from './rack.js';
 import { onAck } from './recovery.js';
 import { isDsack, sackArrives } from './sack.js';
-import { HELD, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, leq, lt, max } from './seq.js';
 import { isSynchronized } from './state.js';
 import { PERSIST, type Tcb } from './tcb.js';
 import { startRetransmissionTimer, stopRetransmissionTimer, watchFlight } from './transmit.js';
 import { wakeWriter } from './writability.js';
+
+/** An echo of the future, or of more than a day ago, is no sample. */
+const OLDEST_ECHO_MS = 86_400_000;
+/** Least time in µs for a peer that seems to have taken back what it held. */
+const LEAST_PATIENCE_US = 10_000;
 
 /** True when the acknowledgment is none of ours: beyond SND.NXT, or older than any window reaches (RFC 5961 5.2). */
 export function isInvalidAck(tcb: Tcb, seg: Segment): boolean {
@@ -50,6 +56,7 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
     report.isDsack = tcb.sack && isDsack(tcb, seg);
     report.dsackLeft = seg.options.sackLeft[0];
     report.dsackRight = seg.options.sackRight[0];
+    report.isVain = report.isDsack && tcb.repairs?.touch(report.dsackLeft, report.dsackRight) === true;
     report.isDuplicate = acked === 0 && isDuplicate(tcb, seg, wnd);
     if (acked > 0) progress(core, tcb, seg, acked);
     recover(core, tcb, seg);
@@ -75,6 +82,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   core.ledger.add(tcb.index, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
+  snd.up = max(snd.up, snd.una);
   const dataAcked = Math.min(Math.max(0, diff(snd.una, snd.base)), sendBuffer.length);
   if (dataAcked > 0) {
     sendBuffer.acknowledge(dataAcked, core.buffers);
@@ -87,8 +95,11 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   } else {
     settle(core, tcb, tcb.board);
   }
+  if (tcb.mtuSearch !== null) mtuProbeAnswered(core, tcb, tcb.mtuSearch);
   if (tcb.retransmits > 0) endTimeouts(core, tcb);
   tcb.softError = 0;
+  // As on Linux, MSG_MORE holds back until something is acknowledged; a cork holds on.
+  tcb.more = false;
   endDsackRound(tcb);
   if (core.clock.now - tcb.confirmedAt > 1_000_000) {
     tcb.confirmedAt = core.clock.now;
@@ -125,33 +136,37 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
       onArrival(core, tcb, board, board.first);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
       else if (sentAt === NEVER) sentAt = board.sentAt[at];
-      if ((flags & (RESENT | HELD)) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
+      if ((flags & RESENT) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
     }
     board.shift();
   }
   report.isResent = isAmbiguous;
   if (!isAmbiguous && sentAt !== NEVER) tcb.rtt.sample(core.clock.now - sentAt, core.config);
-  else if (isAmbiguous) measureByEcho(core, tcb);
+  else if (isAmbiguous) measureByEcho(core, tcb, OLDEST_ECHO_MS);
   if (board.count === 0) core.dropBoard(tcb);
 }
 
-/** The round trip of a SYN that was sent once. */
+/**
+ * The round trip of the SYN: of one that was sent once (RFC 6298 3, Karn), or by its echo. What took as long as the first timeout
+ * is not believed: a SYN, a SYN-ACK or the ACK of it was lost, and the timeout would suffer from it for long.
+ */
 function measureSyn(core: TcpCore, tcb: Tcb): void {
+  const { rtoInitialUs } = core.config;
   if (tcb.timing) {
     tcb.timing = false;
-    measure(core, tcb, core.clock.now - tcb.timedAt);
+    const rttUs = core.clock.now - tcb.timedAt;
+    if (rttUs < rtoInitialUs) measure(core, tcb, rttUs);
   } else {
-    measureByEcho(core, tcb);
+    measureByEcho(core, tcb, rtoInitialUs / 1000);
   }
 }
 
 /** Timestamps tell the round trip even of what was sent twice (RFC 7323 4.1). */
-function measureByEcho(core: TcpCore, tcb: Tcb): void {
+function measureByEcho(core: TcpCore, tcb: Tcb, limitMs: number): void {
   const { report } = core;
   if (!report.hasEcho) return;
-  // An echo of the future, or of more than a day ago, is no sample.
   const elapsedMs = (core.clock.ms + tcb.tsOffset - report.tsEcr) | 0;
-  if (elapsedMs >= 0 && elapsedMs < 86_400_000) measure(core, tcb, Math.max(1, elapsedMs) * 1000);
+  if (elapsedMs >= 0 && elapsedMs < limitMs) measure(core, tcb, Math.max(1, elapsedMs) * 1000);
 }
 
 function measure(core: TcpCore, tcb: Tcb, rttUs: number): void {
@@ -178,7 +193,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     core.ledger.setCount(tcb.index, DSACK_DUPS, core.ledger.countOf(tcb.index, DSACK_DUPS) + segments);
   }
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
-  if (report.isDsack && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
+  if (report.isVain && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);
   const isSilent = report.acked === 0 && report.delivered === 0 && report.ceMarked === 0;
   if (isSilent && !report.isDuplicate && !report.isDsack) return;
   onAck(core, tcb, report);
@@ -187,11 +202,20 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     // RFC 6298 5.2 and 5.3: off when all is acknowledged, otherwise started anew.
     if (tcb.snd.una === tcb.snd.nxt) stopRetransmissionTimer(tcb);
     else if (report.acked > 0) startRetransmissionTimer(core, tcb);
+    if (tcb.board?.isReneged === true) hurryTimeout(core, tcb);
     watchFlight(core, tcb);
   }
   if (tcb.pacer !== null && !tcb.congestion?.ownsWindow) followWindow(core, tcb, tcb.pacer);
   growSendBuffer(core, tcb);
   core.output.push(tcb);
+}
+
+/**
+ * RFC 2018 8: SND.UNA stands at something that the peer said it held. It gets half a round trip to go on, as on Linux, before the
+ * timeout forgets what it said.
+ */
+function hurryTimeout(core: TcpCore, tcb: Tcb): void {
+  tcb.rtoAt = Math.min(tcb.rtoAt, core.clock.now + Math.max(tcb.rtt.srttUs / 2, LEAST_PATIENCE_US));
 }
 
 /** RFC 9293 3.10.7.4: the window is taken from newer segments only (WL1, WL2). */

@@ -140,7 +140,7 @@ export class BbrState {
     this.lossRoundStart = false;
     this.lossRoundDelivered = 0;
     this.lossEventsInRound = 0;
-    this.ecnAlpha = 0;
+    this.ecnAlpha = 1;
     this.ecnMarked = 0;
     this.ecnDelivered = 0;
     this.isEcnInRound = false;

@@ -5,6 +5,7 @@ import type { TcpCore } from './core.js';
 import { deliveredBytes } from './delivery.js';
 import { type Pacer, setPacingRate } from './pacing.js';
 import type { Tcb } from './tcb.js';
+import { initialCwnd } from './validation.js';
 
 /** 2.8: what is left free for others of the volume that is known to be too much. */
 const HEADROOM = 0.15;
@@ -22,14 +23,9 @@ export function minPipeCwnd(tcb: Tcb): number {
   return 4 * tcb.snd.mss;
 }
 
-/** C.InitialCwnd */
-export function initialWindow(core: TcpCore, tcb: Tcb): number {
-  return core.config.initialCwnd * tcb.snd.mss;
-}
-
 /** 5.6.4.2, BDPMultiple, for a bandwidth of `bw`. */
 function bdpMultiple(core: TcpCore, tcb: Tcb, bbr: BbrState, bw: number, gain: number): number {
-  if (bbr.minRttUs === INFINITY) return initialWindow(core, tcb);
+  if (bbr.minRttUs === INFINITY) return initialCwnd(core, tcb);
   return Math.floor(gain * bw * bbr.minRttUs);
 }
 
@@ -82,7 +78,7 @@ export function setCwnd(core: TcpCore, tcb: Tcb, bbr: BbrState, acked: number): 
   bbr.maxInflight = quantizationBudget(tcb, bbr, volume);
   let { cwnd } = cc;
   if (bbr.fullBwReached) cwnd = Math.min(cwnd + acked, bbr.maxInflight);
-  else if (cwnd < bbr.maxInflight || deliveredBytes(core, tcb) < initialWindow(core, tcb)) cwnd += acked;
+  else if (cwnd < bbr.maxInflight || deliveredBytes(core, tcb) < initialCwnd(core, tcb)) cwnd += acked;
   cwnd = Math.max(cwnd, minPipeCwnd(tcb));
   if (bbr.phase === PROBE_RTT) cwnd = Math.min(cwnd, probeRttCwnd(core, tcb, bbr));
   cc.cwnd = Math.min(cwnd, modelCap(tcb, bbr));

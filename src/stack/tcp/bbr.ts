@@ -22,13 +22,14 @@ import {
 import { enterStartup, STARTUP_PACING_GAIN, startProbeBwRefill } from './bbr-phases.js';
 import { checkProbeRtt, checkProbeRttDone, updateMinRtt } from './bbr-probe-rtt.js';
 import { BbrState, bbrOf, NO_STATE, PROBE_BW_UP, PROBE_RTT, STARTUP } from './bbr-state.js';
-import { initialWindow, pace, setCwnd } from './bbr-volume.js';
+import { pace, setCwnd } from './bbr-volume.js';
 import type { CongestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { APP_LIMITED } from './ledger.js';
 import { setPacingRate } from './pacing.js';
 import type { AckReport } from './recovery.js';
 import type { Tcb } from './tcb.js';
+import { initialCwnd } from './validation.js';
 
 /** 5.6.2, InitPacingRate, before the first sample. */
 const NOMINAL_RTT_US = 1_000;
@@ -145,6 +146,6 @@ export const bbr: CongestionControl = {
 function initPacingRate(core: TcpCore, tcb: Tcb, state: BbrState): void {
   const { srttUs } = tcb.rtt;
   state.hasSeenRtt = srttUs > 0;
-  const rate = initialWindow(core, tcb) / (srttUs > 0 ? srttUs : NOMINAL_RTT_US);
+  const rate = initialCwnd(core, tcb) / (srttUs > 0 ? srttUs : NOMINAL_RTT_US);
   if (tcb.pacer !== null) setPacingRate(tcb, tcb.pacer, STARTUP_PACING_GAIN * rate);
 }

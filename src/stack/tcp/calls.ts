@@ -4,7 +4,7 @@
 import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from './events.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './events.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
 import {
@@ -22,6 +22,7 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { finTimeoutUs } from './tuning.js';
+import { bytesToMark, hasUrgent, passMark, skipUrgent, URGENT_NONE, urgentHole } from './urgent.js';
 import { worthUpdating } from './window.js';
 import { isBacklogged, isWritable } from './writability.js';
 
@@ -38,11 +39,11 @@ export function takeError(tcb: Tcb): number {
  */
 export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
   if (tcb.error !== 0) return takeError(tcb);
-  if (tcb.state === SYN_SENT || tcb.state === SYN_RCVD) {
+  if (tcb.state === SYN_SENT || (tcb.state === SYN_RCVD && !tcb.fastOpen?.isOpen)) {
     tcb.sendBlocked = true;
     return -EAGAIN;
   }
-  if (tcb.finQueued || !maySend(tcb.state)) return -EPIPE;
+  if (tcb.finQueued || !(maySend(tcb.state) || tcb.fastOpen?.isOpen)) return -EPIPE;
   if (length === 0) return 0;
   if (isBacklogged(tcb)) {
     tcb.sendBlocked = true;
@@ -69,19 +70,32 @@ export function receive(
   length: number,
   peek: boolean,
 ): number {
-  const { recvBuffer } = tcb;
-  if (recvBuffer.length === 0) {
-    if (tcb.error !== 0) return takeError(tcb);
-    if (tcb.readShut) return 0;
-    return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
-  }
-  const count = recvBuffer.read(core.receiveSpans.of(bytes), offset, length, peek, core.buffers);
-  if (!peek) onRead(core, tcb, count);
-  if (!peek && !tcb.readShut && worthUpdating(tcb)) {
-    tcb.ackNow = true;
-    core.output.push(tcb);
-  }
+  const { recvBuffer, rcv } = tcb;
+  if (rcv.urgent !== URGENT_NONE && !peek) skipUrgent(core, tcb);
+  const available = rcv.urgent === URGENT_NONE ? recvBuffer.length : bytesToMark(tcb);
+  if (available === 0) return nothingToRead(tcb);
+  const wanted = Math.min(length, available);
+  const span = core.receiveSpans.of(bytes);
+  if (peek) return recvBuffer.peek(rcv.urgent === URGENT_NONE ? 0 : urgentHole(tcb), span, offset, wanted);
+  const count = recvBuffer.read(span, offset, wanted, core.buffers);
+  afterRead(core, tcb, count);
   return count;
+}
+
+/** What a read returns that finds nothing: an error, 0 at the end of the stream, or -EAGAIN. */
+export function nothingToRead(tcb: Tcb): number {
+  if (tcb.error !== 0) return takeError(tcb);
+  if (tcb.readShut) return 0;
+  return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
+}
+
+/** The program has taken `count` bytes: the mark may be behind it, the buffer may grow, and the peer may hear of room. */
+export function afterRead(core: TcpCore, tcb: Tcb, count: number): void {
+  if (tcb.rcv.urgent !== URGENT_NONE) passMark(tcb);
+  onRead(core, tcb, count);
+  if (tcb.readShut || !worthUpdating(tcb)) return;
+  tcb.ackNow = true;
+  core.output.push(tcb);
 }
 
 /** Closes the sending side (3.10.4): what is queued is sent, then a FIN. Returns 0, or -ENOTCONN. */
@@ -154,8 +168,10 @@ export function readiness(tcb: Tcb): number {
   const isDead = state === CLOSED;
   if (isDead || (tcb.readShut && tcb.finQueued)) events |= EPOLLHUP;
   if (tcb.readShut) events |= EPOLLIN | EPOLLRDHUP;
-  if (state !== SYN_SENT && state !== SYN_RCVD) {
-    if (tcb.recvBuffer.length > 0) events |= EPOLLIN;
+  if (state !== SYN_SENT && (state !== SYN_RCVD || tcb.fastOpen?.isOpen)) {
+    const { urgent } = tcb.rcv;
+    if ((urgent === URGENT_NONE ? tcb.recvBuffer.length : bytesToMark(tcb)) > 0) events |= EPOLLIN;
+    if (urgent !== URGENT_NONE && hasUrgent(tcb)) events |= EPOLLPRI;
     if (isDead || tcb.finQueued) events |= EPOLLOUT;
     else if (isWritable(tcb)) events |= EPOLLOUT;
     else tcb.sendBlocked = true;

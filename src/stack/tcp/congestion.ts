@@ -23,7 +23,8 @@ export interface CongestionControl {
   /** The connection is established, or has changed its control; `cwnd` holds the window so far. */
   init(core: TcpCore, tcb: Tcb): void;
   /**
-   * `report.acked` new bytes were acknowledged outside recovery while the window was in full use. One that owns the window is
+   * `report.delivered` new bytes have arrived, as an acknowledgment of new data tells outside recovery while the window was in full
+   * use; what SACK told before is not among them (Linux). One that owns the window is
    * told of every ACK that says anything; then `report.sample` is the sample of the delivery rate.
    */
   onAck(core: TcpCore, tcb: Tcb, report: AckReport): void;

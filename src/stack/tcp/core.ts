@@ -2,7 +2,7 @@
 // functions over it, one RFC section each; `tcp.ts` is the face that the rest of the stack sees.
 
 import { type Clock, type Micros, NEVER } from '../clock.js';
-import type { StackConfig } from '../config.js';
+import { NO_KEY, type StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
 import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
@@ -14,6 +14,7 @@ import { Demux } from './demux.js';
 import { EcnState } from './ecn-state.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { EPOLL_ALL } from './events.js';
+import { FastOpen, FastOpenCache, FastOpenKeys, parseKeys } from './fast-open.js';
 import { IsnGenerator } from './isn.js';
 import { Ledger } from './ledger.js';
 import { ListenerTable } from './listener.js';
@@ -23,6 +24,7 @@ import { Reassembly } from './reassembly.js';
 import { AckReport } from './recovery.js';
 import { Scoreboard } from './scoreboard.js';
 import * as State from './state.js';
+import { SynCookies } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
 import { TimerWheel } from './timer-wheel.js';
@@ -43,6 +45,9 @@ export class TcpCore {
   readonly isn: IsnGenerator;
   readonly ports: EphemeralPorts;
   readonly throttle: Throttle;
+  #cookies: SynCookies | undefined = undefined;
+  /** Hands the segment in `seg`, for which no connection is here, to another core: whether that is done. */
+  handOver: (seg: Segment, isListening: boolean) => boolean = () => false;
   readonly ready: ReadyQueue = new ReadyQueue();
   readonly output: OutputQueue = new OutputQueue();
   /** The segment that is being processed. */
@@ -61,6 +66,9 @@ export class TcpCore {
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
   readonly #ecnStates: EcnState[] = [];
+  readonly fastOpenCache: FastOpenCache;
+  readonly #namedKeys = new Map<string, FastOpenKeys>();
+  #fastOpenKeys: FastOpenKeys | undefined = undefined;
 
   constructor(
     clock: Clock,
@@ -76,11 +84,18 @@ export class TcpCore {
     this.ip = ip;
     this.addresses = addresses;
     this.random = random;
+    this.fastOpenCache = new FastOpenCache(clock);
     this.demux = new Demux(random);
     this.isn = new IsnGenerator(random);
     this.ports = new EphemeralPorts(random);
     this.throttle = new Throttle(clock, config, random);
     this.listeners = new ListenerTable(this.demux.key);
+  }
+
+  /** Makes and checks SYN cookies; its secrets are drawn when the first is needed. */
+  get cookies(): SynCookies {
+    this.#cookies ??= new SynCookies(this.clock, this.random);
+    return this.#cookies;
   }
 
   /** Tells the application that something has happened to the connection: `news` are the epoll events it brings about. */
@@ -157,6 +172,40 @@ export class TcpCore {
     return tcb.ecn;
   }
 
+  /** The state of Fast Open that a connection has until its handshake is complete. */
+  fastOpenOf(tcb: Tcb): FastOpen {
+    // alloc: once for each connection with Fast Open
+    tcb.fastOpen ??= new FastOpen();
+    return tcb.fastOpen;
+  }
+
+  dropFastOpen(tcb: Tcb): void {
+    const { fastOpen } = tcb;
+    if (fastOpen === null) return;
+    if (fastOpen.listener !== null) fastOpen.listener.fastOpenPending--;
+    tcb.fastOpen = null;
+  }
+
+  /** The stack's keys of Fast Open: those of the option, or others that nobody knows. */
+  get fastOpenKeys(): FastOpenKeys {
+    const { fastopenKey } = this.config;
+    if (fastopenKey !== NO_KEY) return this.fastOpenKeysOf(fastopenKey);
+    this.#fastOpenKeys ??= new FastOpenKeys(
+      new Uint8Array(Int32Array.from({ length: 4 }, this.random).buffer),
+    );
+    return this.#fastOpenKeys;
+  }
+
+  /** Keys by their text, each made once. */
+  fastOpenKeysOf(text: string): FastOpenKeys {
+    let keys = this.#namedKeys.get(text);
+    if (keys === undefined) {
+      keys = new FastOpenKeys(parseKeys(text) ?? new Uint8Array(16));
+      this.#namedKeys.set(text, keys);
+    }
+    return keys;
+  }
+
   dropEcn(tcb: Tcb): void {
     if (tcb.ecn === null) return;
     this.#ecnStates.push(tcb.ecn);
@@ -216,10 +265,13 @@ export class TcpCore {
     this.dropPacer(tcb);
     this.dropBbr(tcb);
     this.dropEcn(tcb);
+    const wasFast = tcb.fastOpen?.isOpen === true;
+    this.dropFastOpen(tcb);
     const listener = tcb.listener;
-    if (listener !== null) {
+    // One that waits to be accepted stays: its data can be read, and what has become of it is told then.
+    if (listener !== null && ((wasHalfOpen && !wasFast) || tcb.deferred || listener.closed)) {
       tcb.listener = null;
-      if (wasHalfOpen) listener.halfOpen--;
+      if (wasHalfOpen && !wasFast) listener.halfOpen--;
       else if (tcb.deferred) listener.deferred--;
       else listener.acceptQueue.remove(tcb);
       tcb.deferred = false;

@@ -81,16 +81,16 @@ export const cubic: CongestionControl = {
     tcb.cubic?.reset();
   },
 
-  onAck(core: TcpCore, tcb: Tcb, { acked }: AckReport): void {
+  onAck(core: TcpCore, tcb: Tcb, { delivered }: AckReport): void {
     const { cc } = tcb;
     const state = stateOf(tcb);
     if (cc.cwnd >= cc.ssthresh) {
-      avoid(core, tcb, state, acked);
+      avoid(core, tcb, state, delivered);
       return;
     }
     const { hystart } = state;
     // Slow start ends at the threshold, not somewhere above it.
-    cc.cwnd = Math.min(cc.cwnd + hystart.growth(core, tcb, acked), cc.ssthresh);
+    cc.cwnd = Math.min(cc.cwnd + hystart.growth(core, tcb, delivered), cc.ssthresh);
     if (!hystart.hasEnded) return;
     // RFC 9406 4.2: congestion avoidance from here on.
     hystart.hasEnded = false;

@@ -1,6 +1,8 @@
 // The events of an endpoint, with the numbers of epoll(7): what `readiness` reports and what `notify` tells of.
 
 export const EPOLLIN = 0x001;
+/** An urgent byte can be read. */
+export const EPOLLPRI = 0x002;
 export const EPOLLOUT = 0x004;
 export const EPOLLERR = 0x008;
 export const EPOLLHUP = 0x010;

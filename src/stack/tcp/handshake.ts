@@ -9,11 +9,12 @@ import { endTimeouts } from './ack.js';
 import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
+import { beginSearch } from './mtu-search.js';
 import { optionBytes } from './output.js';
 import { choosePacing } from './pacing.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
-import { initialCwnd } from './transmit.js';
+import { initialCwnd } from './validation.js';
 import { initialWindow, windowScale } from './window.js';
 
 /** MSS of a peer that announces none, IPv4 (RFC 9293 3.7.1, MUST-15). */
@@ -35,7 +36,10 @@ export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoi
   tcb.sack = core.config.sack !== 0;
   // The clock of timestamps runs from a secret offset, so that it does not tell how long the stack has been up.
   tcb.tsOffset = core.config.timestamps === 2 ? 0 : core.isn.timestampOffset(local, remote);
-  tcb.rcv.wscale = windowScale(Math.max(tcb.recvBuffer.limit, core.config.rmem[2]));
+  // A buffer that the program has set does not grow, and needs no scale beyond its own (as on Linux).
+  const { limit } = tcb.recvBuffer;
+  const isFixed = tcb.tuning.receiveBytes > 0;
+  tcb.rcv.wscale = windowScale(isFixed ? limit : Math.max(limit, core.config.rmem[2]));
   startAt(tcb, core.isn.isn(local, remote, core.clock.now));
   const { congestion } = tcb.tuning;
   tcb.congestion = congestionControl(congestion === '' ? core.config.congestionControl : congestion) ?? null;
@@ -49,6 +53,7 @@ export function startAt(tcb: Tcb, isn: number): void {
   snd.nxt = add(isn, 1);
   snd.base = snd.nxt;
   snd.small = isn;
+  snd.up = isn;
   cc.recover = isn;
   cc.usageEnd = isn;
   tcb.rack.reset(isn);
@@ -75,7 +80,8 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
   }
   const peerMss = Math.max(options.mss === 0 ? DEFAULT_MSS : options.mss, core.config.minSndMss);
   // RFC 9293 3.7.1, Eff.snd.MSS: what the peer takes, what the link takes, less the options of every segment.
-  snd.mss = Math.min(peerMss, tcb.localMss) - optionBytes(tcb);
+  snd.mssMax = Math.min(peerMss, tcb.localMss) - optionBytes(tcb);
+  snd.mss = snd.mssMax;
   rcv.mss = Math.min(tcb.localMss - optionBytes(tcb), DEFAULT_MSS);
   // The window of a SYN is never scaled (RFC 7323 2.2).
   snd.wnd = seg.wnd;
@@ -91,6 +97,7 @@ export function beginData(core: TcpCore, tcb: Tcb): void {
   tcb.rtxAt = NEVER;
   core.arm(tcb);
   startKeepalive(core, tcb);
+  beginSearch(core, tcb);
   // RFC 5681 3.1: one segment after a lost SYN.
   tcb.cc.cwnd = synLost ? tcb.snd.mss : initialCwnd(core, tcb);
   choosePacing(core, tcb);

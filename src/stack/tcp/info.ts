@@ -62,6 +62,7 @@ const TCPI_OPT_SACK = 2;
 const TCPI_OPT_WSCALE = 4;
 const TCPI_OPT_ECN = 8;
 const TCPI_OPT_ECN_SEEN = 16;
+const TCPI_OPT_SYN_DATA = 32;
 
 /** Linux's tp->reordering before any reordering was seen, in segments. */
 const FIRST_REORDERING = 3;
@@ -202,6 +203,7 @@ export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
       (tcb.timestamps ? TCPI_OPT_TIMESTAMPS : 0) |
       (tcb.sack ? TCPI_OPT_SACK : 0) |
       (tcb.scaling ? TCPI_OPT_WSCALE : 0) |
+      (tcb.synDataAcked ? TCPI_OPT_SYN_DATA : 0) |
       ecnOptions(tcb),
     tcpi_snd_wscale: snd.wscale,
     tcpi_rcv_wscale: rcv.wscale,

@@ -6,6 +6,7 @@ import { acceptAck } from './ack.js';
 import type { TcpCore } from './core.js';
 import { synAckArrives, synArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
+import { synAckOfFastOpen } from './fast-open-client.js';
 import { acceptSyn, beginData } from './handshake.js';
 import { finArrives, textArrives, trimEnd } from './input-text.js';
 import { replyReset, sendAck } from './output.js';
@@ -49,6 +50,7 @@ export function synSentArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
     return;
   }
   synAckArrives(core, tcb, seg);
+  synAckOfFastOpen(core, tcb, seg);
   beginData(core, tcb);
   tcb.synPending = false;
   acceptAck(core, tcb, seg);

@@ -2,14 +2,14 @@
 // PAWS in front (RFC 7323 5.3) and the stricter rules for RST, SYN and ACK of RFC 5961.
 
 import { ECONNREFUSED, ECONNRESET, EPIPE } from '../errors.js';
-import { ACK, FIN, RST, type Segment, SYN, segLen } from '../wire/tcp-header.js';
+import { ACK, FIN, RST, type Segment, SYN, segLen, URG } from '../wire/tcp-header.js';
 import { acceptAck, finAcked, isInvalidAck } from './ack.js';
 import type { TcpCore } from './core.js';
 import { noteDuplicate } from './dsack.js';
 import { segmentArrives } from './ecn.js';
 import { repeatedSynArrives, synComesAgain, thirdAckArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
-import { beginData } from './handshake.js';
+import { beginData, MAX_QUICK_ACKS } from './handshake.js';
 import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
@@ -26,6 +26,7 @@ import {
 } from './state.js';
 import type { Tcb } from './tcb.js';
 import { finTimeoutUs } from './tuning.js';
+import { URGENT_NONE, urgentArrives, urgentByteArrives } from './urgent.js';
 import { offered } from './window.js';
 
 /** TS.Recent of a connection idle for longer is not to be trusted (RFC 7323 5.5): 24 days. */
@@ -54,7 +55,8 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   if (tcb.ecn !== null && (seg.flags & ACK) !== 0) segmentArrives(core, tcb, tcb.ecn, seg);
   if (!checkAck(core, tcb, seg)) return false;
   recordTimestamp(core, tcb, seg, seq);
-  // Sixth, the URG bit: the pointer is not used; urgent data stays in the stream (RFC 6093 6).
+  if ((seg.flags & URG) !== 0) urgentArrives(core, tcb, seg, seq);
+  if (tcb.rcv.urgent !== URGENT_NONE) urgentByteArrives(core, tcb, seg);
   if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;
   finArrives(core, tcb, seg);
   if (tcb.deferred && (tcb.recvBuffer.length > 0 || tcb.readShut)) admit(core, tcb);
@@ -150,15 +152,16 @@ function checkSequence(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
 
 /** "If an incoming segment is not acceptable, an acknowledgment should be sent in reply (unless the RST bit is set)." */
 function onUnacceptable(core: TcpCore, tcb: Tcb, seg: Segment, length: number): void {
+  // RFC 5961 4.2: a SYN is challenged wherever it lies.
+  if ((seg.flags & (SYN | RST)) === SYN) {
+    answerSyn(core, tcb, seg);
+    return;
+  }
   core.counters.TcpExtTCPUnacceptable++;
   if ((seg.flags & RST) !== 0) return;
   if (tcb.state === TIME_WAIT && (seg.flags & FIN) !== 0) {
     // RFC 9293 3.10.7.4, eighth check, TIME-WAIT: the peer has not heard our last ACK.
     restartTimeWait(core, tcb);
-  }
-  if ((seg.flags & SYN) !== 0) {
-    answerSyn(core, tcb, seg);
-    return;
   }
   if (length > 0 && lt(seg.seq, tcb.rcv.nxt)) {
     core.counters.TcpExtTCPDuplicateSegs++;
@@ -176,7 +179,11 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
     return;
   }
   const { nxt } = tcb.rcv;
-  if (lt(seg.seq, nxt)) noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+  if (lt(seg.seq, nxt)) {
+    noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
+    // Perhaps it was an ACK that was lost or late: the next ones are not delayed, as on Linux.
+    if (seg.dataLength > 0) tcb.quickAcks = MAX_QUICK_ACKS;
+  }
   sendAck(core, tcb);
 }
 
@@ -213,7 +220,8 @@ function checkReset(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   switch (tcb.state) {
     case SYN_RCVD:
       core.counters.TcpAttemptFails++;
-      core.destroy(tcb, ECONNREFUSED);
+      // A program that has accepted it already has had a connection.
+      core.destroy(tcb, tcb.fastOpen?.isOpen ? ECONNRESET : ECONNREFUSED);
       break;
     case ESTABLISHED:
     case FIN_WAIT_1:
@@ -286,6 +294,8 @@ function checkAck(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     case TIME_WAIT:
       // "The only thing that can arrive in this state is a retransmission of the remote FIN."
       if ((seg.flags & FIN) !== 0) restartTimeWait(core, tcb);
+      // Anything else is told where the connection has ended.
+      if (seg.dataLength > 0) sendAck(core, tcb);
       break;
     default:
       break;
@@ -301,7 +311,8 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   const listener = tcb.listener;
-  if (listener?.isFull) {
+  const isFast = tcb.fastOpen?.isOpen === true;
+  if (listener?.isFull && !isFast) {
     // The final ACK is as if lost: the SYN-ACK comes again, and by then there may be room.
     core.counters.TcpExtListenOverflows++;
     if (core.config.abortOnOverflow !== 0) {
@@ -311,13 +322,14 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
     return false;
   }
   thirdAckArrives(core, tcb, seg);
-  beginData(core, tcb);
+  if (isFast) endFastOpen(core, tcb);
+  else beginData(core, tcb);
   acceptAck(core, tcb, seg);
   // The window of this ACK is the first scaled one.
   tcb.snd.wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << tcb.snd.wscale;
   tcb.snd.wndMax = Math.max(tcb.snd.wndMax, tcb.snd.wnd);
   core.enter(tcb, ESTABLISHED);
-  if (listener !== null) {
+  if (listener !== null && !isFast) {
     listener.halfOpen--;
     if (listener.tuning.deferAcceptUs > 0) defer(core, tcb, listener);
     else enqueue(core, tcb, listener);
@@ -333,6 +345,13 @@ function establish(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   core.output.push(tcb);
   core.notify(tcb, EPOLLOUT);
   return true;
+}
+
+/** The handshake is complete; data has been going both ways already. */
+function endFastOpen(core: TcpCore, tcb: Tcb): void {
+  tcb.retransmits = 0;
+  tcb.rtt.backoff = 0;
+  core.dropFastOpen(tcb);
 }
 
 function finWait2(core: TcpCore, tcb: Tcb): void {

@@ -6,8 +6,9 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
+import { MAX_QUICK_ACKS } from './handshake.js';
 import { BYTES_RECEIVED, LAST_DATA_RECEIVED, RCV_OOOPACK } from './ledger.js';
-import { sendAck, sendReset } from './output.js';
+import { replyReset, sendAck } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
 import { add, diff, geq, gt } from './seq.js';
 import { CLOSE_WAIT, CLOSING, ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2, mayReceive, TIME_WAIT } from './state.js';
@@ -39,11 +40,11 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if (!tcb.attached && gt(end, rcv.nxt)) {
     // RFC 9293 3.6.1, RFC 2525 2.16: nobody will ever read it, and the peer must know.
     core.counters.TcpExtTCPAbortOnData++;
-    sendReset(core, tcb);
+    replyReset(core, seg);
     core.destroy(tcb, 0);
     return false;
   }
-  core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, core.clock.now);
+  noteArrival(core, tcb);
   if (seg.dataLength > rcv.mss) rcv.mss = Math.min(seg.dataLength, tcb.localMss);
   const ahead = diff(seg.seq, rcv.nxt);
   if (ahead > 0) {
@@ -66,6 +67,20 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   else fillHole(core, tcb);
   core.notify(tcb, EPOLLIN);
   return true;
+}
+
+/**
+ * After a silence longer than a timeout the sender begins anew with a small window, and every delayed ACK would cost it time: as
+ * at the beginning, it gets ACKs at once. Not in a conversation, where our answers carry them, and not where
+ * TCP_QUICKACK has asked for delay.
+ */
+function noteArrival(core: TcpCore, tcb: Tcb): void {
+  const { now } = core.clock;
+  const last = core.ledger.sumOf(tcb.index, LAST_DATA_RECEIVED);
+  const hasAnswered = tcb.cc.lastSentAt !== NEVER && tcb.cc.lastSentAt >= last;
+  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered && tcb.quickAcks >= 0)
+    tcb.quickAcks = MAX_QUICK_ACKS;
+  core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, now);
 }
 
 /**
@@ -176,6 +191,10 @@ export function timeWait(core: TcpCore, tcb: Tcb): void {
   tcb.rtxAt = NEVER;
   tcb.sendBuffer.clear(core.buffers);
   core.dropReassembly(tcb);
+  // Nothing will be sent that could be congestion controlled.
+  tcb.congestion = null;
+  core.dropPacer(tcb);
+  core.dropBbr(tcb);
   restartTimeWait(core, tcb);
 }
 

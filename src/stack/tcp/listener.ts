@@ -1,7 +1,7 @@
 // A listening port (RFC 9293 3.10.1, passive OPEN): how many connections are half open, which ones wait to be accepted, and
 // the table in which a SYN finds its listener.
 
-import { NEVER } from '../clock.js';
+import { type Micros, NEVER } from '../clock.js';
 import { type Address, Endpoint } from '../wire/address.js';
 import type { TcpCore } from './core.js';
 import { EPOLLIN } from './events.js';
@@ -26,6 +26,10 @@ export class Listener {
   tuning: Tuning = UNTUNED;
   /** Shares its address with other listeners that do so too (SO_REUSEPORT). */
   reusePort = false;
+  /** Connections by Fast Open whose handshake is not complete. */
+  fastOpenPending = 0;
+  /** When a SYN was last answered by a cookie. */
+  cookieAt: Micros = -NEVER;
   queued = false;
   /** Events that have come about, as in epoll(7). */
   news = 0;

@@ -14,6 +14,7 @@ import {
   segLen,
   TCP_CHECKSUM_OFFSET,
   TCP_HEADER,
+  URG,
   writeTcpHeader,
 } from '../wire/tcp-header.js';
 import {
@@ -21,6 +22,7 @@ import {
   sackBlocksLength,
   TIMESTAMPS_LENGTH,
   writeAccEcn,
+  writeFastOpen,
   writeSackBlocks,
   writeSpare,
   writeSynOptions,
@@ -35,10 +37,12 @@ import {
   wantsOption,
 } from './accecn-option.js';
 import type { TcpCore } from './core.js';
+import { onDeparture } from './delivery.js';
 import { forgetDuplicate, hasDuplicate } from './dsack.js';
 import { synAckFlags, synFlags } from './ecn-handshake.js';
 import { fieldOf, flagsOf } from './ecn-output.js';
 import { ACCURATE, ECT_0, type EcnState } from './ecn-state.js';
+import { dataOnSyn } from './fast-open-client.js';
 import {
   BYTES_RETRANS,
   BYTES_SENT,
@@ -47,9 +51,12 @@ import {
   SEGS_OUT,
   TOTAL_RETRANS,
 } from './ledger.js';
-import { add, diff } from './seq.js';
-import { SYN_RCVD } from './state.js';
+import { Repairs } from './repairs.js';
+import { add, diff, min } from './seq.js';
+import { isSynchronized, SYN_RCVD } from './state.js';
+import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
+import { urgentPointer } from './urgent.js';
 import { advertise, initialWindow } from './window.js';
 
 const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
@@ -80,8 +87,11 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
   else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  const { snd } = tcb;
+  const urgent = snd.up === snd.una ? 0 : urgentPointer(tcb, seq);
+  if (urgent > 0) flags |= URG;
   const headerLength = end - at;
-  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, tcb.snd.base), ip.span, end, length);
+  if (length > 0) tcb.sendBuffer.copyOut(diff(seq, snd.base), ip.span, end, length);
   const wnd = advertise(core, tcb);
   writeTcpHeader(
     view,
@@ -93,7 +103,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
     headerLength,
     flags | ACK,
     wnd,
-    0,
+    urgent,
   );
   tcb.rcv.lastAck = tcb.rcv.nxt;
   tcb.ackNow = false;
@@ -104,7 +114,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   }
   // RFC 4022: what holds nothing but octets sent before is not counted here.
   const last = add(seq, length + (flags & FIN));
-  if (last === seq || diff(last, tcb.snd.nxt) > 0) core.counters.TcpOutSegs++;
+  if (last === seq || diff(last, snd.nxt) > 0) core.counters.TcpOutSegs++;
   return finish(core, tcb, frame, headerLength + length, tos);
 }
 
@@ -178,6 +188,8 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
   const { mss, base } = tcb.snd;
   // The end of what was written is pushed, as it was when it first left.
   const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  // Of something that is sent again nobody can tell which size has arrived.
+  if (tcb.mtuSearch !== null) tcb.mtuSearch.size = 0;
   let done = 0;
   do {
     const size = Math.min(mss, length - done);
@@ -190,12 +202,22 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     tcb.cc.undoResent++;
     done += size;
   } while (done < length);
+  if (tcb.repairs === null) {
+    // alloc: once for each block of the pool that loses something
+    tcb.repairs = new Repairs();
+  }
+  tcb.repairs.note(start, add(start, length));
   return true;
 }
 
-/** Sends an ACK without data. Returns as `emit`. */
+/**
+ * Sends an ACK without data. Where the peer has taken its window back below SND.NXT it stands at the window's edge, as on Linux:
+ * beyond that the peer would not look at it (RFC 9293 3.4). Returns as `emit`.
+ */
 export function sendAck(core: TcpCore, tcb: Tcb): number {
-  const result = emit(core, tcb, tcb.snd.nxt, 0, 0);
+  const { snd } = tcb;
+  const seq = isSynchronized(tcb.state) ? min(snd.nxt, add(snd.una, snd.wnd)) : snd.nxt;
+  const result = emit(core, tcb, seq, 0, 0);
   // Without a frame the ACK is still owed.
   if (result > 0) {
     tcb.ackNow = true;
@@ -215,18 +237,25 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
   const isReply = tcb.state === SYN_RCVD;
   const { ecn } = tcb;
   const isFirst = tcb.retransmits === 0 && !isAgain;
-  const hasFeedback = isReply && isFirst && ecn?.mode === ACCURATE && core.config.ecnOption > 0;
-  const options = writeSynOptions(
+  const { fastOpen } = tcb;
+  // There is no room for both.
+  const hasFeedback =
+    fastOpen === null && isReply && isFirst && ecn?.mode === ACCURATE && core.config.ecnOption > 0;
+  let options = writeSynOptions(
     view,
     at + TCP_HEADER,
     tcb.localMss,
     wscale,
     tcb.sack,
     tcb.timestamps,
-    timestampNow(core, tcb),
+    tcb.cookie ? cookieStamp(core, tcb) : timestampNow(core, tcb),
     tcb.tsRecent,
     hasFeedback,
   );
+  if (fastOpen !== null && isFirst && fastOpen.length >= 0) {
+    const { cookie, isExperimental } = fastOpen;
+    options += writeFastOpen(view, at + TCP_HEADER + options, cookie, fastOpen.length, isExperimental);
+  }
   const wnd = initialWindow(tcb);
   let flags = isReply ? SYN | ACK : SYN;
   if (ecn !== null) flags |= isReply ? synAckFlags(tcb, ecn) : synFlags(core, tcb, ecn);
@@ -244,7 +273,29 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
   } else {
     core.counters.TcpOutSegs++;
   }
-  return finish(core, tcb, frame, headerLength, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
+  const data = isReply ? 0 : dataOnSyn(core, tcb, options);
+  if (data > 0) {
+    tcb.sendBuffer.copyOut(0, ip.span, at + headerLength, data);
+    synDataLeaves(core, tcb, data);
+  }
+  return finish(core, tcb, frame, headerLength + data, tcb.congestion?.needsEcn && ecn !== null ? ECT_0 : 0);
+}
+
+/** Data that has left with the SYN is in flight like any other. */
+function synDataLeaves(core: TcpCore, tcb: Tcb, length: number): void {
+  const { fastOpen, snd } = tcb;
+  const start = snd.nxt;
+  snd.nxt = add(start, length);
+  const board = core.boardOf(tcb);
+  board.append(start, snd.nxt, false, core.clock.now);
+  onDeparture(core, tcb, board, board.next - 1, true);
+  if (fastOpen !== null) fastOpen.hasSent = true;
+}
+
+/** TSval of a SYN cookie: it tells the options, before the secret offset is added. */
+function cookieStamp(core: TcpCore, tcb: Tcb): number {
+  const { ecn, sack, scaling, snd, tsOffset } = tcb;
+  return (timestampWith(core.clock.ms, scaling ? snd.wscale : -1, sack, ecn !== null) + tsOffset) | 0;
 }
 
 /** Resets a connection: <SEQ=SND.NXT><CTL=RST,ACK> (RFC 9293 3.10.5). */
@@ -306,7 +357,7 @@ function finish(core: TcpCore, tcb: Tcb, frame: number, length: number, tos: num
     length,
     TCP_CHECKSUM_OFFSET,
     partial,
-    tos,
+    tos | tcb.tuning.tos,
   );
 }
 

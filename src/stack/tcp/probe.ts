@@ -7,7 +7,7 @@ import { onDeparture } from './delivery.js';
 import { pipe } from './flight.js';
 import { isRepairing } from './loss-phases.js';
 import { sendAgain } from './output.js';
-import { pacingDelayUs } from './pacing.js';
+import { onPacedDeparture, pacingDelayUs } from './pacing.js';
 import type { AckReport } from './recovery.js';
 import { SACKED } from './scoreboard.js';
 import { geq, gt } from './seq.js';
@@ -44,6 +44,7 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
   const wasEmpty = pipe(tcb) === 0;
   board.resend(last, core.clock.now);
   onDeparture(core, tcb, board, last, wasEmpty);
+  if (tcb.pacer !== null) onPacedDeparture(core, tcb.pacer, length);
   cc.tlpResent = true;
   cc.tlpEnd = snd.nxt;
   return true;

@@ -5,7 +5,7 @@ import { type Micros, NEVER } from '../clock.js';
 import type { TcpCore } from './core.js';
 import { lose } from './delivery.js';
 import { REORD_SEEN, REORDERING } from './ledger.js';
-import { RESENT, type Scoreboard } from './scoreboard.js';
+import { REPAIRED, RESENT, type Scoreboard } from './scoreboard.js';
 import { NO_SLOT } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -158,6 +158,7 @@ export function detectLoss(core: TcpCore, tcb: Tcb, board: Scoreboard, inRecover
     if (sentAt < rack.xmitAt || lt(board.end[slot], rack.endSeq)) {
       const dueAt = sentAt + rack.rttUs + window;
       if (dueAt <= now) {
+        if ((board.flags[slot] & REPAIRED) !== 0) core.counters.TcpExtTCPLostRetransmit++;
         lose(core, tcb, board, board.numberAt(slot));
         found = true;
       } else if (dueAt > latest) {

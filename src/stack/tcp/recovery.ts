@@ -9,11 +9,12 @@ import { CLASSIC } from './ecn-state.js';
 import { flightSize, pipe } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF, FRTO_RESENT, isSpuriousTimeout } from './frto.js';
 import { CWR, isRepairing, LOSS, OPEN, RECOVERY } from './loss-phases.js';
-import { DUP_THRESHOLD, detectLoss, onRecoveryEnd } from './rack.js';
+import { isLossOfProbe } from './mtu-search.js';
+import { DUP_THRESHOLD, detectLoss, onRecoveryEnd, reorderingWindow } from './rack.js';
 import type { Scoreboard } from './scoreboard.js';
 import { add, diff, geq, gt, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
-import { isWindowLimited } from './validation.js';
+import { isWindowLimited, lossVolume } from './validation.js';
 
 /** How far behind SND.UNA `recover` may stay, in bytes. */
 const RECOVER_LAG = 1 << 30;
@@ -38,6 +39,8 @@ export class AckReport {
   /** It carries SACK blocks; the first of them is a D-SACK, about [dsackLeft, dsackRight). */
   hasSack = false;
   isDsack = false;
+  /** The D-SACK is about something that was sent again: that was in vain. */
+  isVain = false;
   dsackLeft = 0;
   dsackRight = 0;
   /** Something was delivered that had been sent once only, and before `recover` was set. */
@@ -130,6 +133,7 @@ function findLosses(core: TcpCore, tcb: Tcb, board: Scoreboard, report: AckRepor
  */
 export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered: number): void {
   const { cc, snd } = tcb;
+  if (tcb.mtuSearch !== null && isLossOfProbe(core, tcb, tcb.mtuSearch)) return;
   core.counters.TcpExtTCPFastRetrans++;
   cc.tlpPending = false;
   if (cc.phase === CWR) {
@@ -141,7 +145,7 @@ export function enterRecovery(core: TcpCore, tcb: Tcb, flight: number, delivered
   remember(core, tcb);
   cc.phase = RECOVERY;
   // RFC 5681 3.2 step 2: what limited transmit has sent beyond the window does not count.
-  cc.ssthresh = tcb.congestion?.ssthresh(tcb, Math.min(flight, cc.cwnd)) ?? 2 * snd.mss;
+  cc.ssthresh = tcb.congestion?.ssthresh(tcb, lossVolume(tcb, Math.min(flight, cc.cwnd))) ?? 2 * snd.mss;
   beginReduction(tcb, delivered);
 }
 
@@ -200,8 +204,12 @@ function reduce(tcb: Tcb, report: AckReport, isSafe: boolean): void {
 /** RACK's timer has found a loss, or another one: a repair leaves, and ACKs clock out the rest. */
 export function onLateLoss(core: TcpCore, tcb: Tcb, flight: number): void {
   const { cc } = tcb;
-  if (!isRepairing(cc.phase)) enterRecovery(core, tcb, flight, 0);
-  if (cc.phase === RECOVERY && !ownsWindow(tcb)) cc.cwnd = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+  const wasRepairing = isRepairing(cc.phase);
+  if (!wasRepairing) enterRecovery(core, tcb, flight, 0);
+  if (cc.phase !== RECOVERY || ownsWindow(tcb)) return;
+  const least = Math.max(pipe(tcb), 0) + tcb.snd.mss;
+  // One repair begins; later what is lost has made room for its own.
+  cc.cwnd = wasRepairing ? Math.max(Math.min(cc.cwnd, cc.ssthresh), least) : least;
 }
 
 /** Everything that was outstanding when it began is acknowledged. A D-SACK may still tell that nothing was lost. */
@@ -225,7 +233,10 @@ function ownsWindow(tcb: Tcb): boolean {
   return tcb.congestion?.ownsWindow ?? false;
 }
 
-/** The retransmission timer has expired: everything outstanding is deemed lost. */
+/**
+ * The retransmission timer has expired: what the peer is not known to hold is deemed lost, except what has left too recently to be
+ * judged (RFC 8985 6.3). What it holds is not sent again (RFC 6675 5.1), unless it has taken that back.
+ */
 export function onTimeout(core: TcpCore, tcb: Tcb): void {
   const { cc, snd, board } = tcb;
   // RFC 5682 2.1 step 1: not when the timer expires again for what is being recovered already.
@@ -233,11 +244,10 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   // RFC 5681 3.1: ssthresh falls once for the same data, however often it times out.
   if (tcb.retransmits === 0) {
     if (cc.phase === OPEN) remember(core, tcb);
-    cc.ssthresh = tcb.congestion?.ssthresh(tcb, flightSize(tcb)) ?? 2 * snd.mss;
+    cc.ssthresh = tcb.congestion?.ssthresh(tcb, lossVolume(tcb, flightSize(tcb))) ?? 2 * snd.mss;
     tcb.congestion?.onTimeout(core, tcb);
   }
   cc.phase = LOSS;
-  cc.cwnd = snd.mss;
   cc.credit = 0;
   cc.dupAcks = 0;
   cc.renoSacked = 0;
@@ -245,9 +255,22 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.tlpPending = false;
   cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
   tcb.rack.reorderAt = NEVER;
-  if (board === null) return;
-  for (let number = board.first; number < board.next; number++) lose(core, tcb, board, number);
-  board.loseAll();
+  if (board !== null) loseOld(core, tcb, board);
+  // RFC 5681 3.1, the loss window: one segment beside what is still thought to be on its way.
+  cc.cwnd = Math.max(pipe(tcb), 0) + snd.mss;
+}
+
+/** The oldest segment is lost, and of the others what has left longer ago than a round trip. */
+function loseOld(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
+  const isReneged = board.isReneged;
+  if (isReneged) core.counters.TcpExtTCPSACKReneging++;
+  const forgets = !tcb.sack || isReneged;
+  const patienceUs = (tcb.rack.rttUs || tcb.rtt.srttUs) + reorderingWindow(tcb, board, true);
+  const latest = core.clock.now - (forgets ? 0 : patienceUs);
+  for (let number = board.first; number < board.next; number++) {
+    if (number === board.first || board.sentAt[number & board.mask] <= latest) lose(core, tcb, board, number);
+  }
+  if (forgets) board.loseAll();
 }
 
 /** Keeps what an undo would bring back. */
@@ -269,7 +292,7 @@ function remember(core: TcpCore, tcb: Tcb): void {
 function mayUndo(tcb: Tcb, report: AckReport): boolean {
   const { cc } = tcb;
   if (!cc.undoPossible) return false;
-  if (report.isDsack && cc.undoResent > 0 && gt(report.dsackRight, cc.undoUna)) {
+  if (report.isVain && cc.undoResent > 0 && gt(report.dsackRight, cc.undoUna)) {
     const length = diff(report.dsackRight, report.dsackLeft);
     cc.undoResent = Math.max(0, cc.undoResent - Math.max(1, Math.ceil(length / tcb.snd.mss)));
     if (cc.undoResent === 0) return true;
@@ -292,5 +315,7 @@ function undo(core: TcpCore, tcb: Tcb): void {
   tcb.retransmits = 0;
   tcb.rtt.backoff = 0;
   tcb.board?.loseNone();
+  // What was lost all the same is found anew.
+  tcb.rack.advanced = true;
   tcb.congestion?.onUndo(core, tcb);
 }

@@ -31,12 +31,17 @@ export class RecvBuffer {
     this.length += length;
   }
 
-  /** Copies up to `length` readable bytes out and, unless peeking, forgets them; returns how many. */
-  read(dst: Span, dstOffset: number, length: number, peek: boolean, pool: BufferPool): number {
-    const count = Math.min(length, this.length);
-    if (count === 0) return 0;
-    this.#ring.copyOut(0, dst, dstOffset, count);
-    if (!peek) this.#forget(count, pool);
+  /** Copies up to `length` readable bytes out and forgets them; returns how many. */
+  read(dst: Span, dstOffset: number, length: number, pool: BufferPool): number {
+    const count = this.peek(0, dst, dstOffset, length);
+    if (count > 0) this.#forget(count, pool);
+    return count;
+  }
+
+  /** Copies up to `length` readable bytes out, from the one at `at` on, and leaves them there; returns how many. */
+  peek(at: number, dst: Span, dstOffset: number, length: number): number {
+    const count = Math.min(length, this.length - at);
+    if (count > 0) this.#ring.copyOut(at, dst, dstOffset, count);
     return count;
   }
 

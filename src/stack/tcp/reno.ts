@@ -14,19 +14,19 @@ export const reno: CongestionControl = {
     // The initial window and an unlimited ssthresh are all that Reno begins with.
   },
 
-  onAck(_core: TcpCore, tcb: Tcb, { acked }: AckReport): void {
+  onAck(_core: TcpCore, tcb: Tcb, { delivered }: AckReport): void {
     const cc = tcb.cc;
     const mss = tcb.snd.mss;
     if (cc.cwnd < cc.ssthresh) {
       // RFC 3465 2.2 and 2.3: at most two segments for each ACK, so that a stretched ACK makes no burst, and at most one
       // while what a timeout has sent again is being acknowledged.
-      const growth = Math.min(acked, gt(cc.recover, tcb.snd.una) ? mss : 2 * mss);
+      const growth = Math.min(delivered, gt(cc.recover, tcb.snd.una) ? mss : 2 * mss);
       // Slow start ends at the threshold, not somewhere above it.
       cc.cwnd = Math.min(cc.cwnd + growth, cc.ssthresh);
       return;
     }
     // RFC 5681 3.1: one segment for each window of data acknowledged.
-    cc.credit += acked;
+    cc.credit += delivered;
     if (cc.credit >= cc.cwnd) {
       cc.credit -= cc.cwnd;
       cc.cwnd += mss;

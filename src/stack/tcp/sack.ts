@@ -6,7 +6,7 @@ import type { TcpOptions } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
 import { onArrival } from './delivery.js';
 import { onDelivered } from './rack.js';
-import { HELD, RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
 import { diff, geq, gt, leq, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
@@ -60,7 +60,7 @@ function markBlock(core: TcpCore, tcb: Tcb, board: Scoreboard, left: number, rig
     onDelivered(core, tcb, board, i, false);
     onArrival(core, tcb, board, i);
     if (gt(end, tcb.cc.recover)) report.sackedNew = true;
-    else if ((flags & (RESENT | HELD)) === 0) report.isOriginal = true;
+    else if ((flags & RESENT) === 0) report.isOriginal = true;
     report.delivered += diff(end, board.start[at]);
     board.sack(i);
   }

@@ -17,8 +17,6 @@ export const REPAIRED = 4;
 export const RESENT = 8;
 /** Its last sequence number is a FIN. */
 export const HAS_FIN = 16;
-/** The peer had told that it holds it before a timeout made us forget: that it is told again is no news. */
-export const HELD = 32;
 
 const FIRST_SIZE = 16;
 /** Numbers of segments are kept below this, so that they stay small integers. */
@@ -171,7 +169,12 @@ export class Scoreboard {
     return -1;
   }
 
-  /** Forgets what the peer said it held, and deems everything lost (RFC 2018 8: the peer may have changed its mind). */
+  /** True when SND.UNA stands at something that the peer had said it held: it has changed its mind (RFC 2018 8). */
+  get isReneged(): boolean {
+    return this.count > 0 && (this.flags[this.first & this.mask] & SACKED) !== 0;
+  }
+
+  /** Forgets what the peer said it held, and deems everything lost. */
   loseAll(): void {
     this.sacked = 0;
     this.sackedCount = 0;
@@ -179,9 +182,7 @@ export class Scoreboard {
     this.repaired = 0;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
-      const flags = this.flags[at];
-      const held = (flags & SACKED) !== 0 ? HELD : 0;
-      this.flags[at] = (flags & ~(SACKED | REPAIRED)) | LOST | held;
+      this.flags[at] = (this.flags[at] & ~(SACKED | REPAIRED)) | LOST;
       this.lost += diff(this.end[at], this.start[at]);
     }
     this.hint = this.first;

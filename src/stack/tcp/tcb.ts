@@ -8,12 +8,15 @@ import type { BbrState } from './bbr-state.js';
 import type { CongestionControl } from './congestion.js';
 import type { CubicState } from './cubic.js';
 import type { EcnState } from './ecn-state.js';
+import type { FastOpen } from './fast-open.js';
 import type { Listener } from './listener.js';
+import type { MtuSearch } from './mtu-search.js';
 import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
 import { RecvBuffer } from './recv-buffer.js';
+import type { Repairs } from './repairs.js';
 import { RttEstimator } from './rtt.js';
 import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
@@ -39,8 +42,12 @@ export class SendSequence {
   wndMax = 0;
   /** Most payload that one segment may carry, options already taken off (RFC 9293 3.7.1, Eff.snd.MSS). */
   mss = 0;
+  /** What both ends and the link allow for it, whatever the path (RFC 9293 3.7.1). */
+  mssMax = 0;
   /** Sequence number of the first byte in the send buffer. */
   base = 0;
+  /** Behind the last urgent byte that was written; SND.UNA when there is none that is not acknowledged (SND.UP). */
+  up = 0;
   /** End of the last segment sent that was smaller than the MSS (Minshall's variant of Nagle's algorithm). */
   small = 0;
 }
@@ -64,6 +71,10 @@ export class ReceiveSequence {
   /** Sequence number of a FIN that has arrived but is not yet reached; valid when `finSeen`. */
   finSeq = 0;
   finSeen = false;
+  /** Sequence number of the urgent byte (RCV.UP), what is known of it (urgent.ts), and what it is. */
+  up = 0;
+  urgent = 0;
+  urgentByte = 0;
   /** A duplicate that the next ACK reports (RFC 2883); empty when both are the same. */
   dsackLeft = 0;
   dsackRight = 0;
@@ -110,6 +121,10 @@ export class CongestionState {
   wasLimited = false;
   usedFlight = 0;
   usageEnd = 0;
+  /** RFC 7661 4.2: the most that was outstanding of late, when that was, and since when it is less than half of the window. */
+  pipeUsed = 0;
+  pipeUsedAt: Micros = -NEVER;
+  unusedSince: Micros = NEVER;
   /** When data was last sent (RFC 5681 4.1). */
   lastSentAt: Micros = NEVER;
 }
@@ -145,8 +160,12 @@ export class Tcb {
   /** What has been sent and is not acknowledged; null while nothing is. */
   board: Scoreboard | null = null;
   readonly rack: RackState = new RackState();
+  /** What was sent again lately, made when it is first needed. */
+  repairs: Repairs | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
+  /** Fast Open, until the handshake is complete; null for nearly all. */
+  fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
@@ -159,6 +178,10 @@ export class Tcb {
   localMss = 0;
   /** Largest packet that the path takes; 0 while nobody has said that it is less than the interface's. */
   pathMtu = 0;
+  /** When a router last said so. */
+  pathMtuAt: Micros = NEVER;
+  /** Search for the largest packet that the path takes; null while there is none. */
+  mtuSearch: MtuSearch | null = null;
   /** Hash of the tuple, as the table of connections keeps it, and whether it is in there. */
   hash = 0;
   isEntered = false;
@@ -193,8 +216,14 @@ export class Tcb {
   tuning: Tuning = UNTUNED;
   /** The program has said that more follows what it wrote last (MSG_MORE). */
   more = false;
+  /** The last byte was written so, and is not pushed by itself (RFC 9293 3.9.1.2). */
+  unpushed = false;
   /** What is held back for want of a full segment may leave all the same. */
   flush = false;
+  /** Data of a SYN has been taken, ours or the peer's (TCPI_OPT_SYN_DATA). */
+  synDataAcked = false;
+  /** Its SYN-ACK is a cookie (syn-cookies.ts). */
+  cookie = false;
   /** Established, but not to be accepted before its first data (TCP_DEFER_ACCEPT). */
   deferred = false;
 
@@ -256,6 +285,8 @@ export class Tcb {
     this.nextHop = 0;
     this.localMss = 0;
     this.pathMtu = 0;
+    this.pathMtuAt = NEVER;
+    this.mtuSearch = null;
     this.attached = true;
     this.passive = false;
     this.listener = null;
@@ -274,7 +305,10 @@ export class Tcb {
     this.tsRecentAt = NEVER;
     this.tuning = UNTUNED;
     this.more = false;
+    this.unpushed = false;
     this.flush = false;
+    this.synDataAcked = false;
+    this.cookie = false;
     this.deferred = false;
     this.synPending = false;
     this.finQueued = false;
@@ -294,6 +328,7 @@ export class Tcb {
     this.rtxMode = RTO;
     this.rtoAt = NEVER;
     this.board = null;
+    this.repairs?.clear();
     this.delackAt = NEVER;
     this.lifeAt = NEVER;
     this.keepAt = NEVER;
@@ -321,8 +356,10 @@ function resetSend(snd: SendSequence): void {
   snd.wscale = 0;
   snd.wndMax = 0;
   snd.mss = 0;
+  snd.mssMax = 0;
   snd.base = 0;
   snd.small = 0;
+  snd.up = 0;
 }
 
 function resetReceive(rcv: ReceiveSequence): void {
@@ -335,6 +372,9 @@ function resetReceive(rcv: ReceiveSequence): void {
   rcv.mss = 0;
   rcv.finSeq = 0;
   rcv.finSeen = false;
+  rcv.up = 0;
+  rcv.urgent = 0;
+  rcv.urgentByte = 0;
   rcv.dsackLeft = 0;
   rcv.dsackRight = 0;
 }
@@ -365,5 +405,8 @@ function resetCongestion(cc: CongestionState): void {
   cc.wasLimited = false;
   cc.usedFlight = 0;
   cc.usageEnd = 0;
+  cc.pipeUsed = 0;
+  cc.pipeUsedAt = -NEVER;
+  cc.unusedSince = NEVER;
   cc.lastSentAt = NEVER;
 }

@@ -12,6 +12,8 @@ import * as calls from './calls.js';
 import { TcpCore } from './core.js';
 import { offerEcn } from './ecn-handshake.js';
 import { EPOLLIN } from './events.js';
+import { FASTOPEN_CLIENT } from './fast-open.js';
+import { maySendOnSyn, offerFastOpen } from './fast-open-client.js';
 import { MAX_QUICK_ACKS, prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
 import { type TcpInfo, tcpInfo } from './info.js';
@@ -21,12 +23,14 @@ import { Listener } from './listener.js';
 import { sendReset } from './output.js';
 import type { ReadyQueue } from './queues.js';
 import type { BytesView } from './ring-bytes.js';
-import { SYN_SENT, TIME_WAIT } from './state.js';
+import { add } from './seq.js';
+import { SYN_RCVD, SYN_SENT, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import { runTimers } from './timers.js';
 import { transmit } from './transmit.js';
 import { adopt, tune } from './tune.js';
 import { type Tuning, UNTUNED } from './tuning.js';
+import { bytesToMark, isAtMark, receiveUrgent } from './urgent.js';
 import * as zeroCopy from './zero-copy.js';
 
 /** How soon to try again when the Nic has no free frame, in µs. */
@@ -142,9 +146,13 @@ export class Tcp {
     core.listeners.remove(listener);
     core.demux.forEach((tcb) => {
       if (tcb.listener !== listener) return;
-      sendReset(core, tcb);
+      // A half-open connection is forgotten without a word, as on Linux; its peer finds out by itself.
+      if (tcb.state !== SYN_RCVD || tcb.fastOpen?.isOpen) sendReset(core, tcb);
       core.destroy(tcb, 0);
     });
+    // Those that were gone before anybody accepted them.
+    for (let tcb = listener.acceptQueue.shift(); tcb !== undefined; tcb = listener.acceptQueue.shift())
+      core.free(tcb);
   }
 
   /** Takes the next connection that waits on a listener; undefined when none does. */
@@ -218,10 +226,38 @@ export class Tcp {
     );
   }
 
-  /** `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). */
-  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false): number {
+  /** Whether data may go on SYNs at all (net.ipv4.tcp_fastopen). */
+  get mayFastOpen(): boolean {
+    return (this.core.config.fastopen & FASTOPEN_CLIENT) !== 0;
+  }
+
+  /** Whether data may go on a SYN to `remote`: there is a cookie, or none is needed. */
+  maySendOnSyn(remote: Endpoint, tuning: Tuning): boolean {
+    return maySendOnSyn(this.core, remote, tuning.fastOpenNoCookie);
+  }
+
+  /** Gives the SYN of a connection that has just been opened data: how many bytes were taken. */
+  sendOnSyn(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+    const { core } = this;
+    offerFastOpen(core, tcb);
+    return tcb.sendBuffer.append(core.sendSpans.of(bytes), offset, length, core.buffers);
+  }
+
+  /** Lets the SYN of a connection that has just been opened ask for a cookie. */
+  askForCookie(tcb: Tcb): void {
+    offerFastOpen(this.core, tcb);
+  }
+
+  /**
+   * `more`: the program says that more follows, so that a small segment may wait for it (MSG_MORE). `urgent`: its last byte is
+   * urgent (MSG_OOB).
+   */
+  send(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, more = false, urgent = false): number {
     tcb.more = more;
-    return calls.send(this.core, tcb, bytes, offset, length);
+    tcb.unpushed = more;
+    const taken = calls.send(this.core, tcb, bytes, offset, length);
+    if (urgent && taken > 0) tcb.snd.up = add(tcb.snd.base, tcb.sendBuffer.length);
+    return taken;
   }
 
   receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
@@ -230,7 +266,7 @@ export class Tcp {
 
   /** Points `view` at received bytes where they lie: how many, or as `receive`. They stay until `discard`. */
   look(tcb: Tcb, view: BytesView): number {
-    return zeroCopy.look(tcb, view);
+    return zeroCopy.look(this.core, tcb, view);
   }
 
   /** Forgets up to `length` received bytes: how many, or as `receive`. */
@@ -255,7 +291,17 @@ export class Tcp {
 
   /** Bytes that can be read without waiting (FIONREAD). */
   available(tcb: Tcb): number {
-    return tcb.recvBuffer.length;
+    return bytesToMark(tcb);
+  }
+
+  /** Reads the urgent byte (MSG_OOB). */
+  receiveUrgent(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
+    return receiveUrgent(tcb, bytes, offset, length, peek);
+  }
+
+  /** True when reading has come to the urgent byte (SIOCATMARK). */
+  isAtMark(tcb: Tcb): boolean {
+    return isAtMark(tcb);
   }
 
   shutdownWrite(tcb: Tcb): number {
@@ -273,6 +319,7 @@ export class Tcp {
   /** Sends small segments at once (true), or lets Nagle's algorithm hold them (false). */
   setNoDelay(tcb: Tcb, nodelay: boolean): void {
     this.tune(tcb, { ...tcb.tuning, nodelay });
+    if (nodelay) this.flush(tcb);
   }
 
   /** Changes the options of a connection. */
@@ -280,9 +327,15 @@ export class Tcp {
     tune(this.core, tcb, tuning);
   }
 
+  /** Lets what is held back for want of a full segment go (tcp(7): setting TCP_NODELAY does, whatever it was). */
+  flush(tcb: Tcb): void {
+    tcb.flush = true;
+    this.core.output.push(tcb);
+  }
+
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */
   setQuickAck(tcb: Tcb, quick: boolean): void {
-    tcb.quickAcks = quick ? MAX_QUICK_ACKS : 0;
+    tcb.quickAcks = quick ? MAX_QUICK_ACKS : -1;
     if (!quick || tcb.delackAt === NEVER) return;
     tcb.ackNow = true;
     this.core.output.push(tcb);

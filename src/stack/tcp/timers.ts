@@ -11,6 +11,7 @@ import { onKeepalive } from './keepalive.js';
 import { RTO_RECOVERIES, RTO_SINCE, TOTAL_RTO } from './ledger.js';
 import { admit } from './listener.js';
 import { isRepairing } from './loss-phases.js';
+import { suspectBlackHole } from './mtu-search.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
 import { onLateLoss, onTimeout } from './recovery.js';
@@ -58,6 +59,7 @@ function expire(core: TcpCore, tcb: Tcb): void {
     tcb.holdAt = NEVER;
     if (tcb.deferred) admit(core, tcb);
     tcb.flush = true;
+    tcb.unpushed = false;
     core.output.push(tcb);
   }
   if (tcb.pacer !== null && tcb.pacer.resumeAt <= now) {
@@ -137,6 +139,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   core.counters.TcpExtTCPTimeouts++;
   // RFC 9293 3.8.3, R1: perhaps it is the next hop that has gone (RFC 1122 3.3.1.4, negative advice).
   if (tcb.retransmits === core.config.retries1) core.ip.suspect(tcb.nextHop);
+  if (tcb.retransmits >= core.config.retries1) suspectBlackHole(core, tcb);
   onTimeout(core, tcb);
   countTimeout(core, tcb);
   // RFC 6298 5.5: the timer backs off; it is started again when the segment leaves.

@@ -8,14 +8,16 @@ import type { TcpCore } from './core.js';
 import { onDeparture } from './delivery.js';
 import { flightSize, hasLost, pipe, unsentBytes } from './flight.js';
 import { FRTO_NEW_DATA, FRTO_OFF } from './frto.js';
+import { noteMtuProbe, probeLength } from './mtu-search.js';
 import { emit, sendAck, sendAgain, sendSyn, timestampNow } from './output.js';
 import { mayDepart, onPacedDeparture, pacingDelayUs } from './pacing.js';
+import { expirePathMtu } from './path-mtu.js';
 import { probeTime, sendTail } from './probe.js';
 import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
-import { noteUsage } from './validation.js';
+import { noteUsage, restartWindow } from './validation.js';
 import { wakeWriter } from './writability.js';
 
 /**
@@ -24,9 +26,6 @@ import { wakeWriter } from './writability.js';
  */
 const MIN_PROBE_US = 200_000;
 
-/** Longest time for which TCP_CORK or MSG_MORE hold data back, in µs (tcp(7)). */
-const CORK_US = 200_000;
-
 /** Sends what the connection has to send now. Returns false when the Nic ran out of frames: it must be asked again. */
 export function transmit(core: TcpCore, tcb: Tcb): boolean {
   if (tcb.state === CLOSED) return true;
@@ -34,13 +33,14 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
     const result = sendSyn(core, tcb);
     if (result > 0) return false;
     tcb.synPending = false;
+    if (tcb.fastOpen?.isOpen) core.output.push(tcb);
     if (tcb.retransmits > 0) core.counters.TcpExtTCPSynRetrans++;
     startRetransmissionTimer(core, tcb);
     if (result < 0) core.destroy(tcb, -result);
     return true;
   }
   // In SYN-RECEIVED only an ACK can be owed, of a segment that was not acceptable (RFC 9293 3.10.7.4).
-  const mayHaveData = isSynchronized(tcb.state) && tcb.state !== TIME_WAIT;
+  const mayHaveData = (isSynchronized(tcb.state) && tcb.state !== TIME_WAIT) || tcb.fastOpen?.isOpen === true;
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
@@ -76,7 +76,7 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       onDeparture(core, tcb, board, number, wasEmpty);
     }
     noteRepair(core, tcb, length);
-    noteUsage(tcb);
+    noteUsage(core, tcb);
     // RFC 6298 5.1; what holds SND.UNA back gets the whole time to arrive.
     if (wasHead || tcb.rtoAt === NEVER) startRetransmissionTimer(core, tcb);
   }
@@ -103,7 +103,7 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
   const isWhole = sendWindow(core, tcb);
   // RFC 8985 7.2: the end of what has just left is what a probe would be for.
   if (snd.nxt !== before && tcb.rtxMode !== PERSIST) {
-    noteUsage(tcb);
+    noteUsage(core, tcb);
     watchFlight(core, tcb);
   }
   if (isProving && isWhole && snd.nxt === cc.recover) {
@@ -117,6 +117,16 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 /** Sends as much as window and congestion window take. */
 function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
+  if (tcb.pathMtu !== 0) expirePathMtu(core, tcb);
+  if (tcb.mtuSearch !== null) {
+    const length = probeLength(core, tcb, tcb.mtuSearch);
+    if (length < 0) return true;
+    if (length > 0) {
+      const start = snd.nxt;
+      if (!sendData(core, tcb, length, 0)) return false;
+      noteMtuProbe(tcb, tcb.mtuSearch, start, length);
+    }
+  }
   for (;;) {
     const unsent = unsentBytes(tcb);
     const flight = flightSize(tcb);
@@ -143,7 +153,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
-    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last ? PSH : 0))) return false;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last && !tcb.unpushed ? PSH : 0))) return false;
     if (length < mss) snd.small = snd.nxt;
   }
   return true;
@@ -267,6 +277,8 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
     return 0;
   }
   core.counters.TcpExtTCPWinProbe++;
+  // RFC 9293 3.8.5: that there is urgent data is told even where there is no window for it.
+  if (tcb.snd.up !== tcb.snd.una) emit(core, tcb, tcb.snd.una, 0, ACK);
   return emit(core, tcb, add(tcb.snd.una, -1), 0, ACK);
 }
 
@@ -275,11 +287,12 @@ export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
  * unacknowledged. The end of the stream is never held back.
  */
 function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
-  if (tcb.finQueued || tcb.flush) return true;
+  // What is urgent does not wait, either.
+  if (tcb.finQueued || tcb.flush || tcb.snd.up !== tcb.snd.una) return true;
   if (tcb.tuning.cork || tcb.more) {
-    // tcp(7): a cork holds for 200 ms at most.
+    // tcp(7): a cork holds for 200 ms at most; on Linux that is the time of a probe.
     if (tcb.holdAt === NEVER) {
-      tcb.holdAt = core.clock.now + CORK_US;
+      tcb.holdAt = core.clock.now + Math.max(tcb.rtt.rtoUs, MIN_PROBE_US);
       core.arm(tcb);
     }
     return false;
@@ -287,18 +300,10 @@ function mayBeSmall(core: TcpCore, tcb: Tcb): boolean {
   return tcb.tuning.nodelay || !gt(tcb.snd.small, tcb.snd.una);
 }
 
-/** RFC 5681 4.1: after an RTO of silence the window starts from its initial value again. */
+/** Data is about to leave, nothing being outstanding: the window may be out of date. */
 function restartAfterIdle(core: TcpCore, tcb: Tcb): void {
-  const cc = tcb.cc;
-  if (cc.lastSentAt === NEVER) return;
-  tcb.congestion?.onRestart(core, tcb);
-  if (tcb.congestion?.ownsWindow) return;
-  if (core.config.slowStartAfterIdle !== 0 && core.clock.now - cc.lastSentAt > tcb.rtt.rtoUs) {
-    cc.cwnd = Math.min(cc.cwnd, initialCwnd(core, tcb));
-  }
-}
-
-/** The initial window in bytes (RFC 6928; RFC 5681 3.1: one segment when the SYN was lost). */
-export function initialCwnd(core: TcpCore, tcb: Tcb): number {
-  return core.config.initialCwnd * tcb.snd.mss;
+  const { cc, congestion } = tcb;
+  if (cc.lastSentAt === NEVER || congestion === null) return;
+  congestion.onRestart(core, tcb);
+  if (!congestion.ownsWindow) restartWindow(core, tcb);
 }

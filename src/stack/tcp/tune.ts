@@ -5,7 +5,7 @@ import { congestionControl } from './congestion.js';
 import type { TcpCore } from './core.js';
 import { startKeepalive } from './keepalive.js';
 import { choosePacing } from './pacing.js';
-import { CLOSED, isSynchronized } from './state.js';
+import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import type { Tuning } from './tuning.js';
 
@@ -20,14 +20,14 @@ export function adopt(tcb: Tcb, tuning: Tuning): void {
 export function tune(core: TcpCore, tcb: Tcb, tuning: Tuning): void {
   const before = tcb.tuning;
   adopt(tcb, tuning);
-  if (tcb.state === CLOSED) return;
-  // tcp(7): setting TCP_NODELAY flushes what a cork holds; a cork that is taken out lets go of it.
-  if (tuning.nodelay && !before.nodelay) tcb.flush = true;
-  if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mss) tcb.snd.mss = tuning.maxSegment;
+  if (tcb.state === CLOSED || tcb.state === TIME_WAIT) return;
+  if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mssMax) tcb.snd.mssMax = tuning.maxSegment;
+  if (tcb.snd.mss > tcb.snd.mssMax) tcb.snd.mss = tcb.snd.mssMax;
   if (tuning.congestion !== before.congestion) changeControl(core, tcb, tuning.congestion);
-  else if (tuning.maxPacingRate !== before.maxPacingRate && isSynchronized(tcb.state))
-    choosePacing(core, tcb);
-  if (isSynchronized(tcb.state)) startKeepalive(core, tcb);
+  if (isSynchronized(tcb.state)) {
+    if (tuning.maxPacingRate !== before.maxPacingRate) choosePacing(core, tcb);
+    startKeepalive(core, tcb);
+  }
   core.output.push(tcb);
 }
 

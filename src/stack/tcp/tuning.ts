@@ -10,6 +10,8 @@ export interface Tuning {
   readonly nodelay: boolean;
   /** Holds what does not fill a segment back, for 200 ms at most. */
   readonly cork: boolean;
+  /** Leaves urgent data in the stream (RFC 6093 2.2). */
+  readonly oobInline: boolean;
   /** Probes a silent peer (RFC 9293 3.8.4). */
   readonly keepalive: boolean;
   /** Silence before the first probe, between two, in µs, and how many stay unanswered before the connection is given up. */
@@ -31,8 +33,18 @@ export interface Tuning {
   readonly maxPacingRate: number;
   /** Bytes not yet sent from which on the connection is not writable. */
   readonly notSentLowat: number;
+  /** DSCP of what is sent, as the upper six bits of the TOS field (RFC 2474). */
+  readonly tos: number;
   /** Name of the congestion control. */
   readonly congestion: string;
+  /** Of a listener: connections by Fast Open whose handshake is not complete, at most; 0 for no Fast Open. */
+  readonly fastOpenQueue: number;
+  /** Keys of Fast Open, as text (fast-open.ts). */
+  readonly fastOpenKey: string;
+  /** Data goes on SYNs, and is taken from them, without a cookie. */
+  readonly fastOpenNoCookie: boolean;
+  /** connect leaves the SYN to the first write, which gives it data. */
+  readonly fastOpenConnect: boolean;
   /** Of a listener: how long a connection waits for its first data before it can be accepted, in µs. */
   readonly deferAcceptUs: number;
 }
@@ -41,6 +53,7 @@ export interface Tuning {
 export const UNTUNED: Tuning = Object.freeze({
   nodelay: false,
   cork: false,
+  oobInline: false,
   keepalive: false,
   keepIdleUs: 0,
   keepIntervalUs: 0,
@@ -53,7 +66,12 @@ export const UNTUNED: Tuning = Object.freeze({
   receiveBytes: 0,
   maxPacingRate: 0,
   notSentLowat: 0,
+  tos: 0,
   congestion: '',
+  fastOpenQueue: 0,
+  fastOpenKey: '',
+  fastOpenNoCookie: false,
+  fastOpenConnect: false,
   deferAcceptUs: 0,
 });
 

@@ -1,6 +1,7 @@
 // The receive window that goes into a segment (RFC 9293 3.8.6.2.2, RFC 7323 2): silly-window avoidance at the receiver, and a
 // right edge that never moves left.
 
+import { TIMESTAMPS_LENGTH } from '../wire/tcp-options.js';
 import type { TcpCore } from './core.js';
 import { add, diff, gt } from './seq.js';
 import type { Tcb } from './tcb.js';
@@ -10,6 +11,11 @@ export function offered(tcb: Tcb): number {
   return Math.max(0, diff(tcb.rcv.edge, tcb.rcv.nxt));
 }
 
+/** Payload of a full segment of the peer: what timestamps take of it, the program never reads. */
+function fullSegment(tcb: Tcb): number {
+  return tcb.timestamps ? tcb.localMss - TIMESTAMPS_LENGTH : tcb.localMss;
+}
+
 /** The window that would be offered now, in bytes before scaling. */
 export function selectWindow(tcb: Tcb): number {
   const current = offered(tcb);
@@ -17,7 +23,7 @@ export function selectWindow(tcb: Tcb): number {
   // More cannot be told than the field holds: without scaling a large buffer is no news to the peer.
   const free = Math.min(tcb.recvBuffer.free, 0xffff << tcb.rcv.wscale);
   // RFC 9293 3.8.6.2.2: the edge moves only by a worthwhile step: a full segment or half the buffer.
-  return free - current >= Math.min(tcb.localMss, limit >> 1) ? free : current;
+  return free - current >= Math.min(fullSegment(tcb), limit >> 1) ? free : current;
 }
 
 /** Returns the window field for a segment that is about to leave, and remembers the right edge that it promises. */
@@ -31,7 +37,7 @@ export function advertise(core: TcpCore, tcb: Tcb): number {
     // a full buffer it must not be: rounded up with every segment, the window would never close. One that is smaller than a
     // unit of the scale is offered as a whole unit.
     const { free, limit } = recvBuffer;
-    const isSubUnit = field === 0 && free >= Math.min(tcb.localMss, limit >> 1);
+    const isSubUnit = field === 0 && free >= Math.min(fullSegment(tcb), limit >> 1);
     if (isSubUnit || (field + 1) << shift <= free) field++;
   }
   if (field > 0xffff) field = 0xffff;

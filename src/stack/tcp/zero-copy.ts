@@ -1,40 +1,34 @@
 // SEND and RECEIVE (RFC 9293 3.10.2, 3.10.3) without a copy: the program works on the memory of the buffers. What a view points
 // at is good until the loop turns or another call is made on the connection, for a buffer that grows or empties moves.
 
-import { EAGAIN, EINVAL, ENOTCONN, EPIPE } from '../errors.js';
-import { takeError } from './calls.js';
+import { EAGAIN, EINVAL, EPIPE } from '../errors.js';
+import { afterRead, nothingToRead, takeError } from './calls.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
-import { onRead } from './receive-tuning.js';
 import type { BytesView } from './ring-bytes.js';
-import { CLOSED, maySend, SYN_RCVD, SYN_SENT } from './state.js';
+import { maySend, SYN_RCVD, SYN_SENT } from './state.js';
 import type { Tcb } from './tcb.js';
-import { worthUpdating } from './window.js';
+import { bytesToMark, skipUrgent, URGENT_NONE } from './urgent.js';
 import { isBacklogged } from './writability.js';
 
 /** Points `view` at received bytes; returns how many, or what `receive` would. */
-export function look(tcb: Tcb, view: BytesView): number {
-  if (tcb.recvBuffer.length === 0) return emptyResult(tcb);
+export function look(core: TcpCore, tcb: Tcb, view: BytesView): number {
+  if (tcb.rcv.urgent !== URGENT_NONE) skipUrgent(core, tcb);
+  const available = bytesToMark(tcb);
+  if (available === 0) return nothingToRead(tcb);
   tcb.recvBuffer.look(view);
+  if (view.length > available) view.length = available;
   return view.length;
 }
 
 /** Forgets up to `length` received bytes, as if they had been read. */
 export function discard(core: TcpCore, tcb: Tcb, length: number): number {
-  if (tcb.recvBuffer.length === 0) return emptyResult(tcb);
-  const count = tcb.recvBuffer.discard(length, core.buffers);
-  onRead(core, tcb, count);
-  if (!tcb.readShut && worthUpdating(tcb)) {
-    tcb.ackNow = true;
-    core.output.push(tcb);
-  }
+  if (tcb.rcv.urgent !== URGENT_NONE) skipUrgent(core, tcb);
+  const available = bytesToMark(tcb);
+  if (available === 0) return nothingToRead(tcb);
+  const count = tcb.recvBuffer.discard(Math.min(length, available), core.buffers);
+  afterRead(core, tcb, count);
   return count;
-}
-
-function emptyResult(tcb: Tcb): number {
-  if (tcb.error !== 0) return takeError(tcb);
-  if (tcb.readShut) return 0;
-  return tcb.state === CLOSED ? -ENOTCONN : -EAGAIN;
 }
 
 /** Points `view` at room in the send buffer; returns how much, or what `send` would. */
@@ -56,6 +50,7 @@ export function commit(core: TcpCore, tcb: Tcb, length: number): number {
   checkAppLimited(core, tcb);
   if (!tcb.sendBuffer.commit(length)) return -EINVAL;
   tcb.more = false;
+  tcb.unpushed = false;
   core.output.push(tcb);
   return 0;
 }

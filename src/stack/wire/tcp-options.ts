@@ -310,3 +310,23 @@ export function writeSpare(view: DataView, offset: number, isInNops: boolean): n
   spareNops = NOP_NOP;
   return isInNops ? 0 : 4;
 }
+
+/** Writes a Fast Open option with a cookie of `length` bytes, padded by NOPs (RFC 7413 4.1.1, appendix A). Returns the bytes written. */
+export function writeFastOpen(
+  view: DataView,
+  offset: number,
+  cookie: Uint8Array,
+  length: number,
+  isExperimental: boolean,
+): number {
+  let at = offset;
+  view.setUint8(at++, isExperimental ? TCPOPT_EXPERIMENT : TCPOPT_FAST_OPEN);
+  view.setUint8(at++, length + (isExperimental ? 4 : 2));
+  if (isExperimental) {
+    view.setUint16(at, FAST_OPEN_MAGIC);
+    at += 2;
+  }
+  for (let i = 0; i < length; i++) view.setUint8(at++, cookie[i]);
+  while (((at - offset) & 3) !== 0) view.setUint8(at++, TCPOPT_NOP);
+  return at - offset;
+}

@@ -1,0 +1,59 @@
+// What a core's thread has been given by the thread that started it, for `mtcp_create_context` to use. Nothing in a thread that was
+// not started by `startCores`.
+
+import type { Holdings } from '../nic/holdings.js';
+import { type ProgramHandles, XdpProgram } from '../nic/xdp-program.js';
+import type { QueueOptions } from './attach.js';
+import type { Context } from './context.js';
+import { CoreSiblings, type SharedByCores } from './core-siblings.js';
+
+// Words of a core in the control memory.
+/** Not 0 when the core is to end. */
+export const STOP = 0;
+/** 1 while the core's thread has a socket that it would leave behind. */
+export const HELD = 1;
+export const CONTROL_WORDS = 2;
+
+/** The given things: plain data. */
+export interface CoreHost {
+  readonly program: ProgramHandles;
+  readonly shared: SharedByCores;
+  readonly control: SharedArrayBuffer;
+  readonly wakeFd: number;
+}
+
+let host: CoreHost | undefined;
+let tell: (holdings: Holdings) => void = () => {};
+
+/** Makes this thread one of the host's cores. `onHoldings` is told what the socket holds. */
+export function joinHost(given: CoreHost, onHoldings: (holdings: Holdings) => void): void {
+  host = given;
+  tell = onHoldings;
+}
+
+/** A core's words of the control memory. */
+export function controlOf(control: SharedArrayBuffer, cpu: number): Int32Array {
+  return new Int32Array(control, cpu * CONTROL_WORDS * 4, CONTROL_WORDS);
+}
+
+/** What this core's queue shares with the host's others; undefined outside of a host. */
+export function hostQueue(cpu: number): QueueOptions | undefined {
+  if (host === undefined) return undefined;
+  const words = controlOf(host.control, cpu);
+  const onOpen = (holdings: Holdings): void => {
+    tell(holdings);
+    Atomics.store(words, HELD, 1);
+  };
+  return { program: XdpProgram.adopt(host.program), wakeFd: host.wakeFd, onOpen };
+}
+
+/** Connects a context with the host's other cores. */
+export function joinSiblings(context: Context): void {
+  if (host === undefined) return;
+  const words = controlOf(host.control, context.cpu);
+  // From here on the thread cleans up by itself.
+  const onClose = (): void => void Atomics.store(words, HELD, 0);
+  context.stopWord = words.subarray(STOP, STOP + 1);
+  context.siblings = new CoreSiblings(context, host.shared, host.wakeFd, onClose);
+  context.stack.siblings = context.siblings;
+}

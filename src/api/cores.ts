@@ -1,0 +1,297 @@
+// One thread per core, each with a queue, an AF_XDP socket, its memory and a stack of its own; nothing is shared on the data path. The
+// thread that calls `startCores` owns the XDP program and cleans up after a core that dies; see docs/decisions for why.
+
+import { randomBytes } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { type Holdings, releaseHoldings } from '../nic/holdings.js';
+import { createMailboxes, Mailboxes } from '../nic/mailbox.js';
+import { NicError } from '../nic/nic-error.js';
+import { attachProgram } from '../nic/open-xdp-nic.js';
+import { close, eventfd } from '../nic/os/syscalls.js';
+import { wakeNic } from '../nic/xdp-nic.js';
+import type { XdpProgram } from '../nic/xdp-program.js';
+import { CONTROL_WORDS, type CoreHost, controlOf, HELD, STOP } from './core-host.js';
+import type { CoreMessage, CoreStart } from './core-thread.js';
+import { readOptions } from './init-options.js';
+import type { MtcpOptions } from './options.js';
+import { coresOf } from './options.js';
+
+/** Settings of `startCores` that are not the stack's. */
+export interface CoresSettings {
+  /** How many cores; as many as the interface has queues unless given here or in the configuration. */
+  cores?: number;
+  /** With the path of a configuration file: options that come over what it says. */
+  overrides?: MtcpOptions;
+  /** Any value that can be cloned; each core's program finds it as `core.data`. */
+  data?: unknown;
+  /** Pin each thread to the CPU of its number. Default true. */
+  pin?: boolean;
+}
+
+const ETHERNET_HEADER = 14;
+/** How long `stop` waits for programs to return before it ends their threads, in ms. */
+const GRACE_MS = 5000;
+/** What a core's thread sends. */
+type Message =
+  | { type: 'holdings'; holdings: Holdings }
+  | { type: 'ready'; mode: string }
+  | { type: 'post'; value: unknown };
+
+/**
+ * Starts a program on several cores and waits until each has its context.
+ * @param module the program: a module whose default export is a function, which is called in each core's thread with its Core
+ * @param config what `mtcp_init` takes
+ * @throws Error with `code` and a sentence that names the reason and the remedy (EINVAL for options, fewer cores than the interface has
+ *   queues, or more; EPERM, ENODEV, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
+ *   stays attached
+ */
+export async function startCores(
+  module: string | URL,
+  config: MtcpOptions | string,
+  settings: CoresSettings = {},
+): Promise<Cores> {
+  const asked = settings.cores === undefined ? {} : { cores: settings.cores };
+  const given = typeof config === 'string' ? config : { ...config, ...asked };
+  const { options, file } = readOptions(given, { ...settings.overrides, ...asked });
+  if (options.iface === undefined) {
+    throw new NicError('EINVAL', 'cores need an interface', 'a Nic of your own belongs to one thread');
+  }
+  const isTold = options.cores !== undefined || options.queues !== undefined;
+  const place = { iface: options.iface, ...(options.netns === undefined ? {} : { netns: options.netns }) };
+  const { program, info } = attachProgram({
+    ...place,
+    ...(options.mode === undefined ? {} : { mode: options.mode }),
+  });
+  try {
+    const cores = isTold ? coresOf(options) : info.queues;
+    if (cores !== info.queues) {
+      const problem = `${options.iface} has ${info.queues} queues and ${cores} cores are asked for`;
+      throw new NicError(
+        'EINVAL',
+        problem,
+        `use as many, or \`ethtool -L ${options.iface} combined ${cores}\``,
+      );
+    }
+    // Cookies that one core gives are shown to another (RFC 7413 4.1.2).
+    const sysctl = { 'net.ipv4.tcp_fastopen_key': randomKey(), ...options.sysctl };
+    const overrides = { ...settings.overrides, cores, sysctl };
+    const started = new Cores(program, cores, info.mtu + ETHERNET_HEADER, file?.warnings ?? [], {
+      config: typeof given === 'string' ? given : { ...given, cores, sysctl },
+      overrides: typeof given === 'string' ? overrides : {},
+      module: new URL(module, 'file:///').href,
+      data: settings.data,
+      pin: settings.pin !== false,
+    });
+    await started.begin();
+    return started;
+  } catch (error) {
+    program.close();
+    throw error;
+  }
+}
+
+function randomKey(): string {
+  return Array.from({ length: 4 }, () => randomBytes(4).toString('hex')).join('-');
+}
+
+/** What is known of one core. */
+interface Thread {
+  readonly worker: Worker;
+  /** Settles when the thread is no more and what it left behind is given back. */
+  readonly ended: Promise<void>;
+  holdings: Holdings | undefined;
+  mode: string;
+  isKilled: boolean;
+}
+
+/** Events of `Cores`, with their arguments. */
+interface CoresEvents {
+  /** A core's program has sent a value. */
+  message: [cpu: number, value: unknown];
+  /** A core has ended; `error` is why, when its program threw. */
+  exit: [cpu: number, error: Error | undefined];
+}
+
+/** The running cores of one interface. */
+export class Cores extends EventEmitter<CoresEvents> {
+  readonly count: number;
+  /** What a configuration file says without effect, one sentence each. */
+  readonly warnings: readonly string[];
+  /**
+   * Settles when no core runs any more, but for those that were killed, and the interface is free again. Rejects with what a core's
+   * program threw when nobody listens for `exit`.
+   */
+  readonly ended: Promise<void>;
+  readonly #program: XdpProgram;
+  readonly #start: Omit<CoreStart, 'cpu' | 'host'>;
+  readonly #hosts: readonly CoreHost[];
+  readonly #threads = new Map<number, Thread>();
+  #isOver = false;
+  #error: Error | undefined;
+  #settle: { resolve: () => void; reject: (error: Error) => void } = { resolve() {}, reject() {} };
+
+  /** Called by `startCores`. */
+  constructor(
+    program: XdpProgram,
+    count: number,
+    frameBytes: number,
+    warnings: readonly string[],
+    start: Omit<CoreStart, 'cpu' | 'host'>,
+  ) {
+    super();
+    this.count = count;
+    this.warnings = warnings;
+    this.ended = new Promise((resolve, reject) => {
+      this.#settle = { resolve, reject };
+    });
+    this.#program = program;
+    this.#start = start;
+    const shared = { cores: count, mailboxes: createMailboxes(count, frameBytes), frameBytes };
+    const control = new SharedArrayBuffer(count * CONTROL_WORDS * 4);
+    this.#hosts = Array.from({ length: count }, () => {
+      return { program: program.handles, shared, control, wakeFd: eventfd() };
+    });
+  }
+
+  /** Called by `startCores`: starts all cores, or none. */
+  async begin(): Promise<void> {
+    const started = await Promise.allSettled(this.#hosts.map((_, cpu) => this.#startThread(cpu)));
+    const failed = started.find((result) => result.status === 'rejected');
+    if (failed === undefined) {
+      // Not before whoever called has had the chance to listen.
+      setImmediate(() => this.#threads.forEach((thread) => tell(thread, { type: 'begin' })));
+      return;
+    }
+    await Promise.all([...this.#threads.keys()].map((cpu) => this.kill(cpu)));
+    this.#isOver = true;
+    for (const { wakeFd } of this.#hosts) close(wakeFd);
+    throw failed.reason;
+  }
+
+  /** Cores that run now, by number. */
+  get running(): number[] {
+    return [...this.#threads.keys()].sort((a, b) => a - b);
+  }
+
+  /** How a core sits on its queue: `xdp-zerocopy`, `xdp-native` or `xdp-skb`; empty when it does not run. */
+  modeOf(cpu: number): string {
+    return this.#threads.get(cpu)?.mode ?? '';
+  }
+
+  /** Sends a value to a core's program, which is called with it while its event loop runs. */
+  post(cpu: number, value: unknown): void {
+    const thread = this.#threads.get(cpu);
+    if (thread !== undefined) tell(thread, { type: 'post', value });
+  }
+
+  /**
+   * Starts a core that has ended, on its queue.
+   * @throws Error as `startCores`, and with `code` EBUSY when the core runs, EINVAL when there is none of this number
+   */
+  async restart(cpu: number): Promise<void> {
+    await this.#startThread(cpu);
+    const thread = this.#threads.get(cpu);
+    if (thread !== undefined) tell(thread, { type: 'begin' });
+  }
+
+  async #startThread(cpu: number): Promise<void> {
+    const host = this.#hosts[cpu];
+    if (host === undefined || this.#isOver) throw withCode('EINVAL', `there is no core ${cpu}`);
+    if (this.#threads.has(cpu)) throw withCode('EBUSY', `core ${cpu} runs already`);
+    Atomics.store(controlOf(host.control, cpu), STOP, 0);
+    const start: CoreStart = { ...this.#start, cpu, host };
+    const worker = new Worker(new URL('./core-thread.js', import.meta.url), {
+      workerData: start,
+      name: `mtcp-core-${cpu}`,
+    });
+    await new Promise<void>((resolve, reject) => {
+      let error: Error | undefined;
+      let isReady = false;
+      const exited = new Promise((over) => worker.once('exit', over));
+      const ended = exited.then(() => {
+        this.#threads.delete(cpu);
+        this.#cleanUp(cpu, thread.holdings);
+        if (isReady) this.#onExit(cpu, error, thread.isKilled);
+        else reject(error ?? new Error(`core ${cpu} ended before it had begun`));
+      });
+      const thread: Thread = { worker, ended, holdings: undefined, mode: '', isKilled: false };
+      this.#threads.set(cpu, thread);
+      worker.on('error', (thrown) => {
+        error = thrown;
+      });
+      worker.on('message', (message: Message) => {
+        if (message.type === 'post') this.emit('message', cpu, message.value);
+        else if (message.type === 'holdings') thread.holdings = message.holdings;
+        else {
+          thread.mode = message.mode;
+          isReady = true;
+          resolve();
+        }
+      });
+    });
+  }
+
+  /**
+   * Ends a core's thread at once, as a crash would: its queue passes to the kernel, its connections are reset when the core is there
+   * again and their peers send something, and the other cores go on.
+   */
+  async kill(cpu: number): Promise<void> {
+    const thread = this.#threads.get(cpu);
+    if (thread === undefined) return;
+    thread.isKilled = true;
+    void thread.worker.terminate();
+    await thread.ended;
+  }
+
+  /**
+   * Asks all programs to end, waits for them, and detaches from the interface. What takes longer than `graceMs` is ended. Idempotent.
+   */
+  async stop(graceMs = GRACE_MS): Promise<void> {
+    const threads = [...this.#threads];
+    for (const [cpu, thread] of threads) {
+      const { control, wakeFd } = this.#hosts[cpu]!;
+      Atomics.store(controlOf(control, cpu), STOP, 1);
+      tell(thread, { type: 'stop' });
+      wakeNic(wakeFd);
+    }
+    const timer = setTimeout(() => {
+      for (const [, { worker }] of threads) void worker.terminate();
+    }, graceMs);
+    await Promise.all(threads.map(([, { ended }]) => ended));
+    clearTimeout(timer);
+    this.#finish();
+  }
+
+  #onExit(cpu: number, error: Error | undefined, isKilled: boolean): void {
+    if (!this.emit('exit', cpu, error)) this.#error ??= error;
+    if (this.#threads.size === 0 && !isKilled) this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#program.close();
+    for (const { wakeFd } of this.#hosts) close(wakeFd);
+    if (this.#error === undefined) this.#settle.resolve();
+    else this.#settle.reject(this.#error);
+  }
+
+  /** Gives back what a thread that was killed has left behind. */
+  #cleanUp(cpu: number, holdings: Holdings | undefined): void {
+    const { control, shared } = this.#hosts[cpu]!;
+    const words = controlOf(control, cpu);
+    if (holdings === undefined || Atomics.exchange(words, HELD, 0) === 0) return;
+    new Mailboxes(shared.mailboxes, shared.frameBytes, cpu).open(-1);
+    this.#program.clearSocket(cpu);
+    releaseHoldings(holdings);
+  }
+}
+
+function tell({ worker }: Thread, message: CoreMessage): void {
+  worker.postMessage(message);
+}
+
+function withCode(code: string, message: string): Error {
+  return Object.assign(new Error(message), { code });
+}
