@@ -12,6 +12,12 @@ const START_MS = 10_000;
 /** How long a generator may take beyond its own times: it opens connections first. */
 const GRACE_MS = 40_000;
 
+/** What runs now: it ends with this process, however that ends. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 /** Keeps what a process says on stderr, for the sentence of its failure. */
 function complaintOf(child: ChildProcess): () => string {
   let text = '';
@@ -25,7 +31,10 @@ function launch(command: readonly string[], cpu: number, netns?: string): ChildP
   const inside = netns === undefined ? [] : ['nsenter', `--net=${netnsPath(netns)}`];
   const pinned = cpus().length > 1 ? ['taskset', '-c', `${cpu}`] : [];
   const [program, ...words] = [...inside, ...pinned, ...command];
-  return spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  return child;
 }
 
 /** Waits for text on stdout; rejects when the process ends or the time is over. */
