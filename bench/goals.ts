@@ -1,7 +1,7 @@
 // What the stack is meant to reach, as ratios to node:net in the same run, and whether it does.
 
 import { lessIsBetter } from './cases.js';
-import type { Report } from './report/report.js';
+import { meanLoad, NOISE_LIMIT, type Report } from './report/report.js';
 
 /** One goal. */
 export interface Goal {
@@ -41,7 +41,8 @@ export interface Standing {
   readonly wanted: string;
   readonly moonshot: string;
   readonly figure: string;
-  readonly state: 'met' | 'not met' | 'not measured';
+  /** A ratio that was taken while the CPUs were busy with other things says nothing either way. */
+  readonly state: 'met' | 'not met' | 'not measured' | 'too noisy';
   readonly why: string;
 }
 
@@ -72,7 +73,8 @@ function standingOf({ case: name, peer, of, goal: least, moonshot, why }: Goal, 
   }
   const ratio = figure / base;
   const isMet = isLess ? ratio <= least : ratio >= least;
-  return { ...common, figure: `${ratio.toFixed(2)} ×`, state: isMet ? 'met' : 'not met' };
+  const state = meanLoad(report) > NOISE_LIMIT ? 'too noisy' : isMet ? 'met' : 'not met';
+  return { ...common, figure: `${ratio.toFixed(2)} ×`, state };
 }
 
 function idleStanding(report: Report): Standing {

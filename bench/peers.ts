@@ -81,6 +81,21 @@ const compatible: Peer = {
   command: nodeServer('stack'),
 };
 
+/** Replies that are so long need a window, which it does not have. */
+const LONGEST_ANSWER = 8192;
+
+const answerer: Peer = {
+  name: 'frames',
+  title: 'no stack, the limit of the driver',
+  onKernel: false,
+  serves: ({ service, replyBytes: reply }) => service === 'fixed' && reply <= LONGEST_ANSWER,
+  prepare: () => undefined,
+  command({ requestBytes, replyBytes: reply }, { lab }) {
+    const program = fileURLToPath(new URL('peers/answerer-server.js', import.meta.url));
+    return [process.execPath, ...[program, PORT, requestBytes, reply, lab].map(String)];
+  },
+};
+
 const node: Peer = {
   name: 'node',
   title: 'node:net, node:http',
@@ -133,4 +148,4 @@ const nginx: Peer = {
 };
 
 /** All peers. The first is what the goals are about, and `node` is what they are measured by. */
-export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx];
+export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer];

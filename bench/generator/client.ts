@@ -38,7 +38,7 @@ export class Client {
   open = 0;
   readonly latency = new Histogram();
   private readonly nic: Nic;
-  private readonly ends: Endpoints;
+  private readonly serverPort: number;
   private readonly exchange: Exchange;
   private readonly writer: FrameWriter;
   private readonly segment = new Segment();
@@ -65,9 +65,9 @@ export class Client {
   private looked = 0;
   private started = 0;
 
-  constructor(nic: Nic, ends: Endpoints, connections: number, exchange: Exchange) {
+  constructor(nic: Nic, ends: Endpoints, serverPort: number, connections: number, exchange: Exchange) {
     this.nic = nic;
-    this.ends = ends;
+    this.serverPort = serverPort;
     this.exchange = exchange;
     const { request, pipeline } = exchange;
     const payload = new Uint8Array(request.length * pipeline);
@@ -95,7 +95,7 @@ export class Client {
     for (let i = 0; i < count; i++) {
       const frame = batch[i * RX_STRIDE];
       const length = batch[i * RX_STRIDE + 1];
-      if (this.segment.read(nic.view, frame, length, this.ends.serverPort)) this.onSegment(nowMs);
+      if (this.segment.read(nic.view, frame, length)) this.onSegment(nowMs);
       else this.writer.answerArp(frame, length);
       nic.release(frame);
     }
@@ -113,7 +113,7 @@ export class Client {
     for (let slot = 0; slot < this.state.length; slot++) {
       if (this.state[slot] === FREE) continue;
       for (let tries = 0; tries < 100; tries++) {
-        if (this.writer.send(this.port[slot], RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
+        if (this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
         this.nic.flush();
       }
       this.slotOf[this.port[slot]] = -1;
@@ -146,13 +146,13 @@ export class Client {
     this.state[slot] = SYN_SENT;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
-    this.writer.send(this.port[slot], SYN, this.nextIss, 0, 0, 0);
+    this.send(slot, SYN, this.nextIss, 0, 0, 0);
   }
 
   private onSegment(nowMs: number): void {
     const { segment } = this;
-    const slot = this.slotOf[segment.port];
-    if (slot < 0) return;
+    const slot = this.slotOf[segment.to];
+    if (slot < 0 || segment.from !== this.serverPort) return;
     if ((segment.flags & RST) !== 0) {
       this.fail(slot, nowMs);
       return;
@@ -246,23 +246,34 @@ export class Client {
     else if (this.owesAck[slot] !== 0) this.answer(slot, ACK);
   }
 
+  private send(
+    slot: number,
+    flags: number,
+    seq: number,
+    ack: number,
+    start: number,
+    length: number,
+  ): boolean {
+    return this.writer.send(this.port[slot], this.serverPort, flags, seq, ack, start, length);
+  }
+
   private ask(slot: number, count: number, nowMs: number): void {
     const length = count * this.exchange.request.length;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
     this.owesAck[slot] = 0;
-    this.writer.send(this.port[slot], PSH | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, length);
+    this.send(slot, PSH | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, length);
     this.sndNxt[slot] = (this.sndNxt[slot] + length) | 0;
   }
 
   private answer(slot: number, flags: number): void {
     this.owesAck[slot] = 0;
-    this.writer.send(this.port[slot], flags, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
+    this.send(slot, flags, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
   }
 
   private fail(slot: number, nowMs: number): void {
     this.errors++;
-    this.writer.send(this.port[slot], RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
+    this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
     this.end(slot, nowMs);
   }
 
@@ -288,12 +299,12 @@ export class Client {
   private sendAgain(slot: number): void {
     const una = this.sndUna[slot];
     const missing = (this.sndNxt[slot] - una) | 0;
-    if (this.state[slot] === SYN_SENT) this.writer.send(this.port[slot], SYN, this.iss[slot], 0, 0, 0);
+    if (this.state[slot] === SYN_SENT) this.send(slot, SYN, this.iss[slot], 0, 0, 0);
     else if (missing > 0) {
       const data = this.state[slot] === FIN_SENT ? missing - 1 : missing;
       const start = ((una - this.iss[slot] - 1) >>> 0) % this.exchange.request.length;
       const flags = this.state[slot] === FIN_SENT ? FIN | ACK : PSH | ACK;
-      this.writer.send(this.port[slot], flags, una, this.rcvNxt[slot], start, data);
+      this.send(slot, flags, una, this.rcvNxt[slot], start, data);
     } else if (!this.exchange.silent) this.answer(slot, ACK);
     else return;
     this.resent++;

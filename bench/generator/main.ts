@@ -6,12 +6,9 @@ import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
 import { replyBytes } from '../peers/reply.js';
 import { Client, type Exchange, longestPayload } from './client.js';
 import type { Job, JobResult } from './job.js';
+import { addressNumber } from './wire.js';
 
 const job = JSON.parse(process.argv[2]) as Job;
-
-function addressNumber(address: string): number {
-  return Buffer.from(address.split('.').map(Number)).readInt32BE(0);
-}
 
 function exchangeOf({ mode, pipeline, request, replyBytes: reply, mtu }: Job): Exchange {
   const bytes = Buffer.from(request, 'latin1');
@@ -28,14 +25,13 @@ function exchangeOf({ mode, pipeline, request, replyBytes: reply, mtu }: Job): E
 
 const nic = openXdpNic({ iface: job.iface, netns: job.netns, addresses: [job.client] });
 const ends = {
-  clientMac: nic.capabilities.mac,
-  serverMac: Buffer.from(job.serverMac.replaceAll(':', ''), 'hex'),
-  client: addressNumber(job.client),
-  server: addressNumber(job.server),
-  serverPort: job.port,
+  ownMac: nic.capabilities.mac,
+  peerMac: Buffer.from(job.serverMac.replaceAll(':', ''), 'hex'),
+  own: addressNumber(job.client),
+  peer: addressNumber(job.server),
   mss: job.mtu - 40,
 };
-const client = new Client(nic, ends, job.connections, exchangeOf(job));
+const client = new Client(nic, ends, job.port, job.connections, exchangeOf(job));
 
 /** Spins for some time, or until `done`. Returns the share of turns that found nothing. */
 function spin(ms: number, done: () => boolean = () => false): number {

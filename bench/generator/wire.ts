@@ -1,5 +1,5 @@
-// Writes and reads the frames of the load generator: Ethernet, IPv4 and TCP without more than the MSS option, straight in
-// the memory of the Nic. One client address and one server; what all frames share is written once, as a template.
+// Writes and reads frames without a stack: Ethernet, IPv4 and TCP without more than the MSS option, straight in the memory of the
+// Nic, between one address and one other. What all frames share is written once, as a template.
 
 import type { Nic } from '../../src/nic/nic.js';
 import { add, finish, sum } from '../../src/stack/wire/checksum.js';
@@ -23,17 +23,21 @@ const ARP_FRAME = 42;
 
 /** Who talks to whom. */
 export interface Endpoints {
-  readonly clientMac: Uint8Array;
-  readonly serverMac: Uint8Array;
+  readonly ownMac: Uint8Array;
+  readonly peerMac: Uint8Array;
   /** IPv4 addresses as 32-bit numbers. */
-  readonly client: number;
-  readonly server: number;
-  readonly serverPort: number;
-  /** What the SYN says. */
+  readonly own: number;
+  readonly peer: number;
+  /** What a SYN says. */
   readonly mss: number;
 }
 
-/** Sends frames of a client. */
+/** An IPv4 address as a 32-bit number. */
+export function addressNumber(address: string): number {
+  return Buffer.from(address.split('.').map(Number)).readInt32BE(0);
+}
+
+/** Sends frames. */
 export class FrameWriter {
   private readonly nic: Nic;
   private readonly ends: Endpoints;
@@ -53,26 +57,33 @@ export class FrameWriter {
     this.payloadSums = new Int32Array(payload.length + 1).fill(-1);
     const { template } = this;
     const view = new DataView(template.buffer);
-    template.set(ends.serverMac, 0);
-    template.set(ends.clientMac, 6);
+    template.set(ends.peerMac, 0);
+    template.set(ends.ownMac, 6);
     view.setUint16(12, 0x0800);
     template[IP] = 0x45;
     view.setUint16(IP + 6, 0x4000);
     template[IP + 8] = 64;
     template[IP + 9] = 6;
-    view.setInt32(IP + 12, ends.client);
-    view.setInt32(IP + 16, ends.server);
+    view.setInt32(IP + 12, ends.own);
+    view.setInt32(IP + 16, ends.peer);
     this.ipSum = sum(view, IP, 20);
-    view.setUint16(TCP + 2, ends.serverPort);
     view.setUint16(TCP + 14, WINDOW);
     // With the pseudo-header (RFC 9293 3.1), but for the length.
     this.tcpSum = add(sum(view, IP + 12, 8, 6), sum(view, TCP, 20));
   }
 
   /**
-   * Sends a segment with `length` bytes of the payload from `start` on; false when the ring is full.
+   * Sends a segment from one port to another, with `length` bytes of the payload from `start` on; false when the ring is full.
    */
-  send(port: number, flags: number, seq: number, ack: number, start: number, length: number): boolean {
+  send(
+    from: number,
+    to: number,
+    flags: number,
+    seq: number,
+    ack: number,
+    start: number,
+    length: number,
+  ): boolean {
     const { nic, template } = this;
     const at = nic.reserve();
     if (at < 0) return false;
@@ -83,11 +94,12 @@ export class FrameWriter {
     view.setUint16(at + IP + 2, 20 + tcpLength);
     view.setUint16(at + IP + 10, finish(add(this.ipSum, 20 + tcpLength)));
     const offsetAndFlags = ((5 + (options >> 2)) << 12) | flags;
-    view.setUint16(at + TCP, port);
+    view.setUint16(at + TCP, from);
+    view.setUint16(at + TCP + 2, to);
     view.setInt32(at + TCP + 4, seq);
     view.setInt32(at + TCP + 8, ack);
     view.setUint16(at + TCP + 12, offsetAndFlags);
-    let total = this.tcpSum + tcpLength + port + offsetAndFlags;
+    let total = this.tcpSum + tcpLength + from + to + offsetAndFlags;
     total += (seq >>> 16) + (seq & 0xffff) + (ack >>> 16) + (ack & 0xffff);
     if (options > 0) {
       view.setUint16(at + HEADERS, 0x0204);
@@ -95,8 +107,8 @@ export class FrameWriter {
       total += 0x0204 + this.ends.mss;
     }
     if (length > 0) {
-      const to = at + HEADERS + options;
-      for (let i = 0; i < length; i++) memory[to + i] = this.payload[start + i];
+      const data = at + HEADERS + options;
+      for (let i = 0; i < length; i++) memory[data + i] = this.payload[start + i];
       total += this.sumOf(start, length);
     }
     total = (total & 0xffff) + (total >>> 16);
@@ -105,22 +117,22 @@ export class FrameWriter {
     return true;
   }
 
-  /** Answers a received frame when it is an ARP request for the client's address. */
+  /** Answers a received frame when it is an ARP request for the own address. */
   answerArp(frame: number, length: number): void {
     const { nic, ends } = this;
     const { memory, view } = nic;
     const isRequest =
       length >= ARP_FRAME && view.getUint16(frame + 12) === ETHERTYPE_ARP && view.getUint16(frame + 20) === 1;
-    if (!isRequest || view.getInt32(frame + 38) !== ends.client) return;
+    if (!isRequest || view.getInt32(frame + 38) !== ends.own) return;
     const at = nic.reserve();
     if (at < 0) return;
     for (let i = 0; i < 6; i++) {
       memory[at + i] = memory[at + 32 + i] = memory[frame + 22 + i];
-      memory[at + 6 + i] = memory[at + 22 + i] = ends.clientMac[i];
+      memory[at + 6 + i] = memory[at + 22 + i] = ends.ownMac[i];
     }
     for (let i = 12; i < 22; i++) memory[at + i] = memory[frame + i];
     view.setUint16(at + 20, 2);
-    view.setInt32(at + 28, ends.client);
+    view.setInt32(at + 28, ends.own);
     view.setInt32(at + 38, view.getInt32(frame + 28));
     nic.submit(at, ARP_FRAME, 0, 0);
   }
@@ -138,7 +150,8 @@ export class FrameWriter {
 
 /** The last segment that was read; one object for all of them. */
 export class Segment {
-  port = 0;
+  from = 0;
+  to = 0;
   flags = 0;
   seq = 0;
   ack = 0;
@@ -146,16 +159,16 @@ export class Segment {
   data = 0;
   dataLength = 0;
 
-  /** Reads a frame; false when it is no TCP segment from this server port. */
-  read(view: DataView, frame: number, length: number, serverPort: number): boolean {
+  /** Reads a frame; false when it is no TCP segment. */
+  read(view: DataView, frame: number, length: number): boolean {
     if (length < HEADERS || view.getUint16(frame + 12) !== 0x0800) return false;
     if (view.getUint8(frame + IP) !== 0x45 || view.getUint8(frame + IP + 9) !== 6) return false;
-    if (view.getUint16(frame + TCP) !== serverPort) return false;
     const offsetAndFlags = view.getUint16(frame + TCP + 12);
     const header = (offsetAndFlags >>> 12) << 2;
     const end = view.getUint16(frame + IP + 2) + IP;
     if (header < 20 || end > length || TCP + header > end) return false;
-    this.port = view.getUint16(frame + TCP + 2);
+    this.from = view.getUint16(frame + TCP);
+    this.to = view.getUint16(frame + TCP + 2);
     this.flags = offsetAndFlags & 0x3f;
     this.seq = view.getInt32(frame + TCP + 4);
     this.ack = view.getInt32(frame + TCP + 8);

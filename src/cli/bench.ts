@@ -25,7 +25,11 @@ export const bench: Command = {
   options: [
     { name: 'quick', help: 'fewer cases, shorter runs: about two minutes' },
     { name: 'rounds', value: 'N', help: 'runs of each server in each case (5; 3 when quick)' },
-    { name: 'peers', value: 'A,B', help: 'servers to measure: mtcp, mtcp-net, node, epoll, nginx (all)' },
+    {
+      name: 'peers',
+      value: 'A,B',
+      help: 'servers to measure: mtcp, mtcp-net, node, epoll, nginx, frames (all)',
+    },
     { name: 'out', value: 'DIR', help: 'where the reports go (bench-results)' },
     {
       name: 'against',

@@ -3,6 +3,7 @@
 
 import t from 'tap';
 import { Client, type Exchange } from '../../bench/generator/client.js';
+import { Answerer } from '../../bench/peers/answerer.js';
 import { replyBytes } from '../../bench/peers/reply.js';
 import { FixedService } from '../../src/cli/servers/fixed.js';
 import { HttpService } from '../../src/cli/servers/http.js';
@@ -52,8 +53,8 @@ class Bench {
     const options = { addresses, peerChecksum: 'verify' as const };
     this.mctx = makeContext(near, options, () => this.nowUs, createRandom(1), 0);
     this.server = new Server(this.mctx, service, { port: PORT });
-    const ends = { clientMac: CLIENT_MAC, serverMac: SERVER_MAC, client: CLIENT, server: SERVER };
-    this.client = new Client(far, { ...ends, serverPort: PORT, mss: 1460 }, connections, exchange);
+    const ends = { ownMac: CLIENT_MAC, peerMac: SERVER_MAC, own: CLIENT, peer: SERVER, mss: 1460 };
+    this.client = new Client(far, ends, PORT, connections, exchange);
   }
 
   run(ms: number): void {
@@ -155,4 +156,25 @@ t.test('idle connections are opened and asked nothing', async (t) => {
   t.same([bench.client.open, bench.server.totals.open], [300, 300]);
   t.same([bench.client.replies, bench.client.resent], [0, 0]);
   t.equal(bench.end(), 0);
+});
+
+t.test('the answerer, which has no stack, gives right answers too', async (t) => {
+  const near = new MemoryNic({ mac: SERVER_MAC, strict: true });
+  const far = new MemoryNic({ mac: CLIENT_MAC, strict: true });
+  near.onTransmit = (memory, offset, length) => far.inject(memory.slice(offset, offset + length));
+  far.onTransmit = (memory, offset, length) => near.inject(memory.slice(offset, offset + length));
+  const answerer = new Answerer(near, SERVER, PORT, 64, replyBytes(8192));
+  const ends = { ownMac: CLIENT_MAC, peerMac: SERVER_MAC, own: CLIENT, peer: SERVER, mss: 1460 };
+  const reply = Int16Array.from(replyBytes(8192));
+  for (const closes of [false, true]) {
+    const client = new Client(far, ends, PORT, 4, { ...SHORT, reply, closes });
+    for (let ms = 0; ms < 100; ms++) {
+      client.turn(ms);
+      answerer.turn();
+    }
+    t.ok(client.replies > 100, `${client.replies} replies`);
+    t.same([client.errors, client.resent], [0, 0]);
+    client.abort();
+    answerer.turn();
+  }
 });

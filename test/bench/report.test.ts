@@ -11,10 +11,10 @@ import { toMarkdown } from '../../bench/report/markdown.js';
 import type { CaseResult, PeerResult, Report } from '../../bench/report/report.js';
 import { noiseOf, shorten, spreadOf } from '../../bench/statistics.js';
 
-function peer(name: string, figures: number[], failures: string[] = []): PeerResult {
+function peer(name: string, figures: number[], failures: string[] = [], otherLoad = 0.1): PeerResult {
   const latencyUs = { p50: 1, p99: 2, p999: 3, max: 4 };
   const load = { perSecond: 1, replies: 1, errors: 0, resent: 0, idle: 0.5, open: 1, latencyUs };
-  const runs = figures.map((figure) => ({ figure, otherLoad: 0.1, startMs: 1, load }));
+  const runs = figures.map((figure) => ({ figure, otherLoad, startMs: 1, load }));
   const spread = figures.length === 0 ? undefined : spreadOf(figures);
   return { name, title: `<${name}>`, spread, runs, failures };
 }
@@ -81,6 +81,8 @@ t.test('goals: ratios to node:net, or to another case', async (t) => {
     peers: [peer('mtcp', [5]), peer('node', [10])],
   };
   t.match(of(report([ping]), 'ping, mtcp'), { state: 'met', figure: '0.50 ×' });
+  const busy: CaseResult = { ...ping, peers: [peer('mtcp', [5], [], 1.5), peer('node', [10], [], 1.5)] };
+  t.match(of(report([busy]), 'ping, mtcp'), { state: 'too noisy', figure: '0.50 ×' });
   const idle: CaseResult = { name: 'idle', title: '', unit: 'bytes', peers: [peer('mtcp', [2000])] };
   t.match(of(report([idle]), 'idle, mtcp'), { state: 'not met', figure: '2000 bytes' });
 });
