@@ -1,16 +1,21 @@
-// Writes the pages that repeat what comments in the sources say: docs/counters.md from src/stack/counters.ts and
-// docs/api/README.md from src/api. Run `node docs/generate.mjs` after changing either; the architecture test fails while a
+// Writes the pages that repeat what comments in the sources say: docs/counters.md from src/stack/counters.ts, and
+// docs/api/README.md and docs/api/table.md from src/api. Run `node docs/generate.mjs` after changing either; the architecture test fails while a
 // page is out of date.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { tablePage } from './api-table.mjs';
 
 const root = new URL('../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
 
 /** Makes all pages: path from the root to text. */
 export function pages() {
-  return { 'docs/counters.md': countersPage(), 'docs/api/README.md': apiPage() };
+  return {
+    'docs/counters.md': countersPage(),
+    'docs/api/README.md': apiPage(),
+    'docs/api/table.md': tablePage(read, GROUPS),
+  };
 }
 
 function countersPage() {
@@ -76,7 +81,7 @@ function apiPage() {
     '',
     "mTCP's calls under mTCP's names. A call that fails returns -1 (null where it would return a context) and sets `errno`, a",
     'live binding of the package; none throws. `mctx` is what `mtcp_create_context` returned, or the `mctx` of a virtual host',
-    'of `mtcp-node/testing`. `docs/guides/` shows the calls at work.',
+    'of `mtcp-node/testing`. `docs/guides/` shows the calls at work, and [the table](table.md) says which test proves each error.',
   ];
   for (const [title, files] of GROUPS) {
     page.push('', `## ${title}`);

@@ -45,7 +45,7 @@ rm -rf .tap/coverage .tap/report .tap/closing-line
 status=0
 # The limit is for a run that hangs, for example on a child that a killed test has left behind: `timeout` ends them all, and
 # the report still tells what it has seen.
-limit=${MTCP_TEST_LIMIT_S:-900}
+limit=${MTCP_TEST_LIMIT_S:-1500}
 timeout --kill-after=10 "$limit" bash -c '
   set -o pipefail
   node_modules/.bin/tap --reporter=tap --coverage-report=json-summary "$@" </dev/null 2>&1 | node test/report.mjs

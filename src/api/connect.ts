@@ -39,7 +39,9 @@ import { CONNECTED, CONNECTING, UNCONNECTED } from './sockets.js';
  *   another core),
  *   ENETUNREACH (no route), EADDRNOTAVAIL (no local port left), EADDRINUSE (the tuple is in use), ENOMEM (no memory or too
  *   many connections), EINPROGRESS (non-blocking, or SO_SNDTIMEO is over: the attempt goes on), and what the network says:
- *   EINTR (the context was destroyed meanwhile), ETIMEDOUT (no answer to any SYN), ECONNREFUSED (RST), EHOSTUNREACH and ENETUNREACH (ARP or ICMP).
+ *   EINTR (the context was destroyed meanwhile), ETIMEDOUT (no answer to any SYN), ECONNREFUSED (RST), EHOSTUNREACH and
+ *   ENETUNREACH (ARP or ICMP).
+ * Source: mtcp_connect(3), connect(3p).
  */
 export function mtcp_connect(
   mctx: MctxArgument,
@@ -92,8 +94,8 @@ export function progress(socket: Socket, tcb: Tcb): number {
   return socket.phase === CONNECTING && tcb.state === CLOSED ? UNCONNECTED : socket.phase;
 }
 
-/** The answer to a second connect. */
-function failAttached(core: Context, socket: Socket, tcb: Tcb): -1 {
+/** The answer to a second connect: EISCONN, EALREADY, or once what the first attempt has failed with. */
+export function failAttached(core: Context, socket: Socket, tcb: Tcb): -1 {
   const phase = progress(socket, tcb);
   if (phase === CONNECTED) return fail(EISCONN);
   if (phase === CONNECTING) return fail(EALREADY);

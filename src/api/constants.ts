@@ -152,7 +152,7 @@ export const O_NONBLOCK = 0o4000;
 
 /** `mtcp_poll`: something can be read. */
 export const POLLIN = 0x001;
-/** `mtcp_poll`: never raised. */
+/** `mtcp_poll`: an urgent byte can be read by MSG_OOB. */
 export const POLLPRI = 0x002;
 /** `mtcp_poll`: something can be written. */
 export const POLLOUT = 0x004;

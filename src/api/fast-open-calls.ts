@@ -1,8 +1,8 @@
 // Fast Open (RFC 7413) at the API's edge: data that goes with the SYN, by MSG_FASTOPEN or by the first write after a connect that left
 // the SYN to it (TCP_FASTOPEN_CONNECT).
 
-import { EINPROGRESS, EISCONN, EOPNOTSUPP } from '../stack/errors.js';
-import { mtcp_connect } from './connect.js';
+import { EINPROGRESS, EOPNOTSUPP } from '../stack/errors.js';
+import { failAttached, mtcp_connect } from './connect.js';
 import { MSG_DONTWAIT, MSG_FASTOPEN } from './constants.js';
 import type { Context } from './context.js';
 import { errno, fail } from './errno.js';
@@ -40,7 +40,7 @@ export function mtcp_sendto(
   const core = mctx as Context;
   const wrong = checkBuffer(buf, len) || readSockAddr(addr, addrlen, core.remote);
   if (wrong !== 0) return fail(wrong);
-  if (socket.tcb !== undefined) return fail(EISCONN);
+  if (socket.tcb !== undefined) return failAttached(core, socket, socket.tcb);
   if (!core.stack.tcp.mayFastOpen) return fail(EOPNOTSUPP);
   if (core.stack.tcp.maySendOnSyn(core.remote, socket.tuning)) {
     const taken = openFast(core, socket, buf, 0, len);

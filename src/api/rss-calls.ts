@@ -87,7 +87,7 @@ export function openFrom(core: Context, socket: Socket): Tcb | number {
  * @param sp source port; `dp` likewise
  * @param num_queues queues of the device
  * @param endian_check 1 for an i40e, 0 for an ixgbe or mlx (the default)
- * @returns the queue, or -1 when an address, a port or the number of queues is none
+ * @returns the queue, or -1 with errno EINVAL (an address, a port or the number of queues is none).
  */
 export function GetRSSCPUCore(
   sip: string | number,

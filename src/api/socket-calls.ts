@@ -72,8 +72,7 @@ export function mtcp_bind(
  * @param backlog connections that may wait to be accepted
  * @returns 0, or -1 with errno
  *   EINVAL (no context; backlog below 1 or above the context's max_concurrency; the socket is connected or connecting),
- *   EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream), EADDRINUSE (port in use, or none free),
- *   ENOMEM (no memory).
+ *   EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (not a stream), EADDRINUSE (port in use, or none free).
  * Source: mtcp_listen(3), listen(3p).
  */
 export function mtcp_listen(mctx: MctxArgument, sockid: number, backlog: number): 0 | -1 {

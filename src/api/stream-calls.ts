@@ -40,7 +40,7 @@ function checkFlags(flags: unknown, known: number): number {
 
 /**
  * Reads from a connection or pipe; the same as `mtcp_recv` without flags.
- * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`.
+ * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv` but EOPNOTSUPP.
  * Source: mtcp_read(3), read(3p).
  */
 export function mtcp_read(
@@ -85,7 +85,7 @@ export function mtcp_recv(
 /**
  * Writes to a connection or pipe; the same as `mtcp_send` without flags.
  * @param buf what to send; `len` defaults to its whole length
- * @returns bytes taken, or -1 with the errno of `mtcp_send`.
+ * @returns bytes taken, or -1 with the errno of `mtcp_send` but EOPNOTSUPP.
  * Source: mtcp_write(3), write(3p).
  */
 export function mtcp_write(

@@ -28,7 +28,7 @@ export function setCoreMask(value: bigint | undefined): void {
 /**
  * Pins the calling thread to a core.
  * @param cpu number of the core, from 0; with `core_mask` in mtcp.conf the n-th core of the mask
- * @returns 0, or -1 with errno EINVAL (no such core), EPERM (the system does not allow it), or what the kernel said.
+ * @returns 0, or -1 with errno EINVAL (no such core), or what the kernel said.
  * Source: mTCP's mtcp_api.h, sched_setaffinity(2). Memory follows by itself: the first thread that touches it is the one that uses it.
  */
 export function mtcp_core_affinitize(cpu: number): 0 | -1 {

@@ -39,8 +39,8 @@ export interface MsgHdr {
  * Reads into several buffers, one after the other, what has arrived.
  * @param iov the buffers: bytes, or `{ iov_base, iov_len }`
  * @param numIOV how many of them; default all
- * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`; EINVAL stands for more than IOV_MAX
- *   buffers, or more than there are, and EFAULT for one that is none; a pipe is ENOTSOCK.
+ * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv` but EOPNOTSUPP; EINVAL stands for more
+ *   than IOV_MAX buffers, or more than there are, and EFAULT for one that is none; a pipe is ENOTSOCK.
  * Source: mTCP's mtcp_api.h, readv(3p).
  */
 export function mtcp_readv(
@@ -59,7 +59,8 @@ export function mtcp_readv(
  * Writes several buffers, one after the other; they leave in as few segments as possible.
  * @param iov the buffers: bytes, or `{ iov_base, iov_len }`
  * @param numIOV how many of them; default all
- * @returns bytes taken, or -1 with the errno of `mtcp_send`; EINVAL, EFAULT and ENOTSOCK also as `mtcp_readv`.
+ * @returns bytes taken, or -1 with the errno of `mtcp_send` but EOPNOTSUPP; EINVAL, EFAULT and ENOTSOCK stand for the same as in
+ *   `mtcp_readv`.
  * Source: mTCP's mtcp_api.h, writev(3p).
  */
 export function mtcp_writev(

@@ -16,7 +16,8 @@ import type { Socket } from './sockets.js';
  * changed, for they are nobody else's) until the next call on this context that may turn the loop, and are looked at again
  * until `mtcp_recv_release` lets them go. What lies across the end of the buffer's memory is shown in two parts.
  * @param view a view made by `mtcp_view()`, whose `bytes`, `offset` and `length` are set
- * @returns bytes in the view, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`; EFAULT stands for no view.
+ * @returns bytes in the view, 0 at the end of the stream, or -1 with the errno of `mtcp_recv` but EOPNOTSUPP; EFAULT stands for
+ *   no view.
  * Source: none; compare recvmsg(2), TCP_ZEROCOPY_RECEIVE.
  */
 export function mtcp_recv_view(mctx: MctxArgument, sockid: number, view: BytesView): number {
@@ -55,7 +56,7 @@ export function mtcp_recv_release(mctx: MctxArgument, sockid: number, count: num
  * buffer's memory there may be less than asked for in a row: commit it, and reserve again.
  * @param len bytes wanted, at least 1
  * @param view a view made by `mtcp_view()`, whose `bytes`, `offset` and `length` are set
- * @returns bytes of room, from 1 to `len`, or -1 with the errno of `mtcp_send`; EFAULT stands for no view.
+ * @returns bytes of room, from 1 to `len`, or -1 with the errno of `mtcp_send` but EOPNOTSUPP; EFAULT stands for no view.
  * Source: none.
  */
 export function mtcp_send_reserve(mctx: MctxArgument, sockid: number, len: number, view: BytesView): number {

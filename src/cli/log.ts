@@ -1,4 +1,4 @@
-// The log of the command line: pino, on stderr, silent unless -v (info) or -vv (debug). People at a terminal get a short
+// The log of the command line: pino, on stderr: warnings, with -v also what is done, with -vv details. People at a terminal get a short
 // line, everything else gets pino's JSON. Never called per packet.
 
 import { writeSync } from 'node:fs';
@@ -16,7 +16,7 @@ const LEVELS: Record<number, string> = {
 
 /**
  * Makes the logger of a command.
- * @param verbosity how many times -v was given: 0 silent, 1 info, 2 and more debug
+ * @param verbosity how many times -v was given: 0 warnings only, 1 info, 2 and more debug
  * @param human true for one short line per entry instead of JSON
  * @param write where a finished line goes; stderr by default
  */
@@ -25,7 +25,7 @@ export function createLog(
   human: boolean,
   write: (line: string) => void = toStderr,
 ): Logger {
-  const level = ['silent', 'info', 'debug'][Math.min(verbosity, 2)];
+  const level = ['warn', 'info', 'debug'][Math.min(verbosity, 2)];
   const sink = { write: human ? (line: string) => write(humanLine(line)) : write };
   return pino({ level, base: null }, sink);
 }

@@ -49,7 +49,7 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
     help: 'who sums what is sent: device (default, where it can) or stack',
   },
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
-  { name: 'cores', value: 'N', help: 'cores to use; 1 for now' },
+  { name: 'cores', value: 'N', help: 'cores to use, one per queue of the interface (serve only; 1)' },
   { name: 'shared', help: "use the kernel's address (comes later)" },
   { name: 'config', value: 'FILE', help: 'read an mtcp.conf; the other options come over it' },
 ];
@@ -60,17 +60,19 @@ export interface Placement {
   readonly netns: string | undefined;
   /** CIDR. */
   readonly address: string;
+  readonly cores: number;
   readonly options: MtcpOptions;
   /** What a configuration file says without effect. */
   readonly warnings: readonly string[];
 }
 
 /** Reads the common options. Throws CliError that names the option at fault. */
-export function readPlacement(args: Args): Placement {
+export function readPlacement(args: Args, runsOn: 'one core' | 'several cores' = 'one core'): Placement {
   if (args.has('shared'))
     throw usageError('--shared comes later: give the stack an address of its own with --address');
   const cores = args.integer('cores', 1, 1024) ?? 1;
-  if (cores !== 1) throw usageError(`--cores ${cores} comes later: one core is all there is for now`);
+  if (cores !== 1 && runsOn === 'one core')
+    throw usageError(`--cores ${cores} is for mtcp serve: this runs on one`);
   const mode = args.choice('xdp-mode', MODES);
   const peerChecksum = args.choice('peer-checksum', POLICIES);
   const txChecksum = args.choice('tx-checksum', ['device', 'stack'] as const);
@@ -86,6 +88,7 @@ export function readPlacement(args: Args): Placement {
     iface: place.iface,
     netns: place.netns,
     address: place.address,
+    cores,
     warnings: file?.warnings ?? [],
     options: {
       ...fileOptions(file),
@@ -98,6 +101,7 @@ export function readPlacement(args: Args): Placement {
       ...optional('txChecksum', txChecksum),
       ...optional('mtu', mtu),
       ...optional('pcap', pcap),
+      ...(cores === 1 ? {} : { cores }),
     },
   };
 }
@@ -123,7 +127,7 @@ function readConfig(args: Args): ConfigFile | undefined {
   }
 }
 
-/** Options of the file that no option of the command line stands for; one core is all there is for now. */
+/** Options of the file that no option of the command line stands for; how many cores is for the command line to say. */
 function fileOptions(file: ConfigFile | undefined): MtcpOptions {
   if (file === undefined) return {};
   const { addresses, cores, netns, ...options } = file.options;
@@ -198,6 +202,13 @@ export function openStack(placement: Placement, log: Logger): OpenStack {
   const { mode } = mctx.nic.capabilities;
   const { iface, netns, address } = placement;
   for (const warning of placement.warnings) log.warn(warning);
+  const { queues = 1 } = mctx.nic.capabilities;
+  if (queues > 1) {
+    log.warn(
+      `${placement.iface} has ${queues} queues, and what comes from outside to others than the first does not reach one core: ` +
+        `serve with --cores ${queues}, or \`ethtool -L ${placement.iface} combined 1\``,
+    );
+  }
   log.info({ iface, netns, address, mode }, 'attached');
   return {
     mctx,

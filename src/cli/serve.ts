@@ -7,17 +7,19 @@ import { formatBytes } from './output.js';
 import type { OpenStack, Placement } from './placement.js';
 import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
 import { MAX_WAIT_MS, SignalWatch, Yielder } from './runner.js';
-import { ChargenService } from './servers/chargen.js';
-import { DiscardService } from './servers/discard.js';
-import { EchoService } from './servers/echo.js';
-import { FixedService } from './servers/fixed.js';
-import { HttpService } from './servers/http.js';
-import { BuiltInSite, FileSite } from './servers/http-content.js';
+import { ServingCores } from './serve-cores.js';
+import { makeService, type ServiceChoice } from './servers/choice.js';
 import { Server } from './servers/server.js';
 import type { Service, Totals } from './servers/session.js';
 
 /** The ports that the services have by custom. */
-const PORTS: Readonly<Record<string, number>> = { echo: 7, discard: 9, chargen: 19, fixed: 7000, http: 80 };
+const PORTS: Readonly<Record<ServiceChoice['name'], number>> = {
+  echo: 7,
+  discard: 9,
+  chargen: 19,
+  fixed: 7000,
+  http: 80,
+};
 const DEFAULT_REPLY = 64;
 const SWEEP_MS = 1000;
 
@@ -41,65 +43,85 @@ export const serve: Command = {
     ...STACK_OPTIONS,
   ],
   async run(args: Args, environment: Environment): Promise<number> {
-    const name = args.words[0];
-    const service = makeService(name, args);
-    const port = args.integer('port', 1, 65_535) ?? PORTS[name];
+    const choice = readChoice(args);
+    const service = makeService(choice);
     const limits = {
       requests: args.integer('requests', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
       durationMs: (args.decimal('duration', 0, Number.MAX_VALUE) ?? Number.POSITIVE_INFINITY) * 1000,
     };
-    const placement = readPlacement(args);
-    const stack = openStack(placement, environment.log);
+    const placement = readPlacement(args, 'several cores');
     const signals = new SignalWatch();
     try {
-      const server = listen(stack, service, port);
-      announce(name, port, placement, stack, environment);
-      const startMs = performance.now();
-      await runServer(server, signals, limits);
-      server.close();
-      report(server.totals, performance.now() - startMs, stack, environment);
-      return 0;
+      if (placement.cores > 1) return await serveOnCores(placement, choice, limits, signals, environment);
+      return await serveOnOne(placement, choice, service, limits, signals, environment);
     } finally {
-      stack.close();
       signals.close();
     }
   },
 };
 
-function makeService(name: string, args: Args): Service {
-  const only = (option: string, service: string): void => {
-    if (args.has(option) && name !== service) throw usageError(`--${option} is for mtcp serve ${service}`);
-  };
-  only('reply', 'fixed');
-  only('request-bytes', 'fixed');
-  only('root', 'http');
-  switch (name) {
-    case 'echo':
-      return new EchoService();
-    case 'discard':
-      return new DiscardService();
-    case 'chargen':
-      return new ChargenService();
-    case 'fixed': {
-      const reply = args.integer('reply', 1, 1 << 30) ?? DEFAULT_REPLY;
-      return new FixedService(reply, args.integer('request-bytes', 0, 1 << 30) ?? 0);
-    }
-    case 'http':
-      return new HttpService(makeSite(args.text('root')));
-    default:
-      throw usageError(`there is no service "${name}": it is one of ${Object.keys(PORTS).join(', ')}`);
+interface Limits {
+  requests: number;
+  durationMs: number;
+}
+
+async function serveOnOne(
+  placement: Placement,
+  choice: ServiceChoice,
+  service: Service,
+  limits: Limits,
+  signals: SignalWatch,
+  environment: Environment,
+): Promise<number> {
+  const stack = openStack(placement, environment.log);
+  try {
+    const server = listen(stack, service, choice.port);
+    announce(choice, placement, stack.mode, environment);
+    const startMs = performance.now();
+    await runServer(server, signals, limits);
+    server.close();
+    environment.log.debug({ nic: stack.mctx.nic.statistics() }, 'counters of the device');
+    report(server.totals, [], performance.now() - startMs, environment);
+    return 0;
+  } finally {
+    stack.close();
   }
 }
 
-function makeSite(root: string | undefined): BuiltInSite | FileSite {
-  if (root === undefined) return new BuiltInSite();
-  try {
-    return new FileSite(root);
-  } catch (error) {
-    throw new CliError(
-      `--root ${root} cannot be served (${(error as NodeJS.ErrnoException).code ?? messageOf(error)})`,
-    );
+async function serveOnCores(
+  placement: Placement,
+  choice: ServiceChoice,
+  limits: Limits,
+  signals: SignalWatch,
+  environment: Environment,
+): Promise<number> {
+  const cores = await ServingCores.start(placement, choice, environment.log);
+  announce(choice, placement, `${cores.mode}, ${cores.count} cores`, environment);
+  const startMs = performance.now();
+  await cores.run(signals, limits);
+  report(cores.totals, cores.shares, performance.now() - startMs, environment);
+  return 0;
+}
+
+function readChoice(args: Args): ServiceChoice {
+  const name = args.words[0] as ServiceChoice['name'];
+  if (!Object.hasOwn(PORTS, name)) {
+    throw usageError(`there is no service "${name}": it is one of ${Object.keys(PORTS).join(', ')}`);
   }
+  for (const [option, service] of [
+    ['reply', 'fixed'],
+    ['request-bytes', 'fixed'],
+    ['root', 'http'],
+  ]) {
+    if (args.has(option) && name !== service) throw usageError(`--${option} is for mtcp serve ${service}`);
+  }
+  return {
+    name,
+    port: args.integer('port', 1, 65_535) ?? PORTS[name],
+    replyBytes: args.integer('reply', 1, 1 << 30) ?? DEFAULT_REPLY,
+    requestBytes: args.integer('request-bytes', 0, 1 << 30) ?? 0,
+    root: args.text('root'),
+  };
 }
 
 function listen(stack: OpenStack, service: Service, port: number): Server {
@@ -111,10 +133,9 @@ function listen(stack: OpenStack, service: Service, port: number): Server {
 }
 
 function announce(
-  name: string,
-  port: number,
+  { name, port }: ServiceChoice,
   { iface, netns, address }: Placement,
-  { mode }: OpenStack,
+  mode: string,
   { out, json }: Environment,
 ): void {
   const ip = address.split('/')[0];
@@ -164,13 +185,12 @@ async function finish(server: Server, yielder: Yielder): Promise<void> {
 
 function report(
   totals: Totals,
+  shares: readonly number[],
   elapsedMs: number,
-  { mctx }: OpenStack,
-  { out, json, log }: Environment,
+  { out, json }: Environment,
 ): void {
   const seconds = elapsedMs / 1000;
   const { connections, peak, requests, bytesIn, bytesOut, failed } = totals;
-  log.debug({ nic: mctx.nic.statistics() }, 'counters of the device');
   if (json) {
     out.json({
       done: true,
@@ -181,11 +201,13 @@ function report(
       bytesIn,
       bytesOut,
       failed,
+      ...(shares.length === 0 ? {} : { shares }),
     });
     return;
   }
   out.line(
     `${connections} connections (${peak} at once), ${requests} requests, ${formatBytes(bytesIn)} in, ` +
-      `${formatBytes(bytesOut)} out, ${failed} failed, in ${seconds.toFixed(1)} s`,
+      `${formatBytes(bytesOut)} out, ${failed} failed, in ${seconds.toFixed(1)} s` +
+      (shares.length === 0 ? '' : `; connections by core: ${shares.join(', ')}`),
   );
 }

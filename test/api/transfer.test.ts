@@ -368,6 +368,16 @@ t.test('poll', async (t) => {
   t.equal(failure(api.mtcp_poll(mctx, [], 0, 1000)), 'no failure: 0');
 });
 
+t.test('poll tells an urgent byte as POLLPRI', async (t) => {
+  const [client, server] = pair();
+  const [id, accepted] = connection(client, server);
+  mtcp_send(client.mctx, id, bytes('!'), 1, api.MSG_OOB);
+  client.advance(client.now + 1000);
+  const fds = [{ fd: accepted, events: api.POLLIN | api.POLLPRI, revents: 0 }];
+  t.equal(api.mtcp_poll(server.mctx, fds, 1, 0), 1);
+  t.equal(fds[0]?.revents, api.POLLPRI, 'which leaves nothing to read in line');
+});
+
 t.test('fcntl and ioctl turn blocking off and on', async (t) => {
   const [client, server] = pair();
   const [id, accepted] = connection(client, server);

@@ -32,6 +32,22 @@ function hasTitle(path: string, title: string): boolean {
   return [`'${title}'`, `"${title}"`, `\`${title}`].some((quoted) => text.includes(quoted));
 }
 
+/** What is wrong with the tests that a cell names, and how many titles there are. */
+function checkTests(at: string, cell: string): { wrong: string[]; titles: number } {
+  const wrong: string[] = [];
+  let titles = 0;
+  for (const { path, titles: named } of claims(cell)) {
+    if (!existsSync(`${root}test/${path}`)) {
+      wrong.push(`${at}: no test/${path}`);
+      continue;
+    }
+    titles += named.length;
+    for (const title of named)
+      if (!hasTitle(`test/${path}`, title)) wrong.push(`${at}: test/${path} has no "${title}"`);
+  }
+  return { wrong, titles };
+}
+
 t.test('docs/rfc.md names sources and tests that exist, by titles that they have', async (t) => {
   const wrong: string[] = [];
   let titles = 0;
@@ -39,18 +55,32 @@ t.test('docs/rfc.md names sources and tests that exist, by titles that they have
     const [, , where = '', tested = ''] = cells;
     for (const { path } of claims(where))
       if (!existsSync(`${root}src/stack/${path}`)) wrong.push(`docs/rfc.md:${line}: no src/stack/${path}`);
-    for (const { path, titles: named } of claims(tested)) {
-      if (!existsSync(`${root}test/${path}`)) wrong.push(`docs/rfc.md:${line}: no test/${path}`);
-      else
-        for (const title of named) {
-          titles++;
-          if (!hasTitle(`test/${path}`, title))
-            wrong.push(`docs/rfc.md:${line}: test/${path} has no "${title}"`);
-        }
-    }
+    const checked = checkTests(`docs/rfc.md:${line}`, tested);
+    wrong.push(...checked.wrong);
+    titles += checked.titles;
   }
   t.same(wrong, []);
   t.ok(titles > 100, `${titles} titles`);
+});
+
+t.test('docs/mtcp-defects.md has every defect, and names tests that exist', async (t) => {
+  const wrong: string[] = [];
+  const numbers: number[] = [];
+  for (const { line, cells } of rows(read('docs/mtcp-defects.md'))) {
+    const [number = '', , here = '', tested = ''] = cells;
+    if (number.trim() === '#') continue;
+    numbers.push(Number(number));
+    const checked = checkTests(`docs/mtcp-defects.md:${line}`, tested);
+    wrong.push(...checked.wrong);
+    // Without a test something is not here.
+    if (checked.titles === 0 && !(tested.trim() === 'none' && /\bno\b/.test(here)))
+      wrong.push(`docs/mtcp-defects.md:${line}: no test`);
+  }
+  t.same(wrong, []);
+  t.same(
+    numbers,
+    Array.from({ length: 24 }, (_, i) => i + 1),
+  );
 });
 
 t.test('every row of docs/rfc.md names its files, and its tests or none', async (t) => {

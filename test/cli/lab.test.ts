@@ -187,6 +187,34 @@ t.test('the kernel says why it refuses', { skip }, async (t) => {
   t.equal(netlink.link('lo')?.name, 'lo');
 });
 
+t.test('serve on two cores', { skip }, async (t) => {
+  labUp({ name: OTHER, queues: 2, mtu: 1500 });
+  const lab = `--lab=${OTHER}`;
+  const peer = new Child(new URL('../../src/cli/demo/kernel-helper.js', import.meta.url), [
+    peerNamespace(OTHER),
+  ]);
+  t.teardown(async () => {
+    await peer.end();
+    labDown(OTHER);
+  });
+  const server = new Program(['serve', 'http', lab, '--cores', '2', '--json', '--requests', '60']);
+  t.match(await server.ready(), { ready: true, mode: /^xdp-\w+, 2 cores$/ });
+  await peer.call('openAndClose', { address: STACK, port: 80, count: 60 });
+  t.equal(await server.ended, 0, server.stderr);
+  const { connections, requests, failed, shares } = server.last;
+  t.same({ connections, requests, failed }, { connections: 60, requests: 60, failed: 0 });
+  t.ok(
+    (shares as number[]).every((share) => share > 0),
+    `both cores have their share: ${shares}`,
+  );
+  const three = new Program(['serve', 'http', lab, '--cores', '3']);
+  t.equal(await three.ended, 1);
+  t.match(three.stderr, /has 2 queues and 3 cores are asked for/);
+  const one = new Program(['serve', 'http', lab, '--duration', '0.1']);
+  t.equal(await one.ended, 0);
+  t.match(one.stderr, /has 2 queues.*--cores 2/, 'one core on two queues warns');
+});
+
 t.test('servers and clients on the stack', { skip }, async (t) => {
   labUp({ name: NAME, queues: 1, mtu: 1500 });
   const lab = `--lab=${NAME}`;

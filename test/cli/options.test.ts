@@ -121,7 +121,7 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
       'serve echo --iface x --address 10.0.0.1/24 --gateway there',
       /--gateway is an IPv4 address, not "there"/,
     ],
-    ['serve echo --iface x --address 10.0.0.1/24 --cores 2', /--cores 2 comes later/],
+    ['get --iface x --address 10.0.0.1/24 --cores 2 http://10.0.0.2/', /--cores 2 is for mtcp serve/],
     ['serve echo --iface x --address 10.0.0.1/24 --cores 0', /--cores is a whole number/],
     ['serve echo --shared', /--shared comes later/],
     ['serve echo --lab --iface x', /--iface and --lab say the same/],
@@ -158,7 +158,7 @@ t.test('--config reads an mtcp.conf under the other options', async (t) => {
   });
   const read = (...words: string[]) => readPlacement(parseOptions(words, STACK_OPTIONS, [0, 0]));
   const { options, warnings, ...place } = read('--config', `${dir}/good`);
-  t.same(place, { iface: 'veth7', netns: 'lab', address: '10.0.0.5/24' });
+  t.same(place, { iface: 'veth7', netns: 'lab', address: '10.0.0.5/24', cores: 1 });
   t.match(options, {
     iface: 'veth7',
     address: '10.0.0.5/24',
@@ -211,10 +211,12 @@ t.test('hosts and ports are read, and what is none is refused', async (t) => {
   for (const text of ['0', '65536', 'http', '']) t.throws(() => readPort(text), /is not a port/);
 });
 
-t.test('the log is silent, short or JSON', async (t) => {
+t.test('the log warns, is short, or JSON', async (t) => {
   const lines: string[] = [];
-  createLog(0, true, (line) => lines.push(line)).error('nothing');
+  createLog(0, true, (line) => lines.push(line)).info('nothing');
   t.same(lines, []);
+  createLog(0, true, (line) => lines.push(line)).warn('careful');
+  t.match(lines.pop(), / warn {2}careful\n$/);
   createLog(1, true, (line) => lines.push(line)).info({ port: 80, list: [1] }, 'listening');
   t.match(lines.pop(), /^\d\d:\d\d:\d\d\.\d\d\d info {2}listening port=80 list=\[1\]\n$/);
   createLog(2, false, (line) => lines.push(line)).debug('more');

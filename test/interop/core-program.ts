@@ -3,6 +3,7 @@
 
 import * as mtcp from '../../src/index.js';
 import { Rss } from '../../src/nic/rss.js';
+import type { XdpNic } from '../../src/nic/xdp-nic.js';
 import { Endpoint, parseV4 } from '../../src/stack/wire/address.js';
 
 /** What a core is to do. */
@@ -20,6 +21,9 @@ export interface CoreReport {
   handedIn: number;
   handedOut: number;
   resets: number;
+  /** Connections, and frames in the stack's hands, that are left at the end. */
+  left: number;
+  held: number;
 }
 
 export default function program(core: mtcp.Core): void {
@@ -38,6 +42,8 @@ function summary(core: mtcp.Core): CoreReport {
     handedIn: CoreInFrames,
     handedOut: CoreOutFrames,
     resets: TcpOutRsts,
+    left: core.mctx.stack.tcp.core.demux.size,
+    held: (core.mctx.nic as XdpNic).owners().held,
   };
 }
 
@@ -84,6 +90,7 @@ function echo(core: mtcp.Core, port: number): CoreReport {
   };
   const answer = (id: number): void => {
     const n = mtcp.mtcp_read(mctx, id, buffer);
+    if (n === 3 && Buffer.from(buffer.subarray(0, 3)).toString() === 'die') throw new Error('told to die');
     if (n > 0) mtcp.mtcp_write(mctx, id, buffer, n);
     else if (n === 0 || mtcp.errno !== mtcp.EAGAIN) {
       if (n < 0) errors++;
@@ -123,9 +130,12 @@ function dial(core: mtcp.Core, task: Extract<Task, { role: 'dial' }>): CoreRepor
     }
     mtcp.mtcp_close(mctx, id);
   }
+  const epoll = mtcp.mtcp_epoll_create(mctx, 1);
+  // Those of which we have sent the first FIN are in TIME-WAIT for a moment.
+  for (let i = 0; i < 500 && mctx.stack.tcp.core.demux.size > 0; i++)
+    mtcp.mtcp_epoll_wait(mctx, epoll, [], 1, 10);
   // Frames for other cores may still come to this one's queue.
   core.post('done');
-  const epoll = mtcp.mtcp_epoll_create(mctx, 1);
   while (!core.stopping) mtcp.mtcp_epoll_wait(mctx, epoll, [], 1, -1);
   return { ...summary(core), connections, elsewhere, errors };
 }

@@ -75,7 +75,8 @@ async function start(
   stack: RssLab['stack'],
   data: Task,
 ): Promise<{ cores: Cores; reports: CoreReport[] }> {
-  const cores = await startCores(PROGRAM, stack, { data });
+  const sysctl = { tcp_timewait_ms: 50 };
+  const cores = await startCores(PROGRAM, { ...stack, sysctl }, { data });
   t.teardown(() => cores.stop());
   const reports: CoreReport[] = [];
   let done = 0;
@@ -146,8 +147,9 @@ for (const [title, options, predict] of [
     } as const;
     const { cores, reports } = await start(t, stack, task);
     await cores.ended;
-    for (const { connections, elsewhere, errors } of reports) {
+    for (const { connections, elsewhere, errors, left, held } of reports) {
       t.same({ connections, elsewhere, errors }, { connections: CONNECTIONS, elsewhere: 0, errors: 0 });
+      t.same({ left, held }, { left: 0, held: 0 }, 'nothing is left of them');
     }
     t.ok(sum(reports, ({ handedOut }) => handedOut) <= 4, 'no reply was delivered to the wrong core');
   });
@@ -207,6 +209,17 @@ t.test('a program that throws ends its core, and who started it hears why', { sk
   t.same(errors.sort(), ['0: core 0 has had enough', '1: core 1 has had enough']);
   const again = await startCores(PROGRAM, stack, { data: { role: 'throw' } satisfies Task });
   await t.rejects(again.ended, /has had enough/, 'when nobody listens');
+});
+
+t.test('a program that throws resets what is open, and the other core goes on', { skip }, async (t) => {
+  const { stack, peer } = rssLab(t);
+  const { cores } = await start(t, stack, { role: 'echo', port: PORT });
+  const exits: string[] = [];
+  cores.on('exit', (_, error) => exits.push(error?.message ?? ''));
+  t.same(await kernel(t, peer, 'doom', LAB_STACK_ADDRESS, PORT)(), { error: 'ECONNRESET' });
+  while (exits.length === 0) await once(cores, 'exit');
+  t.same(exits, ['told to die']);
+  t.equal(cores.running.length, 1);
 });
 
 t.test(

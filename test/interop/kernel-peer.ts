@@ -2,7 +2,7 @@
 // `node:net`: the client sends SIZE bytes of the pattern and half-closes; the server answers with the SHA-256 of what it got, a
 // newline and SIZE bytes of the pattern, and closes. `many` opens COUNT connections, all before the first one ends, and has each
 // echo its own message; `greet` says hello to whoever connects; `hold` keeps COUNT
-// connections open over a time in which the other side may lose some.
+// connections open over a time in which the other side may lose some; `doom` tells the other side to die.
 
 import { createHash } from 'node:crypto';
 import { connect, createServer, type Socket } from 'node:net';
@@ -158,5 +158,12 @@ function hold(): void {
   }
 }
 
-const roles: Record<string, () => void> = { serve, client, many, greet, hold };
+/** Tells the server to die, and tells how the connection ends. */
+function doom(): void {
+  const socket = connect({ host, port }, () => socket.write('die'));
+  socket.on('error', (error: NodeJS.ErrnoException) => report({ error: error.code }));
+  socket.on('close', (hadError) => hadError || report({ error: 'none' }));
+}
+
+const roles: Record<string, () => void> = { serve, client, many, greet, hold, doom };
 roles[role]?.();

@@ -163,7 +163,10 @@ async function stackServes(t: Test, size: number, setting: Setting): Promise<Con
   clearInterval(timer);
   t.match(result, { received: size, hash: patternHash(size), echoed: patternHash(size) });
   t.equal(counters.TcpInCsumErrors, 0, 'no checksum was wrong');
-  if (setting.faults === undefined) t.equal(counters.TcpRetransSegs, 0, 'nothing had to be sent again');
+  // A peer that does not get its CPU in time is probed.
+  const { TcpRetransSegs, TcpExtTCPLossProbes } = counters;
+  if (setting.faults === undefined)
+    t.ok(TcpRetransSegs <= TcpExtTCPLossProbes, 'nothing but probes was sent again');
   if (setting.faults?.loss) t.ok(counters.TcpRetransSegs > 0, 'what was lost was sent again');
   return mctx;
 }
@@ -223,10 +226,10 @@ t.test(
   async (t) => {
     const setting: Setting = { faults: { mark: 0.01 }, sysctl: { tcp_ecn: 1 }, kernelEcn: 1 };
     const check = (t: Test, { stack }: Context): void => {
-      const { IpExtInCEPkts, TcpExtTCPDeliveredCE, TcpRetransSegs } = stack.counters;
+      const { IpExtInCEPkts, TcpExtTCPDeliveredCE, TcpRetransSegs, TcpExtTCPLossProbes } = stack.counters;
       t.ok(IpExtInCEPkts > 0, `${IpExtInCEPkts} packets of the kernel arrived marked`);
       t.ok(TcpExtTCPDeliveredCE > 0, `the kernel told of ${TcpExtTCPDeliveredCE} marked packets of ours`);
-      t.equal(TcpRetransSegs, 0, 'nothing had to be sent again');
+      t.ok(TcpRetransSegs <= TcpExtTCPLossProbes, 'nothing but probes was sent again');
     };
     await t.test('the kernel connects', async (t) => check(t, await stackServes(t, 10 * MEGABYTE, setting)));
     await t.test('the stack connects', async (t) => check(t, await stackConnects(t, 10 * MEGABYTE, setting)));

@@ -133,6 +133,23 @@ t.test('after two seconds without a path the rate is back at once', async (t) =>
   t.ok(used >= 90, `${used.toFixed(2)} Mbit/s of 100`);
 });
 
+t.test('a program that sends now and then gets the rate of the path at once, and loses little', async (t) => {
+  // 1 MB every two seconds: 80 ms at 100 Mbit/s. What the application limits must not become the estimate of the path.
+  const outcome = runFlows({
+    path: { ...LINK, queueFrames: 100 },
+    flows: [{ control: 'bbr', burstBytes: 1_000_000 }],
+    lengthUs: 40 * SECOND,
+    intervalUs: 2 * SECOND,
+  });
+  const { points } = outcome.flows[0];
+  for (const { goodputBps } of points.slice(3))
+    t.equal(goodputBps, 4_000_000, 'each burst arrives in its interval');
+  const last = points[points.length - 1];
+  t.ok(last.pacingRate > 80e6 / 8, `paced at ${((last.pacingRate * 8) / 1e6).toFixed(1)} Mbit/s`);
+  t.ok(last.cwnd > 500_000, `a window of ${last.cwnd} bytes has been kept`);
+  t.ok(outcome.dropped < 400, `${outcome.dropped} of 13,800 segments dropped by a queue of 100`);
+});
+
 t.test('beside CUBIC neither starves', async (t) => {
   const path = { bandwidthBps: 50_000_000, delayUs: 15_000, queueFrames: 250 };
   const outcome = runFlows({ path, flows: [...BBR, { control: 'cubic' }], lengthUs: 60 * SECOND });

@@ -1,6 +1,7 @@
 // Flows of one kind share a bottleneck: how evenly, and how soon one that comes later has its part (Jain's index of the goodput).
 
 import t from 'tap';
+import { CONTESTS, hold } from './contests.js';
 import { jainIndex, meanGoodput, runFlows } from './flows.js';
 
 t.setTimeout(0);
@@ -61,6 +62,15 @@ for (const control of ['reno', 'cubic', 'bbr']) {
   t.test(`four flows of ${control}`, async (t) => {
     const { jain, sum } = index(control, 4, 250, 60);
     t.ok(jain >= 0.9, `Jain's index ${jain.toFixed(3)}`);
+    t.ok(sum >= 45, `${sum.toFixed(1)} Mbit/s together`);
+  });
+}
+
+for (const contest of CONTESTS) {
+  t.test(`three flows of ${contest.control}, ten seconds after each other`, async (t) => {
+    const { jain, rates } = hold(contest);
+    t.ok(jain >= contest.least, `Jain's index ${jain.toFixed(3)}`);
+    const sum = rates.reduce((total, rate) => total + rate, 0) / 1e6;
     t.ok(sum >= 45, `${sum.toFixed(1)} Mbit/s together`);
   });
 }

@@ -25,6 +25,8 @@ import { createHost, type Host, joinHosts, World } from '../../src/testing/index
 export interface FlowPlan {
   control: string;
   startUs?: number;
+  /** Writes so many bytes at the beginning of every interval, instead of without end. */
+  burstBytes?: number;
 }
 
 export interface FlowsPlan {
@@ -97,7 +99,9 @@ export function runFlows(plan: FlowsPlan): FlowsOutcome {
     const until = Math.min(mark, plan.lengthUs, ...instants.filter((instant) => instant > now));
     while (world.now < until) world.step(until);
     now = until;
-    if (now === mark) for (const flow of flows) flow.record(now, intervalUs);
+    if (now !== mark) continue;
+    for (const flow of flows) flow.record(now, intervalUs);
+    for (const flow of flows) flow.beginBurst();
   }
   const { TcpExtTCPTimeouts, TcpRetransSegs } = sender.stack.counters;
   return {
@@ -119,6 +123,9 @@ class Flow {
   #socket = -1;
   #accepted = -1;
   #read = 0;
+  readonly #burstBytes: number;
+  /** What it may write now. */
+  #allowance = 0;
 
   constructor(sender: Host, receiver: Host, port: number, plan: FlowPlan) {
     this.startUs = plan.startUs ?? 0;
@@ -126,6 +133,8 @@ class Flow {
     this.#sender = sender;
     this.#receiver = receiver;
     this.#port = port;
+    this.#burstBytes = plan.burstBytes ?? Number.POSITIVE_INFINITY;
+    this.#allowance = this.#burstBytes;
     const { mctx } = receiver;
     this.#listening = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
     mtcp_bind(mctx, this.#listening, sockaddr_in('10.0.0.2', port));
@@ -144,10 +153,20 @@ class Flow {
     mtcp_connect(mctx, this.#socket, sockaddr_in('10.0.0.2', this.#port));
   }
 
-  /** Writes all that fits; EAGAIN until it is connected. */
+  /** Writes all that fits and that it may; EAGAIN until it is connected. */
   send(): void {
     if (this.#socket < 0) return;
-    while (mtcp_write(this.#sender.mctx, this.#socket, CHUNK, CHUNK.length) > 0);
+    while (this.#allowance > 0) {
+      const length = Math.min(CHUNK.length, this.#allowance);
+      const result = mtcp_write(this.#sender.mctx, this.#socket, CHUNK, length);
+      if (result <= 0) return;
+      this.#allowance -= result;
+    }
+  }
+
+  beginBurst(): void {
+    this.#allowance = this.#burstBytes;
+    this.send();
   }
 
   receive(): void {

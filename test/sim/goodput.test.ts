@@ -18,6 +18,8 @@ import {
 import type { PathOptions } from '../../src/nic/path.js';
 import { createHost, joinHosts, World } from '../../src/testing/index.js';
 
+t.setTimeout(0);
+
 interface Outcome {
   /** Payload bits per second of virtual time between the two marks. */
   bps: number;

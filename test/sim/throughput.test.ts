@@ -5,6 +5,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import t from 'tap';
 import { renderThroughput } from './throughput.js';
 
+t.setTimeout(0);
+
 const file = new URL('../../../test/sim/throughput.txt', import.meta.url);
 
 t.test('throughput over buffer, loss and round trip is what test/sim/throughput.txt says', async (t) => {

@@ -187,6 +187,17 @@ t.test(
   },
 );
 
+t.test('what its own pacing held back of the bandwidth does not count as lost', async (t) => {
+  const { tcb, state } = bench();
+  state.phase = PROBE_BW_DOWN;
+  state.isLossInRound = true;
+  // Sent at nine tenths less one per cent, and all but one per cent of that was delivered.
+  state.sentShare = 0.9 * 0.99;
+  state.bwLatest = 10 * 0.9 * 0.99 * 0.99;
+  adaptLowerBounds(tcb, state);
+  t.ok(Math.abs(state.bwShortterm - 9.9) < 1e-9, `${state.bwShortterm}`);
+});
+
 t.test('marks of ECN lower the short-term volume by a third of their smoothed share', async (t) => {
   const { core, tcb, state } = bench();
   state.phase = PROBE_BW_CRUISE;

@@ -38,9 +38,10 @@ export function acceptAck(core: TcpCore, tcb: Tcb, seg: Segment): void {
   const { report } = core;
   const acked = diff(seg.ack, snd.una);
   const wnd = (seg.flags & SYN) !== 0 ? seg.wnd : seg.wnd << snd.wscale;
-  if (acked >= 0) {
+  // One that others have overtaken acknowledges nothing, and may still tell by SACK what has arrived since.
+  if (acked >= 0 || (tcb.sack && seg.options.sackCount > 0)) {
     checkAppLimited(core, tcb);
-    report.acked = acked;
+    report.acked = Math.max(0, acked);
     report.delivered = 0;
     report.lost = 0;
     report.ceMarked = 0;

@@ -104,7 +104,11 @@ function handleInflightTooHigh(
   startProbeBwDown(core, tcb, bbr);
 }
 
-/** 5.5.10.3, once in a round trip, LossLowerBounds and what ECN adds. */
+/**
+ * 5.5.10.3, once in a round trip, LossLowerBounds and what ECN adds. The draft expects that X % of loss lower the rate by X %
+ * (5.3.3.8.3). What pacing itself held back of the estimate was not lost: without its share a single loss in ProbeBW_DOWN would
+ * take ten per cent until the next probe.
+ */
 export function adaptLowerBounds(tcb: Tcb, bbr: BbrState): void {
   if (bbr.isProbingBw || !(bbr.isLossInRound || bbr.isEcnInRound)) return;
   if (bbr.bwShortterm === INFINITY) bbr.bwShortterm = bbr.maxBw;
@@ -113,7 +117,7 @@ export function adaptLowerBounds(tcb: Tcb, bbr: BbrState): void {
     ? Math.floor(bbr.inflightShortterm * (1 - bbr.ecnAlpha * ECN_FACTOR))
     : INFINITY;
   if (bbr.isLossInRound) {
-    bbr.bwShortterm = Math.max(bbr.bwLatest, BETA * bbr.bwShortterm);
+    bbr.bwShortterm = Math.max(bbr.bwLatest / bbr.sentShare, BETA * bbr.bwShortterm);
     bbr.inflightShortterm = Math.max(bbr.inflightLatest, Math.floor(BETA * bbr.inflightShortterm));
   }
   bbr.inflightShortterm = Math.min(bbr.inflightShortterm, ecnVolume);

@@ -3,6 +3,7 @@
 
 import { startRound } from './bbr-phases.js';
 import type { BbrState } from './bbr-state.js';
+import { PACING_MARGIN } from './bbr-volume.js';
 import type { TcpCore } from './core.js';
 import { deliveredBytes, type RateSample } from './delivery.js';
 import type { Tcb } from './tcb.js';
@@ -51,6 +52,8 @@ export function advanceLatestDelivery(bbr: BbrState, sample: RateSample): void {
   if (!bbr.lossRoundStart) return;
   bbr.bwLatest = sample.rate;
   bbr.inflightLatest = sample.delivered;
+  bbr.sentShare = bbr.nextSentShare;
+  bbr.nextSentShare = Math.min(bbr.pacingGain, 1) * PACING_MARGIN;
 }
 
 /** 5.5.9, UpdateACKAggregation, for `acked` bytes newly delivered. */

@@ -69,6 +69,9 @@ export class BbrState {
   prevProbePrecautionary = false;
   /** What the last round trip delivered, and whether it lost anything (2.10). */
   bwLatest = 0.5;
+  /** What pacing let through of the bandwidth when that round trip was sent, and what it lets through now. */
+  sentShare = 0.5;
+  nextSentShare = 0.5;
   inflightLatest = 0;
   isLossInRound = false;
   lossRoundStart = false;
@@ -137,6 +140,8 @@ export class BbrState {
     this.cycleAt = 0;
     this.prevProbeTooHigh = false;
     this.prevProbePrecautionary = false;
+    this.sentShare = 1;
+    this.nextSentShare = 1;
     this.lossRoundStart = false;
     this.lossRoundDelivered = 0;
     this.lossEventsInRound = 0;

@@ -12,7 +12,7 @@ const HEADROOM = 0.15;
 /** 2.16.2 */
 const PROBE_RTT_CWND_GAIN = 0.5;
 /** 2.5: paces by so much less than the estimate, so that queues shrink. */
-const PACING_MARGIN = 0.99;
+export const PACING_MARGIN = 0.99;
 /** 5.5.8.1 */
 const OFFLOAD_QUANTA = 3;
 

@@ -21,6 +21,8 @@ import { initialWindow, windowScale } from './window.js';
 const DEFAULT_MSS = 536;
 /** Segments acknowledged at once at the beginning, at most; Linux's TCP_MAX_QUICKACKS. */
 export const MAX_QUICK_ACKS = 16;
+/** The program wants ACKs delayed (TCP_QUICKACK 0): nothing that arrives makes them quick. */
+export const NO_QUICK_ACKS: number = -1;
 
 /** Fills a new block with what the tuple and the options decide, before its SYN or SYN-ACK. */
 export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoint, nextHop: number): void {

@@ -9,8 +9,8 @@ import { noteDuplicate } from './dsack.js';
 import { segmentArrives } from './ecn.js';
 import { repeatedSynArrives, synComesAgain, thirdAckArrives } from './ecn-handshake.js';
 import { EPOLLOUT } from './events.js';
-import { beginData, MAX_QUICK_ACKS } from './handshake.js';
-import { finArrives, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
+import { beginData } from './handshake.js';
+import { finArrives, hurryAcks, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
 import { add, diff, gt, inWindow, leq, lt, min } from './seq.js';
@@ -182,7 +182,7 @@ function acknowledgeInvalid(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (lt(seg.seq, nxt)) {
     noteDuplicate(core, tcb, seg.seq, min(add(seg.seq, segLen(seg)), nxt));
     // Perhaps it was an ACK that was lost or late: the next ones are not delayed, as on Linux.
-    if (seg.dataLength > 0) tcb.quickAcks = MAX_QUICK_ACKS;
+    if (seg.dataLength > 0) hurryAcks(tcb);
   }
   sendAck(core, tcb);
 }

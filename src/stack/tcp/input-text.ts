@@ -6,7 +6,7 @@ import { FIN, type Segment, SYN } from '../wire/tcp-header.js';
 import type { TcpCore } from './core.js';
 import { noteOverlap } from './dsack.js';
 import { EPOLLHUP, EPOLLIN, EPOLLRDHUP } from './events.js';
-import { MAX_QUICK_ACKS } from './handshake.js';
+import { MAX_QUICK_ACKS, NO_QUICK_ACKS } from './handshake.js';
 import { BYTES_RECEIVED, LAST_DATA_RECEIVED, RCV_OOOPACK } from './ledger.js';
 import { replyReset, sendAck } from './output.js';
 import { onDataArrived } from './receive-tuning.js';
@@ -78,9 +78,13 @@ function noteArrival(core: TcpCore, tcb: Tcb): void {
   const { now } = core.clock;
   const last = core.ledger.sumOf(tcb.index, LAST_DATA_RECEIVED);
   const hasAnswered = tcb.cc.lastSentAt !== NEVER && tcb.cc.lastSentAt >= last;
-  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered && tcb.quickAcks >= 0)
-    tcb.quickAcks = MAX_QUICK_ACKS;
+  if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered) hurryAcks(tcb);
   core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, now);
+}
+
+/** The next ACKs are not delayed, unless the program wants them to be. */
+export function hurryAcks(tcb: Tcb): void {
+  if (tcb.quickAcks !== NO_QUICK_ACKS) tcb.quickAcks = MAX_QUICK_ACKS;
 }
 
 /**

@@ -14,7 +14,7 @@ import { offerEcn } from './ecn-handshake.js';
 import { EPOLLIN } from './events.js';
 import { FASTOPEN_CLIENT } from './fast-open.js';
 import { maySendOnSyn, offerFastOpen } from './fast-open-client.js';
-import { MAX_QUICK_ACKS, prepare, startAt } from './handshake.js';
+import { MAX_QUICK_ACKS, NO_QUICK_ACKS, prepare, startAt } from './handshake.js';
 import { icmpErrorArrives, nextHopFailed } from './icmp-errors.js';
 import { type TcpInfo, tcpInfo } from './info.js';
 import { segmentArrives } from './input.js';
@@ -335,7 +335,7 @@ export class Tcp {
 
   /** Acknowledges what comes at once, for a while, or lets ACKs be delayed again (TCP_QUICKACK). */
   setQuickAck(tcb: Tcb, quick: boolean): void {
-    tcb.quickAcks = quick ? MAX_QUICK_ACKS : -1;
+    tcb.quickAcks = quick ? MAX_QUICK_ACKS : NO_QUICK_ACKS;
     if (!quick || tcb.delackAt === NEVER) return;
     tcb.ackNow = true;
     this.core.output.push(tcb);

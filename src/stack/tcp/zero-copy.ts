@@ -1,7 +1,7 @@
 // SEND and RECEIVE (RFC 9293 3.10.2, 3.10.3) without a copy: the program works on the memory of the buffers. What a view points
 // at is good until the loop turns or another call is made on the connection, for a buffer that grows or empties moves.
 
-import { EAGAIN, EINVAL, EPIPE } from '../errors.js';
+import { EAGAIN, EINVAL, ENOMEM, EPIPE } from '../errors.js';
 import { afterRead, nothingToRead, takeError } from './calls.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
@@ -40,6 +40,7 @@ export function reserve(core: TcpCore, tcb: Tcb, length: number, view: BytesView
     tcb.sendBlocked = true;
     return -EAGAIN;
   }
+  if (core.isOutOfMemory) return -ENOMEM;
   tcb.sendBuffer.reserve(length, view, core.buffers);
   return view.length;
 }
