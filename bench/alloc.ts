@@ -2,6 +2,7 @@
 // memory, an epoll echo server answers them, and the growth of the heap between two points without a garbage collection is
 // divided by the packets. Run by `npm run bench:alloc`; needs `--expose-gc` and a young generation that holds the whole run.
 
+import { writeSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import {
   AF_INET,
@@ -148,7 +149,9 @@ function measure(connections: number, payload: number, messages: number): Result
   observer.observe({ entryTypes: ['gc'] });
   const before = process.memoryUsage().heapUsed;
   const start = performance.now();
+  mark('steady');
   for (let i = 0; i < rounds; i++) round();
+  mark('over');
   const elapsed = performance.now() - start;
   const grown = process.memoryUsage().heapUsed - before;
   observer.disconnect();
@@ -167,6 +170,11 @@ function measure(connections: number, payload: number, messages: number): Result
     bytesPerPacket: grown / packets,
     nsPerMessage: (elapsed * 1e6) / (rounds * connections),
   };
+}
+
+/** With --marks, says where the measured part begins and ends, among what V8 tells of itself (--trace-deopt). */
+function mark(word: string): void {
+  if (process.argv.includes('--marks')) writeSync(1, `\n[mark ${word}]\n`);
 }
 
 const results: Result[] = [];

@@ -37,6 +37,10 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
     summary: 'play packetdrill scripts against the stack, in virtual time',
     load: async () => (await import('./packetdrill.js')).packetdrill,
   },
+  bench: {
+    summary: 'measure the stack beside other servers',
+    load: async () => (await import('./bench.js')).bench,
+  },
   doctor: {
     summary: 'say what kernel, user and interface allow, and how to mend the rest',
     load: async () => (await import('./doctor.js')).doctor,
@@ -44,7 +48,7 @@ const COMMANDS: Readonly<Record<string, { summary: string; load: () => Promise<C
 };
 
 /** Subcommands of the design that are not there yet. */
-const LATER = ['ss', 'stats', 'capture', 'arp', 'bench'];
+const LATER = ['ss', 'stats', 'capture', 'arp'];
 
 /**
  * Runs a command line.

@@ -39,6 +39,8 @@ export function runTimers(core: TcpCore): void {
 function expire(core: TcpCore, tcb: Tcb): void {
   const now = core.clock.now;
   if (tcb.lifeAt <= now) {
+    // A TIME-WAIT of 0 is over before output has told the peer that its FIN has come (RFC 9293 3.10.7.4).
+    if (tcb.ackNow) sendAck(core, tcb);
     core.destroy(tcb, 0);
     return;
   }

@@ -1,0 +1,327 @@
+// A TCP client for load, as small as it can be: one typed array per field, a connection is an index. It acknowledges once per
+// batch, puts the first request on the last segment of the handshake, checks every byte of every reply, and sends again what
+// was not answered in time. It is no TCP for other uses: no window, no congestion control, no reassembly.
+
+import { type Nic, RX_STRIDE } from '../../src/nic/nic.js';
+import { Histogram } from './histogram.js';
+import { ACK, type Endpoints, FIN, FrameWriter, HEADERS, PSH, RST, Segment, SYN } from './wire.js';
+
+const FREE = 0;
+const SYN_SENT = 1;
+const OPEN = 2;
+const FIN_SENT = 3;
+
+const BATCH = 256;
+const FIRST_PORT = 1024;
+/** Distance of the initial sequence numbers of one connection and the next. The ports have gone round before it reaches 2^31. */
+const ISS_STEP = 16_384;
+const PATIENCE_MS = 250;
+/** Connections looked at per turn, for what has to be sent again. */
+const LOOKS = 64;
+
+/** What to ask and what to expect. */
+export interface Exchange {
+  readonly request: Uint8Array;
+  /** Bytes of the reply; -1 where any byte will do. Undefined: the first reply tells (HTTP with Content-Length). */
+  reply: Int16Array | undefined;
+  readonly pipeline: number;
+  readonly closes: boolean;
+  /** Open, but ask nothing. */
+  readonly silent: boolean;
+}
+
+/** All connections of a generator. */
+export class Client {
+  replies = 0;
+  errors = 0;
+  resent = 0;
+  open = 0;
+  readonly latency = new Histogram();
+  private readonly nic: Nic;
+  private readonly serverPort: number;
+  private readonly exchange: Exchange;
+  private readonly writer: FrameWriter;
+  private readonly segment = new Segment();
+  private readonly batch = new Int32Array(BATCH * RX_STRIDE);
+  private readonly state: Uint8Array;
+  private readonly port: Uint16Array;
+  private readonly iss: Int32Array;
+  /** Next sequence number to send, and the first that is not acknowledged. */
+  private readonly sndNxt: Int32Array;
+  private readonly sndUna: Int32Array;
+  private readonly rcvNxt: Int32Array;
+  /** Bytes received of the replies that are under way. */
+  private readonly received: Int32Array;
+  private readonly peerEnded: Uint8Array;
+  private readonly isDirty: Uint8Array;
+  private readonly owesAck: Uint8Array;
+  private readonly askedMs: Float64Array;
+  private readonly movedMs: Float64Array;
+  private readonly slotOf = new Int32Array(65_536).fill(-1);
+  private readonly dirty: Int32Array;
+  private dirtyCount = 0;
+  private nextPort = FIRST_PORT;
+  private nextIss = 1;
+  private looked = 0;
+  private started = 0;
+
+  constructor(nic: Nic, ends: Endpoints, serverPort: number, connections: number, exchange: Exchange) {
+    this.nic = nic;
+    this.serverPort = serverPort;
+    this.exchange = exchange;
+    const { request, pipeline } = exchange;
+    const payload = new Uint8Array(request.length * pipeline);
+    for (let i = 0; i < pipeline; i++) payload.set(request, i * request.length);
+    this.writer = new FrameWriter(nic, ends, payload);
+    this.state = new Uint8Array(connections);
+    this.port = new Uint16Array(connections);
+    this.iss = new Int32Array(connections);
+    this.sndNxt = new Int32Array(connections);
+    this.sndUna = new Int32Array(connections);
+    this.rcvNxt = new Int32Array(connections);
+    this.received = new Int32Array(connections);
+    this.peerEnded = new Uint8Array(connections);
+    this.isDirty = new Uint8Array(connections);
+    this.owesAck = new Uint8Array(connections);
+    this.askedMs = new Float64Array(connections);
+    this.movedMs = new Float64Array(connections);
+    this.dirty = new Int32Array(connections);
+  }
+
+  /** Takes what has come, answers it, and sends. Returns how many frames there were. */
+  turn(nowMs: number): number {
+    const { nic, batch } = this;
+    const count = nic.receive(batch);
+    for (let i = 0; i < count; i++) {
+      const frame = batch[i * RX_STRIDE];
+      const length = batch[i * RX_STRIDE + 1];
+      if (this.segment.read(nic.view, frame, length)) this.onSegment(nowMs);
+      else this.writer.answerArp(frame, length);
+      nic.release(frame);
+    }
+    for (let i = 0; i < this.dirtyCount; i++) this.settle(this.dirty[i], nowMs);
+    this.dirtyCount = 0;
+    this.startSome(nowMs);
+    this.lookAfter(nowMs);
+    nic.flush();
+    return count;
+  }
+
+  /** Resets what is open, so that the server has nothing left of it. Nothing is opened any more. */
+  abort(): void {
+    this.started = this.state.length;
+    for (let slot = 0; slot < this.state.length; slot++) {
+      if (this.state[slot] === FREE) continue;
+      for (let tries = 0; tries < 100; tries++) {
+        if (this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
+        this.nic.flush();
+      }
+      this.slotOf[this.port[slot]] = -1;
+      this.state[slot] = FREE;
+      if ((slot & 63) === 0) this.nic.flush();
+    }
+    this.open = 0;
+    this.nic.flush();
+  }
+
+  /** Opens connections, few at a time, so that no queue on the way overflows before the load has begun. */
+  private startSome(nowMs: number): void {
+    const last = Math.min(this.state.length, this.started + 8);
+    while (this.started < last && this.started - this.open < 256) this.start(this.started++, nowMs);
+  }
+
+  private start(slot: number, nowMs: number): void {
+    do this.nextPort = this.nextPort === 65_535 ? FIRST_PORT : this.nextPort + 1;
+    while (this.slotOf[this.nextPort] >= 0);
+    this.port[slot] = this.nextPort;
+    this.slotOf[this.nextPort] = slot;
+    this.nextIss = (this.nextIss + ISS_STEP) | 0;
+    this.iss[slot] = this.nextIss;
+    this.sndUna[slot] = this.nextIss;
+    this.sndNxt[slot] = (this.nextIss + 1) | 0;
+    this.rcvNxt[slot] = 0;
+    this.received[slot] = 0;
+    this.peerEnded[slot] = 0;
+    this.owesAck[slot] = 0;
+    this.state[slot] = SYN_SENT;
+    this.askedMs[slot] = nowMs;
+    this.movedMs[slot] = nowMs;
+    this.send(slot, SYN, this.nextIss, 0, 0, 0);
+  }
+
+  private onSegment(nowMs: number): void {
+    const { segment } = this;
+    const slot = this.slotOf[segment.to];
+    if (slot < 0 || segment.from !== this.serverPort) return;
+    if ((segment.flags & RST) !== 0) {
+      this.fail(slot, nowMs);
+      return;
+    }
+    this.movedMs[slot] = nowMs;
+    if (this.state[slot] === SYN_SENT) {
+      if ((segment.flags & (SYN | ACK)) !== (SYN | ACK) || segment.ack !== this.sndNxt[slot]) return;
+      this.rcvNxt[slot] = (segment.seq + 1) | 0;
+      this.sndUna[slot] = segment.ack;
+      this.state[slot] = OPEN;
+      this.open++;
+      this.mark(slot, true);
+      return;
+    }
+    if (((segment.ack - this.sndUna[slot]) | 0) > 0) this.sndUna[slot] = segment.ack;
+    const { dataLength } = segment;
+    const hasEnd = (segment.flags & FIN) !== 0;
+    if (segment.seq !== this.rcvNxt[slot]) {
+      // Out of order or again: it is asked for what is next.
+      if (dataLength > 0 || hasEnd || (segment.flags & SYN) !== 0) this.mark(slot, true);
+      return;
+    }
+    if (dataLength > 0) {
+      if (!this.isRight(slot)) {
+        this.fail(slot, nowMs);
+        return;
+      }
+      this.received[slot] += dataLength;
+      this.rcvNxt[slot] = (this.rcvNxt[slot] + dataLength) | 0;
+    }
+    if (hasEnd) {
+      this.rcvNxt[slot] = (this.rcvNxt[slot] + 1) | 0;
+      this.peerEnded[slot] = 1;
+    }
+    this.mark(slot, dataLength > 0 || hasEnd);
+  }
+
+  /** Compares the data of the segment with what the reply has at this place. */
+  private isRight(slot: number): boolean {
+    const { exchange, segment, nic } = this;
+    exchange.reply ??= replyOf(nic.memory.subarray(segment.data, segment.data + segment.dataLength));
+    const { reply } = exchange;
+    if (reply === undefined) return false;
+    let at = this.received[slot] % reply.length;
+    for (let i = 0; i < segment.dataLength; i++) {
+      const expected = reply[at];
+      if (expected >= 0 && nic.memory[segment.data + i] !== expected) return false;
+      if (++at === reply.length) at = 0;
+    }
+    return true;
+  }
+
+  private mark(slot: number, owesAck: boolean): void {
+    if (owesAck) this.owesAck[slot] = 1;
+    if (this.isDirty[slot] !== 0) return;
+    this.isDirty[slot] = 1;
+    this.dirty[this.dirtyCount++] = slot;
+  }
+
+  /** Does what the segments of this turn ask for on one connection: the next requests, the end, or just an ACK. */
+  private settle(slot: number, nowMs: number): void {
+    this.isDirty[slot] = 0;
+    const { exchange } = this;
+    const { pipeline, reply } = exchange;
+    if (this.state[slot] === FIN_SENT) {
+      if (this.owesAck[slot] !== 0) this.answer(slot, ACK);
+      if (this.peerEnded[slot] !== 0 && this.sndUna[slot] === this.sndNxt[slot]) this.end(slot, nowMs);
+      return;
+    }
+    if (this.state[slot] !== OPEN) return;
+    const isFirst = this.sndNxt[slot] === ((this.iss[slot] + 1) | 0);
+    if (isFirst && !exchange.silent) {
+      this.ask(slot, pipeline, nowMs);
+      return;
+    }
+    const whole = reply === undefined ? 0 : Math.floor(this.received[slot] / reply.length);
+    if (whole > 0) {
+      this.received[slot] -= whole * reply!.length;
+      this.replies += whole;
+      this.latency.add((nowMs - this.askedMs[slot]) * 1000);
+      if (!exchange.closes) {
+        this.ask(slot, whole, nowMs);
+        return;
+      }
+      this.answer(slot, FIN | ACK);
+      this.sndNxt[slot] = (this.sndNxt[slot] + 1) | 0;
+      this.state[slot] = FIN_SENT;
+      return;
+    }
+    if (this.peerEnded[slot] !== 0) this.fail(slot, nowMs);
+    else if (this.owesAck[slot] !== 0) this.answer(slot, ACK);
+  }
+
+  private send(
+    slot: number,
+    flags: number,
+    seq: number,
+    ack: number,
+    start: number,
+    length: number,
+  ): boolean {
+    return this.writer.send(this.port[slot], this.serverPort, flags, seq, ack, start, length);
+  }
+
+  private ask(slot: number, count: number, nowMs: number): void {
+    const length = count * this.exchange.request.length;
+    this.askedMs[slot] = nowMs;
+    this.movedMs[slot] = nowMs;
+    this.owesAck[slot] = 0;
+    this.send(slot, PSH | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, length);
+    this.sndNxt[slot] = (this.sndNxt[slot] + length) | 0;
+  }
+
+  private answer(slot: number, flags: number): void {
+    this.owesAck[slot] = 0;
+    this.send(slot, flags, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
+  }
+
+  private fail(slot: number, nowMs: number): void {
+    this.errors++;
+    this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0);
+    this.end(slot, nowMs);
+  }
+
+  private end(slot: number, nowMs: number): void {
+    if (this.state[slot] !== SYN_SENT) this.open--;
+    this.slotOf[this.port[slot]] = -1;
+    this.state[slot] = FREE;
+    this.start(slot, nowMs);
+  }
+
+  /** Sends again what has not been answered, for a few connections per turn. */
+  private lookAfter(nowMs: number): void {
+    const { started } = this;
+    for (let i = Math.min(LOOKS, started); i > 0; i--) {
+      this.looked = this.looked + 1 < started ? this.looked + 1 : 0;
+      const slot = this.looked;
+      if (this.state[slot] === FREE || nowMs - this.movedMs[slot] < PATIENCE_MS) continue;
+      this.movedMs[slot] = nowMs;
+      this.sendAgain(slot);
+    }
+  }
+
+  private sendAgain(slot: number): void {
+    const una = this.sndUna[slot];
+    const missing = (this.sndNxt[slot] - una) | 0;
+    if (this.state[slot] === SYN_SENT) this.send(slot, SYN, this.iss[slot], 0, 0, 0);
+    else if (missing > 0) {
+      const data = this.state[slot] === FIN_SENT ? missing - 1 : missing;
+      const start = ((una - this.iss[slot] - 1) >>> 0) % this.exchange.request.length;
+      const flags = this.state[slot] === FIN_SENT ? FIN | ACK : PSH | ACK;
+      this.send(slot, flags, una, this.rcvNxt[slot], start, data);
+    } else if (!this.exchange.silent) this.answer(slot, ACK);
+    else return;
+    this.resent++;
+  }
+}
+
+/** What HTTP replies look like, from the first bytes of one: any header of that length, and the body as it came. */
+function replyOf(bytes: Uint8Array): Int16Array | undefined {
+  const text = Buffer.from(bytes).toString('latin1');
+  const headerEnd = text.indexOf('\r\n\r\n') + 4;
+  const body = /^content-length: *(\d+)/im.exec(text)?.[1];
+  if (headerEnd < 4 || !text.startsWith('HTTP/1.1 200') || body === undefined) return undefined;
+  const length = headerEnd + Number(body);
+  return Int16Array.from({ length }, (_, i) => (i < headerEnd || i >= bytes.length ? -1 : bytes[i]));
+}
+
+/** The longest payload that a generator on this MTU may be asked to send in one segment. */
+export function longestPayload(mtu: number): number {
+  return mtu + 14 - HEADERS;
+}

@@ -1,0 +1,131 @@
+// Server and generator as processes, each on a CPU of its own.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { cpus } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { netnsPath } from '../src/nic/os/netns.js';
+import type { Job, JobResult } from './generator/job.js';
+
+const SERVER_CPU = 0;
+const GENERATOR_CPU = 1;
+const START_MS = 10_000;
+/** How long a generator may take beyond its own times: it opens connections first. */
+const GRACE_MS = 40_000;
+
+/** What runs now: it ends with this process, however that ends. */
+const running = new Set<ChildProcess>();
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+/** Keeps what a process says on stderr, for the sentence of its failure. */
+function complaintOf(child: ChildProcess): () => string {
+  let text = '';
+  child.stderr?.setEncoding('utf8').on('data', (part: string) => {
+    text = (text + part).slice(-2000);
+  });
+  return () => text.trim();
+}
+
+function launch(command: readonly string[], cpu: number, netns?: string): ChildProcess {
+  const inside = netns === undefined ? [] : ['nsenter', `--net=${netnsPath(netns)}`];
+  const pinned = cpus().length > 1 ? ['taskset', '-c', `${cpu}`] : [];
+  const [program, ...words] = [...inside, ...pinned, ...command];
+  const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+  running.add(child);
+  child.once('close', () => running.delete(child));
+  return child;
+}
+
+/** Waits for text on stdout; rejects when the process ends or the time is over. */
+function output(
+  child: ChildProcess,
+  what: string,
+  isWhole: (text: string) => boolean,
+  limitMs: number,
+): Promise<string> {
+  const complaint = complaintOf(child);
+  return new Promise((resolve, reject) => {
+    let text = '';
+    const timer = setTimeout(() => fail(`says nothing for ${limitMs / 1000} s`), limitMs);
+    const fail = (reason: string): void => {
+      clearTimeout(timer);
+      reject(new Error(`${what} ${reason}${complaint() === '' ? '' : `: ${complaint()}`}`));
+    };
+    child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+      if (!isWhole(text)) return;
+      clearTimeout(timer);
+      resolve(text);
+    });
+    child.once('error', (error) => fail(`cannot be started (${error.message})`));
+    child.once('close', (code, signal) => fail(`has ended (${code ?? signal})`));
+  });
+}
+
+/** Ends a process and waits until it is gone. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  child.stdin?.end();
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
+  await gone;
+  clearTimeout(timer);
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly pid: number;
+  /** From its start until it listened. */
+  readonly startMs: number;
+  end(): Promise<void>;
+}
+
+/** Starts a server and waits until it says that it listens, or is seen to. */
+export async function startServer(
+  name: string,
+  command: readonly string[],
+  netns: string | undefined,
+  saysReady: boolean,
+): Promise<RunningServer> {
+  const start = performance.now();
+  const child = launch(command, SERVER_CPU, netns);
+  try {
+    const ready = output(child, name, (text) => text.includes('ready'), saysReady ? START_MS : 2 ** 31 - 1);
+    // One that says nothing listens as soon as it has read its configuration.
+    if (saysReady) await ready;
+    else await Promise.race([ready, new Promise((resolve) => setTimeout(resolve, 500))]);
+    ready.catch(() => {});
+  } catch (error) {
+    await end(child);
+    throw error;
+  }
+  return { pid: child.pid ?? 0, startMs: performance.now() - start, end: () => end(child) };
+}
+
+/** A generator at work. */
+export interface RunningJob {
+  readonly result: Promise<JobResult>;
+  end(): Promise<void>;
+}
+
+/** Starts the load generator. */
+export function startJob(job: Job): RunningJob {
+  const program = fileURLToPath(new URL('generator/main.js', import.meta.url));
+  const child = launch([process.execPath, program, JSON.stringify(job)], GENERATOR_CPU);
+  const limit = job.warmupMs + job.durationMs + GRACE_MS;
+  const line = output(child, 'the load generator', (text) => text.includes('\n'), limit);
+  return {
+    result: line.then((text) => JSON.parse(text) as JobResult),
+    async end() {
+      // At the end of its input it closes its connections and goes by itself.
+      if (child.exitCode === null && child.signalCode === null) {
+        const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+        child.stdin?.end();
+        await Promise.race([gone, new Promise((resolve) => setTimeout(resolve, 3000))]);
+      }
+      await end(child);
+    },
+  };
+}

@@ -1,0 +1,45 @@
+// A report as data: what is written as JSON, and what pages are made from.
+
+import type { BenchCase } from '../cases.js';
+import type { Machine } from '../machine.js';
+import type { Run } from '../measure.js';
+import type { Spread } from '../statistics.js';
+
+/** One peer under one load. */
+export interface PeerResult {
+  readonly name: string;
+  readonly title: string;
+  /** Undefined when no run of it succeeded. */
+  readonly spread: Spread | undefined;
+  readonly runs: readonly Run[];
+  /** Why runs failed, one sentence each. */
+  readonly failures: readonly string[];
+}
+
+/** One load. */
+export interface CaseResult extends Pick<BenchCase, 'name' | 'title' | 'unit'> {
+  readonly peers: readonly PeerResult[];
+}
+
+/** One run of the benchmark. */
+export interface Report {
+  readonly version: 1;
+  /** When it began, ISO 8601. */
+  readonly date: string;
+  readonly rounds: number;
+  readonly machine: Machine;
+  /** Peers that were left out, and why. */
+  readonly missing: Readonly<Record<string, string>>;
+  readonly cases: readonly CaseResult[];
+}
+
+/** More than this share between the least and the largest figure, or of a CPU busy with other things, is noise. */
+export const NOISE_LIMIT = 0.3;
+
+/** CPUs that were busy with other things, on average over all runs. */
+export function meanLoad({ cases }: Report): number {
+  const loads = cases.flatMap(({ peers }) =>
+    peers.flatMap(({ runs }) => runs.map(({ otherLoad }) => otherLoad)),
+  );
+  return loads.length === 0 ? 0 : loads.reduce((sum, load) => sum + load, 0) / loads.length;
+}

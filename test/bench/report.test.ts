@@ -1,0 +1,121 @@
+// What the benchmark makes of its figures: quantiles, spreads, goals, comparisons, and the pages.
+
+import t from 'tap';
+import { CASES, requestOf } from '../../bench/cases.js';
+import { compare, compareCheckouts } from '../../bench/compare.js';
+import { Histogram } from '../../bench/generator/histogram.js';
+import { GOALS, standings } from '../../bench/goals.js';
+import { PEERS } from '../../bench/peers.js';
+import { toHtml } from '../../bench/report/html.js';
+import { toMarkdown } from '../../bench/report/markdown.js';
+import type { CaseResult, PeerResult, Report } from '../../bench/report/report.js';
+import { noiseOf, shorten, spreadOf } from '../../bench/statistics.js';
+
+function peer(name: string, figures: number[], failures: string[] = [], otherLoad = 0.1): PeerResult {
+  const latencyUs = { p50: 1, p99: 2, p999: 3, max: 4 };
+  const load = { perSecond: 1, replies: 1, errors: 0, resent: 0, idle: 0.5, open: 1, latencyUs };
+  const runs = figures.map((figure) => ({ figure, otherLoad, startMs: 1, load }));
+  const spread = figures.length === 0 ? undefined : spreadOf(figures);
+  return { name, title: `<${name}>`, spread, runs, failures };
+}
+
+function report(cases: CaseResult[]): Report {
+  const machine = { cpu: 'a & b', cpus: 2, memoryGiB: 4, kernel: '6', node: 'v20', congestion: 'cubic' };
+  const missing = { nginx: 'nginx is not installed' };
+  return { version: 1, date: '2026-01-01T00:00:00.000Z', rounds: 3, machine, missing, cases };
+}
+
+function rpc(mtcp: number[], node: number[], name = 'rpc'): CaseResult {
+  const epoll = peer('epoll', [], ['it has ended']);
+  return {
+    name,
+    title: 'Messages',
+    unit: 'messages/s',
+    peers: [peer('mtcp', mtcp), peer('node', node), epoll],
+  };
+}
+
+t.test('a histogram tells quantiles within 3 %', async (t) => {
+  const histogram = new Histogram();
+  t.equal(histogram.quantile(0.5), 0);
+  for (let us = 1; us <= 10_000; us++) histogram.add(us);
+  for (const q of [0.01, 0.5, 0.9, 0.99, 0.999]) {
+    const told = histogram.quantile(q);
+    t.ok(told >= q * 10_000 * 0.99 && told <= q * 10_000 * 1.035, `${q}: ${told}`);
+  }
+  t.equal(histogram.quantile(1), 10_000);
+  histogram.add(1e9);
+  t.equal(histogram.max, 1e9);
+  histogram.clear();
+  t.equal(histogram.quantile(0.5), 0);
+});
+
+t.test('median and spread', async (t) => {
+  t.same(spreadOf([3, 1, 2]), { median: 2, min: 1, max: 3 });
+  t.same(spreadOf([4, 1, 2, 3]), { median: 2.5, min: 1, max: 4 });
+  t.equal(noiseOf({ median: 2, min: 1, max: 3 }), 1);
+  t.same([1.234, 12.34, 123.4, 12_340, 1_234_000].map(shorten), ['1.23', '12.3', '123', '12.3 K', '1.23 M']);
+});
+
+t.test('every goal names a case and peers that there are', async (t) => {
+  const cases = CASES.map(({ name }) => name);
+  const peers = PEERS.map(({ name }) => name);
+  t.equal(new Set(cases).size, cases.length);
+  for (const { case: name, peer: of, of: base } of GOALS) {
+    t.ok(cases.includes(name) && peers.includes(of) && (peers.includes(base) || cases.includes(base)), name);
+  }
+  for (const work of CASES)
+    t.ok(requestOf(work).length * work.pipeline <= 1460, `${work.name} fits a segment`);
+});
+
+t.test('goals: ratios to node:net, or to another case', async (t) => {
+  const of = (given: Report, what: string) => standings(given).find((one) => one.what === what);
+  const good = report([rpc([400], [100]), rpc([300], [100], 'rpc-1000')]);
+  t.match(of(good, 'rpc, mtcp'), { state: 'met', figure: '4.00 ×' });
+  t.match(of(good, 'rpc-1000, mtcp'), { state: 'not met', figure: '0.75 ×' });
+  t.match(of(good, 'conn, mtcp'), { state: 'not measured', figure: '' });
+  const ping: CaseResult = {
+    name: 'ping',
+    title: '',
+    unit: 'µs',
+    peers: [peer('mtcp', [5]), peer('node', [10])],
+  };
+  t.match(of(report([ping]), 'ping, mtcp'), { state: 'met', figure: '0.50 ×' });
+  const busy: CaseResult = { ...ping, peers: [peer('mtcp', [5], [], 1.5), peer('node', [10], [], 1.5)] };
+  t.match(of(report([busy]), 'ping, mtcp'), { state: 'too noisy', figure: '0.50 ×' });
+  const idle: CaseResult = { name: 'idle', title: '', unit: 'bytes', peers: [peer('mtcp', [2000])] };
+  t.match(of(report([idle]), 'idle, mtcp'), { state: 'not met', figure: '2000 bytes' });
+});
+
+t.test('a comparison calls nothing a difference that is within the spread', async (t) => {
+  const before = report([rpc([100, 110, 120], [100, 100, 100])]);
+  const after = report([rpc([105, 112, 118], [50, 50, 50])]);
+  t.same(compare(before, after), [
+    'rpc, mtcp: 1.018 × (no difference beyond the spread)',
+    'rpc, node: 0.500 × (worse)',
+  ]);
+});
+
+t.test('two checkouts of one report are compared', async (t) => {
+  const work = rpc([200, 200, 200], [100]);
+  const both = report([{ ...work, peers: [...work.peers, peer('other', [100, 100, 100])] }]);
+  t.same(compareCheckouts(both), ['rpc, mtcp: 2.000 × (better)']);
+  t.same(compareCheckouts(report([work])), []);
+});
+
+t.test('the page needs nothing from elsewhere and shows what failed', async (t) => {
+  const html = toHtml(report([rpc([400, 500], [100])]));
+  t.notMatch(html, /https?:|<script|<link|<img/);
+  t.match(html, '&#60;mtcp&#62;');
+  t.match(html, 'a &#38; b');
+  t.match(html, 'failed');
+  t.match(html, 'nginx was left out: nginx is not installed.');
+  t.match(html, /class="met">met</);
+});
+
+t.test('the page in Markdown', async (t) => {
+  const text = toMarkdown(report([rpc([400, 500], [100])]));
+  t.match(text, '| rpc, mtcp | ≥ 3.5 × node | ≥ 3.8 × | 4.50 × | met | F-Stack; lwIP |');
+  t.match(text, '| <mtcp> | 450 (400 to 500) | 4.50 | 2.00 |  |');
+  t.match(text, '| <epoll> | failed |  |  | it has ended |');
+});
