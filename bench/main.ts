@@ -30,18 +30,31 @@ interface Plan {
   readonly times: Times;
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    peers: { type: 'string' },
-    out: { type: 'string', default: 'bench-results' },
-    against: { type: 'string' },
-    compare: { type: 'string' },
-    docs: { type: 'boolean', default: false },
-  },
-});
+const { values, positionals } = readWords();
+
+function readWords() {
+  try {
+    return parseWords();
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}; \`npx mtcp bench --help\` tells how it is used`);
+    process.exit(2);
+  }
+}
+
+function parseWords() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: 'boolean', default: false },
+      rounds: { type: 'string' },
+      peers: { type: 'string' },
+      out: { type: 'string', default: 'bench-results' },
+      against: { type: 'string' },
+      compare: { type: 'string' },
+      docs: { type: 'boolean', default: false },
+    },
+  });
+}
 
 function choose<T extends { readonly name: string }>(
   what: string,
