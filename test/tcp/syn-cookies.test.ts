@@ -1,7 +1,15 @@
 // SYN cookies (RFC 4987 3.6): a flood of SYNs takes no memory and keeps nobody out.
 
 import t from 'tap';
-import { mtcp_accept, mtcp_getsockopt, SOL_TCP, TCP_INFO, type TcpInfo } from '../../src/index.js';
+import {
+  mtcp_abort,
+  mtcp_accept,
+  mtcp_getsockopt,
+  mtcp_setsock_nonblock,
+  SOL_TCP,
+  TCP_INFO,
+  type TcpInfo,
+} from '../../src/index.js';
 import { Clock } from '../../src/stack/clock.js';
 import { createRandom } from '../../src/stack/random.js';
 import { hasEcn, hasSack, SynCookies, scaleIn, timestampWith } from '../../src/stack/tcp/syn-cookies.js';
@@ -117,6 +125,16 @@ t.test('a million SYNs take no memory, and one who means it is served', async (t
   t.match(info, { tcpi_options: 7, tcpi_snd_wscale: 3, tcpi_snd_mss: 1448 }, 'with every option');
   t.equal(counters.TcpExtSyncookiesRecv, 1);
   t.ok(socket(host.mctx) >= 0);
+
+  // Found by the crowds of seeds 5000015, 5000038, 5000123, 5000153 and 5000234 (test/sim/million.ts).
+  mtcp_setsock_nonblock(host.mctx, listening);
+  mtcp_abort(host.mctx, accepted);
+  host.turn();
+  host.take();
+  host.inject(syn(client, 5000, reply as unknown as Partial<TcpFields>));
+  t.equal(mtcp_accept(host.mctx, listening), -1, 'the same ACK again opens no second connection');
+  t.match(parsePacket(host.take()[0].bytes).tcp, { flags: 'R', dstPort: 5000 });
+  t.equal(counters.TcpExtSyncookiesRecv, 1);
 });
 
 t.test('cookies on the wire', async (t) => {

@@ -117,7 +117,7 @@ function cookieArrives(core: TcpCore, listener: Listener, seg: Segment): Tcb | u
   const cookie = add(seg.ack, -1);
   const irs = add(seg.seq, -1);
   const mss = core.cookies.check(seg.dst, seg.src, irs, cookie);
-  if (mss === 0) {
+  if (mss === 0 || core.cookies.isUsed(cookie)) {
     core.counters.TcpExtSyncookiesFailed++;
     core.counters.TcpExtTCPNoPort++;
     replyReset(core, seg);
@@ -129,6 +129,7 @@ function cookieArrives(core: TcpCore, listener: Listener, seg: Segment): Tcb | u
     core.counters.TcpExtListenOverflows++;
     return undefined;
   }
+  core.cookies.use(cookie);
   const tcb = core.demux.allocate(core.config);
   adopt(tcb, listener.tuning);
   prepare(core, tcb, seg.dst, seg.src, core.ip.nextHop);

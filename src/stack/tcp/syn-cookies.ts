@@ -19,6 +19,9 @@ const MSS_TABLE = [536, 1300, 1440, 1460];
 /** Far apart, so that a number beside a cookie is none. */
 const INDEX_SHIFT = 20;
 
+/** Cookies that have opened a connection lately are kept, a power of two, each in the place that its low bits say. */
+const USED = 4096;
+
 /** Bits of a timestamp that hold options: four for the window scale, one for SACK, one for ECN. */
 const OPTION_BITS = 6;
 const NO_SCALE = 15;
@@ -29,6 +32,7 @@ export class SynCookies {
   readonly #clock: Clock;
   readonly #tuple: KeyedHash;
   readonly #timed: KeyedHash;
+  readonly #used = new Int32Array(USED);
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
@@ -52,6 +56,16 @@ export class SynCookies {
     const data = (inner - secret) & MSS_MASK;
     const index = data >> INDEX_SHIFT;
     return index < MSS_TABLE.length && index << INDEX_SHIFT === data ? MSS_TABLE[index] : 0;
+  }
+
+  /** A cookie opens one connection: the network may bring its ACK twice, the second time when the connection is gone already. */
+  isUsed(cookie: number): boolean {
+    return this.#used[cookie & (USED - 1)] === cookie;
+  }
+
+  /** Remembers a cookie that has opened a connection. */
+  use(cookie: number): void {
+    this.#used[cookie & (USED - 1)] = cookie;
   }
 
   #period(): number {
