@@ -6,6 +6,7 @@ import process from 'node:process';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Core, type CoreProgram } from './core.js';
 import { type CoreHost, controlOf, joinHost } from './core-host.js';
+import { errno, errnoName } from './errno.js';
 import {
   mtcp_core_affinitize,
   mtcp_create_context,
@@ -41,17 +42,18 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   if (start.pin && mtcp_core_affinitize(cpu % cpus().length) < 0) {
     process.emitWarning(`core ${cpu} is not pinned: ${mtcp_last_error()}`);
   }
-  if (mtcp_init(start.config, start.overrides) < 0) throw new Error(mtcp_last_error());
+  if (mtcp_init(start.config, start.overrides) < 0) throw lastError();
   const mctx = mtcp_create_context(cpu);
-  if (mctx === null) throw new Error(mtcp_last_error());
+  if (mctx === null) throw lastError();
   const stop = new AbortController();
   const control = controlOf(host.control, cpu);
   const core = new Core(mctx, host.shared.cores, start.data, stop.signal, control, port);
   const begun = new Promise<void>((begin) => {
     port.on('message', (message: CoreMessage) => {
-      if (message.type === 'begin') begin();
-      else if (message.type === 'stop') stop.abort();
-      else core.onMessage?.(message.value);
+      if (message.type === 'post') core.onMessage?.(message.value);
+      if (message.type === 'stop') stop.abort();
+      // One that is to end before it has begun begins, and sees it.
+      if (message.type !== 'post') begin();
     });
   });
   port.postMessage({ type: 'ready', mode: mctx.nic.capabilities.mode });
@@ -59,6 +61,11 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   await program(core);
   mtcp_destroy();
   port.close();
+}
+
+/** What the last call failed with. */
+function lastError(): Error {
+  return Object.assign(new Error(mtcp_last_error()), { code: errnoName(errno) });
 }
 
 if (parentPort === null) throw new Error('this module is what startCores starts');

@@ -3,6 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
+import { pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type Holdings, releaseHoldings } from '../nic/holdings.js';
 import { createMailboxes, Mailboxes } from '../nic/mailbox.js';
@@ -32,6 +33,7 @@ export interface CoresSettings {
 const ETHERNET_HEADER = 14;
 /** How long `stop` waits for programs to return before it ends their threads, in ms. */
 const GRACE_MS = 5000;
+
 /** What a core's thread sends. */
 type Message =
   | { type: 'holdings'; holdings: Holdings }
@@ -40,7 +42,8 @@ type Message =
 
 /**
  * Starts a program on several cores and waits until each has its context.
- * @param module the program: a module whose default export is a function, which is called in each core's thread with its Core
+ * @param module the program, by URL or path: a module whose default export is a function, which is called in each core's thread with
+ *   its Core
  * @param config what `mtcp_init` takes
  * @throws Error with `code` and a sentence that names the reason and the remedy (EINVAL for options, fewer cores than the interface has
  *   queues, or more; EPERM, ENODEV, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
@@ -79,7 +82,7 @@ export async function startCores(
     const started = new Cores(program, cores, info.mtu + ETHERNET_HEADER, file?.warnings ?? [], {
       config: typeof given === 'string' ? given : { ...given, cores, sysctl },
       overrides: typeof given === 'string' ? overrides : {},
-      module: new URL(module, 'file:///').href,
+      module: hrefOf(module),
       data: settings.data,
       pin: settings.pin !== false,
     });
@@ -89,6 +92,11 @@ export async function startCores(
     program.close();
     throw error;
   }
+}
+
+function hrefOf(module: string | URL): string {
+  const isUrl = module instanceof URL || /^[a-z]+:/.test(module);
+  return isUrl ? String(module) : pathToFileURL(module).href;
 }
 
 function randomKey(): string {

@@ -253,7 +253,8 @@ t.test(
       /no function as its default export/,
     );
     const cores = await startCores(PROGRAM, stack, { data });
-    await cores.stop();
+    // Before its programs have begun, and again.
+    await cores.stop(600_000);
     await cores.stop();
     await t.rejects(cores.restart(0), { code: 'EINVAL' });
   },
