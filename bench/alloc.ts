@@ -40,17 +40,20 @@ const PORT = 7;
 class Peer {
   readonly #nic: MemoryNic;
   readonly #port: number;
-  readonly #packet = new Uint8Array(2048);
-  readonly #view = new DataView(this.#packet.buffer);
+  /** As long as the packets with data, so that the Nic copies it whole and makes no view of it. */
+  readonly #packet: Uint8Array;
+  readonly #view: DataView;
   #seq = 1000;
   #ack = 0;
   #time = 1;
   #tsEcr = 0;
   received = 0;
 
-  constructor(nic: MemoryNic, port: number) {
+  constructor(nic: MemoryNic, port: number, payload: number) {
     this.#nic = nic;
     this.#port = port;
+    this.#packet = new Uint8Array(IPV4_HEADER + TCP_HEADER + TIMESTAMPS_LENGTH + payload);
+    this.#view = new DataView(this.#packet.buffer);
   }
 
   get port(): number {
@@ -99,7 +102,7 @@ function measure(connections: number, payload: number, messages: number): Result
   const nic = new MemoryNic({ linkType: 'ip', mtu: 1500 });
   const addresses = [{ address: '10.0.0.1', prefix: 24 }];
   const mctx: Context = makeContext(nic, { addresses }, () => now, createRandom(1), 0);
-  const peers = Array.from({ length: connections }, (_, i) => new Peer(nic, 10_000 + i));
+  const peers = Array.from({ length: connections }, (_, i) => new Peer(nic, 10_000 + i, payload));
   nic.onTransmit = (_memory, offset, length) => {
     peers[nic.view.getUint16(offset + IPV4_HEADER + 2) - 10_000]?.take(offset, length);
   };
