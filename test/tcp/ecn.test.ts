@@ -83,6 +83,46 @@ t.test('a SYN that seems to be lost for its flags is sent without them (RFC 3168
   plays(t, 'never, if told so', 'tcp_ecn=1 net.ipv4.tcp_ecn_fallback=0', again('SEW', 'SEW', 'SEW'));
 });
 
+t.test('whoever has sent or got a SYN without ECN sets no ECT (RFC 3168 6.1.1)', async (t) => {
+  plays(
+    t,
+    'our SYN went without flags, and the answer to the first one came late',
+    'tcp_ecn=1',
+    `${CONNECT} +0 > SEW 0:0(0) <...>
+   +1 > S 0:0(0) <...>
+  +.1 < SE. 0:0(0) ack 1 win 65535 <mss 1000>
+   +0 > [noecn] . 1:1(0) ack 1
+   +0 write(3, ..., 100) = 100
+   +0 > [noecn] P. 1:101(100) ack 1`,
+  );
+  plays(
+    t,
+    "the peer's SYN came again without flags",
+    'tcp_ecn=2',
+    `${LISTEN} +0 < SEW 0:0(0) win 65535 <mss 1000>
+   +0 > SE. 0:0(0) ack 1 <...>
+  +.1 < S 0:0(0) win 65535 <mss 1000>
+   +0 > SE. 0:0(0) ack 1 <...>
+  +.1 < . 1:1(0) ack 1 win 65535
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 100) = 100
+   +0 > [noecn] P. 1:101(100) ack 1`,
+  );
+  plays(
+    t,
+    'our SYN-ACK went without flags',
+    'tcp_ecn=2',
+    `${LISTEN} +0 < SEW 0:0(0) win 65535 <mss 1000>
+   +0 > SE. 0:0(0) ack 1 <...>
+   +1 > SE. 0:0(0) ack 1 <...>
+   +2 > S. 0:0(0) ack 1 <...>
+  +.1 < . 1:1(0) ack 1 win 65535
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 100) = 100
+   +0 > [noecn] P. 1:101(100) ack 1`,
+  );
+});
+
 t.test('classic: ECT on new data only, ECE until CWR, one reduction in a round trip', async (t) => {
   plays(
     t,

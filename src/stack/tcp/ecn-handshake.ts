@@ -40,16 +40,25 @@ export function offerEcn(core: TcpCore, tcb: Tcb): void {
   else if (ecn === 1 || ecn === 4 || tcb.congestion?.needsEcn) core.ecnOf(tcb, ASKED_CLASSIC);
 }
 
-/** Flags of a SYN, which gives them up when it seems to be lost for their sake (RFC 3168 6.1.1.1, RFC 9768 3.1.4.1). */
+/**
+ * Flags of a SYN, which gives them up when it seems to be lost for their sake (RFC 3168 6.1.1.1, RFC 9768 3.1.4.1). Whoever has sent one
+ * without them sets no ECT, whatever the answer says (RFC 3168 6.1.1).
+ */
 export function synFlags(core: TcpCore, tcb: Tcb, ecn: EcnState): number {
   const patience = ecn.mode === ASKED_ACCURATE ? 1 : 0;
-  if (core.config.ecnFallback !== 0 && tcb.retransmits > patience) return 0;
+  if (core.config.ecnFallback !== 0 && tcb.retransmits > patience) {
+    ecn.failed = true;
+    return 0;
+  }
   return ecn.mode === ASKED_ACCURATE ? ACE : ECE | CWR;
 }
 
-/** Flags of a SYN-ACK; the second time that it is sent again it has none (RFC 9768 3.1.4.2). */
+/** Flags of a SYN-ACK; the second time that it is sent again it has none (RFC 9768 3.1.4.2), and no ECT follows (RFC 3168 6.1.1). */
 export function synAckFlags(tcb: Tcb, ecn: EcnState): number {
-  if (tcb.retransmits > 1) return 0;
+  if (tcb.retransmits > 1) {
+    ecn.failed = true;
+    return 0;
+  }
   return ecn.mode === ACCURATE ? REFLECTIONS[ecn.synField] << ACE_SHIFT : ECE;
 }
 
@@ -114,9 +123,9 @@ export function synComesAgain(tcb: Tcb, seg: Segment): void {
 /** A SYN comes again before the handshake is complete: without the flags it says that they do not get through. */
 export function repeatedSynArrives(tcb: Tcb, seg: Segment): void {
   const { ecn } = tcb;
-  if (ecn === null || ecn.mode !== ACCURATE) return;
-  ecn.synField = seg.ecn;
+  if (ecn === null) return;
   if (aceOf(seg) === 0 || tcb.retransmits > 1) ecn.failed = true;
+  if (ecn.mode === ACCURATE) ecn.synField = seg.ecn;
 }
 
 /** The ACK of our SYN-ACK reflects the ECN field that the SYN-ACK arrived with (RFC 9768 3.2.2.1, table 4). */

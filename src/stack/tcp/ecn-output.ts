@@ -12,7 +12,8 @@ export const ACE_MASK = 7;
 
 /** ECN field of the IP header of a segment with `length` bytes from `seq` on. */
 export function fieldOf(tcb: Tcb, ecn: EcnState, seq: number, length: number): number {
-  if (ecn.mode === ACCURATE) return ecn.failed ? NOT_ECT : ECT_0;
+  if (ecn.failed) return NOT_ECT;
+  if (ecn.mode === ACCURATE) return ECT_0;
   if (ecn.mode !== CLASSIC) return NOT_ECT;
   if (tcb.congestion?.needsEcn) return ECT_0;
   // RFC 3168 6.1.4 to 6.1.6: new data only; neither pure ACKs nor what is sent again, nor probes of a closed window.

@@ -41,7 +41,10 @@ export class EcnState {
   hasChanged = false;
   /** The next segment reflects `synField` instead of counting (RFC 9768 3.2.2.1). */
   reflects = false;
-  /** The path lets no ACE or no ECN field through: counters of the peer are not believed, and nothing is marked ECT. */
+  /**
+   * The path lets no ACE or no ECN field through, or seems so, since a SYN or SYN-ACK went without flags: nothing is marked ECT, and
+   * counters of the peer are not believed.
+   */
   failed = false;
   /** Our AccECN options do not arrive: none is sent any more (RFC 9768 3.2.3.2.1). */
   optionFailed = false;
