@@ -87,7 +87,7 @@ function isRepeatedSyn(tcb: Tcb, seg: Segment): boolean {
  */
 function reusesTimeWait(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   if ((seg.flags & (SYN | ACK | RST | FIN)) !== SYN) return false;
-  const listener = core.listeners.find(seg.dst.port, seg.dst);
+  const listener = core.listeners.find(seg.dst.port, seg.dst, seg.src);
   if (listener === undefined || !hasRoom(core, listener)) return false;
   const age = tcb.timestamps && seg.options.timestamps ? diff(seg.options.tsVal, tcb.tsRecent) : 0;
   return age > 0 || (age === 0 && gt(seg.seq, tcb.rcv.nxt));
