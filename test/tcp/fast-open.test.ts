@@ -4,7 +4,15 @@ import t, { type Test } from 'tap';
 import * as api from '../../src/index.js';
 import { formatKeys, parseKeys } from '../../src/stack/tcp/fast-open.js';
 import { SipHash } from '../../src/stack/tcp/siphash.js';
-import { createHost, type Host, joinHosts, parsePacket, runPacketdrill } from '../../src/testing/index.js';
+import {
+  buildTcp,
+  createHost,
+  type Host,
+  joinHosts,
+  parsePacket,
+  runPacketdrill,
+  type TcpFields,
+} from '../../src/testing/index.js';
 import { failure, listener, socket } from '../api/support.js';
 
 const KEY = 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4';
@@ -100,6 +108,32 @@ t.test('server: a cookie is given, and with it the data of a SYN is taken at onc
    +0 > S. 0:0(0) ack 11 <...>
    +0 accept(3, ..., ...) = 4`,
   );
+});
+
+t.test('server: whoever was reset counts as pending for a minute (RFC 7413 5.1)', async (t) => {
+  // Data without a cookie, for all listeners.
+  const host = createHost({ addresses: ['10.0.0.1/8'], link: 'ip', sysctl: { tcp_fastopen: 0x602 } });
+  t.teardown(() => host.close());
+  listener(host.mctx, 80, 2);
+  const send = (srcPort: number, fields: Partial<TcpFields>): void => {
+    host.inject(buildTcp({ src: '10.0.0.2', dst: '10.0.0.1', srcPort, dstPort: 80, ...fields }));
+  };
+  const open = (srcPort: number): string | undefined => {
+    host.take();
+    send(srcPort, { flags: 'S', seq: 100, payload: 'hello', options: { mss: 1460 } });
+    const { tcp } = parsePacket(host.take()[0].bytes, 'ip');
+    if (tcp?.flags !== 'S.') return tcp?.flags;
+    const isOpen = tcp.ack === 106;
+    send(srcPort, { flags: 'R', seq: tcp.ack });
+    return isOpen ? 'opened' : 'not opened';
+  };
+  t.same([open(1000), open(1001)], ['opened', 'opened']);
+  t.equal(open(1002), 'not opened', 'both places are taken, though nobody is there');
+  host.advance(host.now + 59_000_000);
+  t.equal(open(1003), 'not opened');
+  host.advance(host.now + 1_000_000);
+  t.equal(open(1004), 'opened');
+  t.equal(host.stack.counters.TcpExtTCPFastOpenListenOverflow, 2);
 });
 
 /** Two hosts, the second of which listens with Fast Open. */

@@ -137,6 +137,19 @@ t.test('a million SYNs take no memory, and one who means it is served', async (t
   t.equal(counters.TcpExtSyncookiesRecv, 1);
 });
 
+t.test('cookies that were used are known for a while, and no others', async (t) => {
+  const cookies = new SynCookies(new Clock(), createRandom(1));
+  t.notOk(cookies.isUsed(0), 'before there is any');
+  cookies.use(-77);
+  t.ok(cookies.isUsed(-77));
+  t.notOk(cookies.isUsed(0), 'an empty place is no cookie');
+  t.notOk(cookies.isUsed(-77 + 65_536), 'nor is another one of the same place');
+  for (let i = 0; i < 1000; i++) cookies.use(i);
+  t.ok(cookies.isUsed(-77), 'after a thousand others');
+  cookies.use(-77 + 65_536);
+  t.notOk(cookies.isUsed(-77), 'until another takes its place');
+});
+
 t.test('cookies on the wire', async (t) => {
   const open = `\`sysctl tcp_syncookies=2\`
     0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3

@@ -4,6 +4,7 @@
 import { type Clock, type Micros, NEVER } from '../clock.js';
 import { NO_KEY, type StackConfig } from '../config.js';
 import type { Counters } from '../counters.js';
+import { ECONNRESET } from '../errors.js';
 import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
 import { SpanCache } from '../wire/span.js';
@@ -179,10 +180,15 @@ export class TcpCore {
     return tcb.fastOpen;
   }
 
-  dropFastOpen(tcb: Tcb): void {
+  /** Its handshake is over. One that was reset keeps its place among the pending ones for a while (`expireResets`). */
+  dropFastOpen(tcb: Tcb, isReset = false): void {
     const { fastOpen } = tcb;
     if (fastOpen === null) return;
-    if (fastOpen.listener !== null) fastOpen.listener.fastOpenPending--;
+    const { listener } = fastOpen;
+    if (listener !== null) {
+      if (isReset) listener.fastOpenResets.push(this.clock.now);
+      else listener.fastOpenPending--;
+    }
     tcb.fastOpen = null;
   }
 
@@ -266,7 +272,7 @@ export class TcpCore {
     this.dropBbr(tcb);
     this.dropEcn(tcb);
     const wasFast = tcb.fastOpen?.isOpen === true;
-    this.dropFastOpen(tcb);
+    this.dropFastOpen(tcb, error === ECONNRESET);
     const listener = tcb.listener;
     // One that waits to be accepted stays: its data can be read, and what has become of it is told then.
     if (listener !== null && ((wasHalfOpen && !wasFast) || tcb.deferred || listener.closed)) {

@@ -15,6 +15,9 @@ import { enqueue, type Listener } from './listener.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
 
+/** How long a connection that was reset counts as pending, in µs; Linux's number. */
+const RESET_HOLD_US = 60_000_000;
+
 /** Looks at the option of a SYN, whose connection is in SYN-RECEIVED: the data may be taken, and a cookie may be due. */
 export function fastOpenArrives(core: TcpCore, listener: Listener, tcb: Tcb, seg: Segment): void {
   const { options } = seg;
@@ -40,11 +43,26 @@ export function fastOpenArrives(core: TcpCore, listener: Listener, tcb: Tcb, seg
   }
   const mayOpen = key >= 0 || (needsNone && fastOpenLength !== 0);
   if (!mayOpen) return;
+  expireResets(core, listener);
   if (listener.fastOpenPending >= (fastOpenQueue === 0 ? listener.backlog : fastOpenQueue)) {
     core.counters.TcpExtTCPFastOpenListenOverflow++;
     return;
   }
   open(core, listener, tcb, seg, state);
+}
+
+/**
+ * RFC 7413 5.1: whoever sends SYNs in the name of hosts that answer by a reset must not get round the limit of pending ones, so that
+ * each reset takes a place for a minute.
+ */
+function expireResets(core: TcpCore, listener: Listener): void {
+  const { fastOpenResets } = listener;
+  const until = core.clock.now - RESET_HOLD_US;
+  let expired = 0;
+  while (expired < fastOpenResets.length && fastOpenResets[expired] <= until) expired++;
+  if (expired === 0) return;
+  fastOpenResets.splice(0, expired);
+  listener.fastOpenPending -= expired;
 }
 
 /** The connection can be accepted at once, with the data of the SYN in its buffer. */

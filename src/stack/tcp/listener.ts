@@ -28,6 +28,8 @@ export class Listener {
   reusePort = false;
   /** Connections by Fast Open whose handshake is not complete. */
   fastOpenPending = 0;
+  /** When those of them were reset that are kept on the list for that reason, the oldest first. */
+  readonly fastOpenResets: Micros[] = [];
   /** When a SYN was last answered by a cookie. */
   cookieAt: Micros = -NEVER;
   queued = false;

@@ -19,8 +19,11 @@ const MSS_TABLE = [536, 1300, 1440, 1460];
 /** Far apart, so that a number beside a cookie is none. */
 const INDEX_SHIFT = 20;
 
-/** Cookies that have opened a connection lately are kept, a power of two, each in the place that its low bits say. */
-const USED = 4096;
+/**
+ * Cookies that have opened a connection lately are kept, a power of two, each in the place that its low bits say until another takes
+ * it. So an ACK that the network brings twice is known again if few others came between, not as long as its cookie lives.
+ */
+const USED = 65_536;
 
 /** Bits of a timestamp that hold options: four for the window scale, one for SACK, one for ECN. */
 const OPTION_BITS = 6;
@@ -32,7 +35,8 @@ export class SynCookies {
   readonly #clock: Clock;
   readonly #tuple: KeyedHash;
   readonly #timed: KeyedHash;
-  readonly #used = new Int32Array(USED);
+  /** 0 stands for none: that one cookie is not remembered. */
+  #used: Int32Array | undefined;
 
   constructor(clock: Clock, random: () => number) {
     this.#clock = clock;
@@ -58,13 +62,15 @@ export class SynCookies {
     return index < MSS_TABLE.length && index << INDEX_SHIFT === data ? MSS_TABLE[index] : 0;
   }
 
-  /** A cookie opens one connection: the network may bring its ACK twice, the second time when the connection is gone already. */
+  /** Whether a cookie has opened a connection lately: the network may bring its ACK again when that one is gone already. */
   isUsed(cookie: number): boolean {
-    return this.#used[cookie & (USED - 1)] === cookie;
+    return cookie !== 0 && this.#used?.[cookie & (USED - 1)] === cookie;
   }
 
   /** Remembers a cookie that has opened a connection. */
   use(cookie: number): void {
+    // alloc: once, with the first cookie
+    this.#used ??= new Int32Array(USED);
     this.#used[cookie & (USED - 1)] = cookie;
   }
 
