@@ -41,6 +41,8 @@ export class Context {
   turns = 0;
   /** Calls that answered EAGAIN since the last turn. */
   attempts = 0;
+  /** The last `mtcp_epoll_wait` found something and did not turn the loop. */
+  hasSkipped = false;
   destroyed = false;
   /** The other cores of the host; undefined when this is the only one. */
   siblings: CoreSiblings | undefined = undefined;

@@ -89,6 +89,8 @@ export type { Interest };
 export class EpollSet {
   firstInterest: Interest | undefined = undefined;
   candidates = 0;
+  /** A socket was ready when it was added, or armed again, and has not been reported since. */
+  hasFresh = false;
   private first: Interest | undefined = undefined;
   private last: Interest | undefined = undefined;
 
@@ -170,8 +172,12 @@ export class Interests {
     interest.mask = event.events | ALWAYS;
     interest.number = data?.sockid ?? data?.u32 ?? data?.u64 ?? socket.id;
     interest.pointer = data?.ptr ?? null;
-    if ((this.readiness(socket) & interest.mask) !== 0) set.append(interest);
-    else set.drop(interest);
+    if ((this.readiness(socket) & interest.mask) !== 0) {
+      set.append(interest);
+      set.hasFresh = true;
+    } else {
+      set.drop(interest);
+    }
   }
 
   /** Takes a socket out of a set. */
@@ -241,6 +247,7 @@ export class Interests {
   /** Reports up to `max` ready sockets of a set into `events`, extending the array where it is too short. */
   collect(set: EpollSet, events: EpollEvent[], max: number): number {
     let count = 0;
+    set.hasFresh = false;
     for (let left = set.candidates; left > 0 && count < max; left--) {
       const interest = set.shift();
       if (interest === undefined || interest.socket === undefined) break;

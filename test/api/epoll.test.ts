@@ -36,7 +36,14 @@ import {
   SOL_SOCKET,
   sockaddr_in,
 } from '../../src/index.js';
-import { type Host, WouldBlockForeverError } from '../../src/testing/index.js';
+import {
+  buildTcp,
+  createHost,
+  type Host,
+  parsePacket,
+  type TcpFields,
+  WouldBlockForeverError,
+} from '../../src/testing/index.js';
 import { connection, failure, listener, nonblocking, pair, pattern, socket } from './support.js';
 
 const events = mtcp_epoll_events(8);
@@ -229,6 +236,60 @@ t.test('data that arrived before accept is reported after ADD', async (t) => {
   watch(server.mctx, ep, s, MTCP_EPOLLIN | MTCP_EPOLLET);
   t.same(look(server.mctx, ep), [`${s}:IN`]);
 });
+
+t.test('a request that completes the handshake is answered in one segment, with its ACK', async (t) => {
+  const host = createHost({ addresses: ['10.0.0.1/24'], link: 'ip' });
+  t.teardown(() => host.close());
+  const { mctx } = host;
+  const listening = listener(mctx, 80);
+  mtcp_setsock_nonblock(mctx, listening);
+  const epoll = mtcp_epoll_create(mctx, 8);
+  const events = mtcp_epoll_events(8);
+  mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, listening, { events: MTCP_EPOLLIN });
+  const send = (fields: Partial<TcpFields>): ReturnType<typeof parsePacket>[] => {
+    host.nic.inject(buildTcp({ src: '10.0.0.2', dst: '10.0.0.1', srcPort: 5000, dstPort: 80, ...fields }));
+    for (let left = 3; left > 0; left--) {
+      const count = mtcp_epoll_wait(mctx, epoll, events, 8, 0);
+      for (const { data } of events.slice(0, count)) {
+        if (data.sockid !== listening) {
+          t.equal(mtcp_read(mctx, data.sockid, Buffer.alloc(100)), 5);
+          t.equal(mtcp_write(mctx, data.sockid, Buffer.from('answer')), 6);
+          continue;
+        }
+        const accepted = mtcp_accept(mctx, listening);
+        mtcp_setsock_nonblock(mctx, accepted);
+        mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, accepted, { events: MTCP_EPOLLIN });
+      }
+    }
+    return host.take().map(({ bytes }) => parsePacket(bytes, 'ip'));
+  };
+  const [synAck] = send({ flags: 'S', seq: 0 });
+  const next = (synAck.tcp?.seq ?? 0) + 1;
+  const sent = send({ flags: 'P.', seq: 1, ack: next, payload: 'hello' });
+  t.same(
+    sent.map(({ tcp, payload }) => [tcp?.flags, tcp?.ack, payload.length]),
+    [['P.', 6, 6]],
+  );
+});
+
+t.test(
+  'a socket that is armed again and again while it is ready does not keep the stack from its work',
+  async (t) => {
+    const [client, server] = pair();
+    const [, accepted] = connection(client, server);
+    const { mctx } = server;
+    const epoll = mtcp_epoll_create(mctx, 8);
+    const events = mtcp_epoll_events(8);
+    const mask = { events: MTCP_EPOLLOUT | MTCP_EPOLLONESHOT };
+    mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, accepted, mask);
+    const { turns } = mctx as unknown as { turns: number };
+    for (let i = 0; i < 10; i++) {
+      t.equal(mtcp_epoll_wait(mctx, epoll, events, 8, 0), 1);
+      mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_MOD, accepted, mask);
+    }
+    t.equal((mctx as unknown as { turns: number }).turns - turns, 5, 'every other call turns the loop');
+  },
+);
 
 t.test('a socket in several sets is reported by each, by its own mask and data', async (t) => {
   const [client, server] = pair();
