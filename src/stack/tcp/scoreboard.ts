@@ -294,10 +294,12 @@ export class Scoreboard {
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
   }
 
-  /** Nothing is known to be marked any more. */
+  /** Nothing is known to be marked any more. A loop, since `fill` leaves the compiled code for a few words. */
   forgetBlocks(): void {
-    this.knownLeft.fill(0);
-    this.knownRight.fill(0);
+    for (let i = 0; i < KNOWN_BLOCKS; i++) {
+      this.knownLeft[i] = 0;
+      this.knownRight[i] = 0;
+    }
   }
 
   /** Makes sums and order anew from the marks. */
