@@ -37,6 +37,11 @@ export class StackConfig {
   retries2 = 15;
   /** Retransmissions of a connection that no program owns any more; 0 stands for 8. */
   orphanRetries = 0;
+  /**
+   * Connections that programs have closed and that have not ended yet; one more is reset. Linux has half of its table of connections,
+   * which is this number on a machine of 16 GiB.
+   */
+  maxOrphans = 65_536;
   /** Longest stay of an orphan in FIN-WAIT-2, in µs. */
   finTimeoutUs = 60_000_000;
   /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). */
@@ -197,6 +202,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_retries1', 'retries1', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_retries2', 'retries2', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_orphan_retries', 'orphanRetries', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_max_orphans', 'maxOrphans', 'integer', 1, 0, INT_MAX],
       ['net.ipv4.tcp_fin_timeout', 'finTimeoutUs', 'integer', 1_000_000, 0, 3600],
       ['net.ipv4.tcp_timewait_ms', 'timeWaitUs', 'integer', 1_000, 0, 3_600_000],
       ['net.ipv4.tcp_rfc1337', 'rfc1337', 'flag', 1, 0, 1],

@@ -36,6 +36,7 @@ import {
   SOL_TCP,
   sockaddr_in,
   TCP_CONGESTION,
+  TCP_LINGER2,
   TCP_NODELAY,
 } from '../../src/index.js';
 import type { Tcb } from '../../src/stack/tcp/tcb.js';
@@ -160,6 +161,9 @@ export const CALLS: Record<string, (context: CallContext) => number> = {
   /** SO_MAX_PACING_RATE, in bytes per second. */
   pacing({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
+  },
+  linger2({ host, args, socket }) {
+    return mtcp_setsockopt(host.mctx, socket().id, SOL_TCP, TCP_LINGER2, Number(args[0]));
   },
   receivebuffer({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_RCVBUF, Number(args[0]));

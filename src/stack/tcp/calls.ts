@@ -5,6 +5,7 @@ import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './events.js';
+import { becomeOrphan } from './orphans.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
 import {
@@ -142,7 +143,15 @@ export function close(core: TcpCore, tcb: Tcb): void {
     return;
   }
   tcb.recvBuffer.clear(core.buffers);
+  if (tcb.state === FIN_WAIT_2 && tcb.tuning.finTimeoutUs < 0) {
+    // tcp(7), TCP_LINGER2: nothing lingers, as on Linux.
+    core.counters.TcpExtTCPAbortOnLinger++;
+    sendReset(core, tcb);
+    core.destroy(tcb, 0);
+    return;
+  }
   shutdownWrite(core, tcb);
+  if (!becomeOrphan(core, tcb)) return;
   if (tcb.state === FIN_WAIT_2) {
     tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
     core.arm(tcb);

@@ -240,6 +240,13 @@ export class TcpCore {
     if (before !== after) this.counters.TcpCurrEstab += after ? 1 : -1;
   }
 
+  /** Keeps the number of connections that no program holds any more and that still have something to do. */
+  setOrphan(tcb: Tcb, isOrphan: boolean): void {
+    if (tcb.isOrphan === isOrphan) return;
+    tcb.isOrphan = isOrphan;
+    this.counters.TcpOrphans += isOrphan ? 1 : -1;
+  }
+
   /**
    * Ends a connection: out of every table and queue of the stack, timers off, memory back. With an error the application is
    * told; the block itself goes back to the pool once the application has let go of it.
@@ -247,6 +254,7 @@ export class TcpCore {
   destroy(tcb: Tcb, error: number): void {
     if (tcb.state === State.CLOSED) return;
     const wasHalfOpen = tcb.state === State.SYN_RCVD;
+    this.setOrphan(tcb, false);
     this.enter(tcb, State.CLOSED);
     this.demux.remove(tcb);
     this.wheel.clear(tcb.index);

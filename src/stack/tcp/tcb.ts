@@ -188,6 +188,8 @@ export class Tcb {
 
   /** True while a program may come back to it: not yet closed by the application. */
   attached = false;
+  /** Counted among the orphans: closed by the application, and not in TIME-WAIT yet. */
+  isOrphan = false;
   /** Opened passively (RFC 9293 3.10.7.4 wants to know in SYN-RECEIVED). */
   passive = false;
   /** The listener that waits for it; null once accepted or opened actively. */
@@ -288,6 +290,7 @@ export class Tcb {
     this.pathMtuAt = NEVER;
     this.mtuSearch = null;
     this.attached = true;
+    this.isOrphan = false;
     this.passive = false;
     this.listener = null;
     this.reassembly = null;

@@ -12,6 +12,7 @@ import { RTO_RECOVERIES, RTO_SINCE, TOTAL_RTO } from './ledger.js';
 import { admit } from './listener.js';
 import { isRepairing } from './loss-phases.js';
 import { suspectBlackHole } from './mtu-search.js';
+import { orphanRetries, outOfResources } from './orphans.js';
 import { sendAck } from './output.js';
 import { detectLoss } from './rack.js';
 import { onLateLoss, onTimeout } from './recovery.js';
@@ -131,6 +132,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   tcb.rtoAt = NEVER;
   if (flightSize(tcb) === 0) return;
   const now = core.clock.now;
+  if (!tcb.attached && isOrphanOver(core, tcb)) return;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
   else if (now - tcb.retransmitSince >= patienceUs(core, tcb) && !isShutOut(core, tcb)) {
     giveUp(core, tcb);
@@ -165,6 +167,7 @@ function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
   const isOver = userTimeoutUs > 0 && tcb.probeBackoff > 0 && now - tcb.probeSince >= userTimeoutUs;
   // A peer may keep a program waiting for as long as it answers, but not memory that no program owns any more.
   const unanswered = tcb.attached ? tcb.probes : tcb.probeBackoff;
+  if (!tcb.attached && outOfResources(core, tcb, true)) return;
   if (isOver || unanswered >= retries(core, tcb)) {
     giveUp(core, tcb);
     return;
@@ -185,9 +188,22 @@ function giveUp(core: TcpCore, tcb: Tcb): void {
   core.destroy(tcb, tcb.softError !== 0 ? tcb.softError : ETIMEDOUT);
 }
 
+/** True when the retransmission timer of an orphan has run out and resources are short: then it has been ended. */
+function isOrphanOver(core: TcpCore, tcb: Tcb): boolean {
+  const isAlive = tcb.rtt.timeoutUs(core.config) < core.config.rtoMaxUs;
+  const isPatient =
+    tcb.retransmits === 0 ||
+    core.clock.now - tcb.retransmitSince < timeOf(core, orphanRetries(core, tcb, isAlive));
+  return outOfResources(core, tcb, isAlive || isPatient);
+}
+
+/** Retransmissions or probes before a connection is given up. */
 function retries(core: TcpCore, tcb: Tcb): number {
   if (tcb.attached) return core.config.retries2;
-  return core.config.orphanRetries === 0 ? 8 : core.config.orphanRetries;
+  const { rtoMaxUs } = core.config;
+  const waitUs =
+    tcb.probeBackoff > 0 ? tcb.rtt.rtoUs * 2 ** tcb.probeBackoff : tcb.rtt.timeoutUs(core.config);
+  return orphanRetries(core, tcb, waitUs < rtoMaxUs);
 }
 
 /** Linux's TCP_RTO_MIN, µs: a smaller `tcp_rto_min_us` makes retransmissions earlier, and does not make R2 shorter. */
@@ -199,8 +215,12 @@ const PATIENCE_RTO_US = 200_000;
  */
 function patienceUs(core: TcpCore, tcb: Tcb): number {
   if (tcb.tuning.userTimeoutUs > 0) return tcb.tuning.userTimeoutUs;
+  return timeOf(core, retries(core, tcb));
+}
+
+/** What `count` retransmissions with an RTO of 200 ms would take. */
+function timeOf(core: TcpCore, count: number): number {
   const { rtoMaxUs } = core.config;
-  const count = retries(core, tcb);
   const doublings = Math.floor(Math.log2(rtoMaxUs / PATIENCE_RTO_US));
   if (count <= doublings) return (2 ** (count + 1) - 1) * PATIENCE_RTO_US;
   return (2 ** (doublings + 1) - 1) * PATIENCE_RTO_US + (count - doublings) * rtoMaxUs;

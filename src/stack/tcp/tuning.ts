@@ -75,8 +75,12 @@ export const UNTUNED: Tuning = Object.freeze({
   deferAcceptUs: 0,
 });
 
-/** Longest stay of a closed connection in FIN-WAIT-2, in µs. */
+/**
+ * Longest stay of a closed connection in FIN-WAIT-2, in µs. As on Linux not less than three and a half timeouts, so that a FIN that
+ * was lost can come again; none at all when TCP_LINGER2 says so.
+ */
 export function finTimeoutUs(core: TcpCore, tcb: Tcb): number {
   const own = tcb.tuning.finTimeoutUs;
-  return own === 0 ? core.config.finTimeoutUs : Math.max(0, own);
+  if (own < 0) return 0;
+  return Math.max(own === 0 ? core.config.finTimeoutUs : own, Math.ceil(3.5 * tcb.rtt.rtoUs));
 }
