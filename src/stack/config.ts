@@ -42,6 +42,13 @@ export class StackConfig {
    * which is this number on a machine of 16 GiB.
    */
   maxOrphans = 65_536;
+  /** User timeouts are told to peers, and theirs followed, when 1 (RFC 5482). */
+  uto = 0;
+  /** User timeout to tell (ADV_UTO), in µs; 0 stands for the time that `retries2` takes. */
+  utoAdvertisedUs = 0;
+  /** Least and largest user timeout that a peer can bring about (L_LIMIT and U_LIMIT, RFC 5482 3.1), in µs. */
+  utoMinUs = 100_000_000;
+  utoMaxUs = 3_600_000_000;
   /** Longest stay of an orphan in FIN-WAIT-2, in µs. */
   finTimeoutUs = 60_000_000;
   /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). */
@@ -203,6 +210,10 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_retries2', 'retries2', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_orphan_retries', 'orphanRetries', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_max_orphans', 'maxOrphans', 'integer', 1, 0, INT_MAX],
+      ['net.ipv4.tcp_uto', 'uto', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_uto_adv', 'utoAdvertisedUs', 'integer', 1_000_000, 0, 1_966_020],
+      ['net.ipv4.tcp_uto_min', 'utoMinUs', 'integer', 1_000_000, 1, 1_966_020],
+      ['net.ipv4.tcp_uto_max', 'utoMaxUs', 'integer', 1_000_000, 122, 1_966_020],
       ['net.ipv4.tcp_fin_timeout', 'finTimeoutUs', 'integer', 1_000_000, 0, 3600],
       ['net.ipv4.tcp_timewait_ms', 'timeWaitUs', 'integer', 1_000, 0, 3_600_000],
       ['net.ipv4.tcp_rfc1337', 'rfc1337', 'flag', 1, 0, 1],

@@ -127,6 +127,10 @@ export class Counters {
   TcpCurrEstab = 0;
   /** Connections that their programs have closed and that are not in TIME-WAIT yet (a gauge; `orphan` in /proc/net/sockstat). */
   TcpOrphans = 0;
+  /** User timeouts told to peers, taken from peers, and passed over: not enabled, or zero (RFC 5482). */
+  TcpExtTCPUTOSent = 0;
+  TcpExtTCPUTORecv = 0;
+  TcpExtTCPUTOIgnored = 0;
   /** Retransmission timeouts of data or FIN. */
   TcpExtTCPTimeouts = 0;
   /** Fast retransmissions. */

@@ -28,6 +28,7 @@ import { SynCookies } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
 import { TimerWheel } from './timer-wheel.js';
+import { UserTimeout } from './user-timeout.js';
 
 /** Unit of tcp_mem in bytes. */
 const PAGE = 4096;
@@ -66,6 +67,7 @@ export class TcpCore {
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
   readonly #ecnStates: EcnState[] = [];
+  readonly #userTimeouts: UserTimeout[] = [];
   readonly fastOpenCache: FastOpenCache;
   readonly #namedKeys = new Map<string, FastOpenKeys>();
   #fastOpenKeys: FastOpenKeys | undefined = undefined;
@@ -212,6 +214,21 @@ export class TcpCore {
     tcb.ecn = null;
   }
 
+  /** The state of the user timeout option that a connection has or gets. */
+  userTimeoutOf(tcb: Tcb): UserTimeout {
+    if (tcb.uto === null) {
+      tcb.uto = this.#userTimeouts.pop() ?? new UserTimeout();
+      tcb.uto.reset();
+    }
+    return tcb.uto;
+  }
+
+  dropUserTimeout(tcb: Tcb): void {
+    if (tcb.uto === null) return;
+    this.#userTimeouts.push(tcb.uto);
+    tcb.uto = null;
+  }
+
   /** Takes a pacer for a connection. */
   takePacer(): Pacer {
     const pacer = this.#pacers.pop() ?? new Pacer();
@@ -273,6 +290,7 @@ export class TcpCore {
     this.dropPacer(tcb);
     this.dropBbr(tcb);
     this.dropEcn(tcb);
+    this.dropUserTimeout(tcb);
     const wasFast = tcb.fastOpen?.isOpen === true;
     this.dropFastOpen(tcb);
     const listener = tcb.listener;

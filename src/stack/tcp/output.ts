@@ -21,12 +21,14 @@ import {
   MAX_SACK_BLOCKS,
   sackBlocksLength,
   TIMESTAMPS_LENGTH,
+  USER_TIMEOUT_LENGTH,
   writeAccEcn,
   writeFastOpen,
   writeSackBlocks,
   writeSpare,
   writeSynOptions,
   writeTimestamps,
+  writeUserTimeout,
 } from '../wire/tcp-options.js';
 import {
   alignedLength,
@@ -57,6 +59,7 @@ import { isSynchronized, SYN_RCVD } from './state.js';
 import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { urgentPointer } from './urgent.js';
+import { carriesUto, utoOnSyn } from './user-timeout.js';
 import { advertise, initialWindow } from './window.js';
 
 const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
@@ -79,14 +82,20 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const at = frame + ip.headroom;
   let end = at + TCP_HEADER;
   if (tcb.timestamps) end += writeTimestamps(view, end, timestampNow(core, tcb), tcb.tsRecent);
+  // What the options behind it share the segment with.
+  let beside = length;
+  const { ecn, uto } = tcb;
+  if (uto !== null && carriesUto(core, tcb, uto, seq, length, flags)) {
+    end += writeUserTimeout(view, end, uto.field);
+    beside += USER_TIMEOUT_LENGTH;
+  }
   let tos = 0;
-  const { ecn } = tcb;
   if (ecn !== null) {
     tos = fieldOf(tcb, ecn, seq, length);
     flags |= flagsOf(tcb, ecn, seq, length);
   }
-  if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
-  else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, beside);
+  else if (tcb.sack) end += writeSack(core, tcb, view, end, beside);
   const { snd } = tcb;
   const urgent = snd.up === snd.una ? 0 : urgentPointer(tcb, seq);
   if (urgent > 0) flags |= URG;
@@ -256,6 +265,8 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
     const { cookie, isExperimental } = fastOpen;
     options += writeFastOpen(view, at + TCP_HEADER + options, cookie, fastOpen.length, isExperimental);
   }
+  const userTimeout = utoOnSyn(core, tcb, options);
+  if (userTimeout >= 0) options += writeUserTimeout(view, at + TCP_HEADER + options, userTimeout);
   const wnd = initialWindow(tcb);
   let flags = isReply ? SYN | ACK : SYN;
   if (ecn !== null) flags |= isReply ? synAckFlags(tcb, ecn) : synFlags(core, tcb, ecn);

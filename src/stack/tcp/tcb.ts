@@ -22,6 +22,7 @@ import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
 import { CLOSED } from './state.js';
 import { type Tuning, UNTUNED } from './tuning.js';
+import type { UserTimeout } from './user-timeout.js';
 
 /** Send sequence variables (RFC 9293 3.3.1, figure 3). Sequence numbers are signed int32. */
 export class SendSequence {
@@ -168,6 +169,8 @@ export class Tcb {
   fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
+  /** User timeouts of both ends, told by the option; null for a connection that has it not enabled. */
+  uto: UserTimeout | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
   bbr: BbrState | null = null;
   pacer: Pacer | null = null;

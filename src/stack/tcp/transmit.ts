@@ -17,6 +17,7 @@ import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
+import { userTimeoutUs, utoLength } from './user-timeout.js';
 import { noteUsage, restartWindow } from './validation.js';
 import { wakeWriter } from './writability.js';
 
@@ -159,10 +160,11 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   return true;
 }
 
-/** Most payload of the next segment: an AccECN option takes its place from it. */
+/** Most payload of the next segment: options that not every segment has take their place from it. */
 function payloadLimit(core: TcpCore, tcb: Tcb): number {
-  const { ecn, snd } = tcb;
-  return ecn === null ? snd.mss : snd.mss - feedbackLength(core, tcb, ecn);
+  const { ecn, snd, uto } = tcb;
+  const limit = uto === null ? snd.mss : snd.mss - utoLength(tcb);
+  return ecn === null ? limit : limit - feedbackLength(core, tcb, ecn);
 }
 
 /** Sends `length` new bytes from SND.NXT on and moves it. */
@@ -191,10 +193,10 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.probeBackoff = 0;
   let delayUs = tcb.rtt.timeoutUs(core.config);
-  const { userTimeoutUs } = tcb.tuning;
-  if (userTimeoutUs > 0 && tcb.retransmits > 0) {
+  if (tcb.retransmits > 0) {
+    const limitUs = userTimeoutUs(tcb);
     // The timeout of the user comes on time, not with the next retransmission after it.
-    delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
+    if (limitUs > 0) delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + limitUs - core.clock.now));
   }
   tcb.rtoAt = core.clock.now + pacingDelayUs(core, tcb) + delayUs;
   watchFlight(core, tcb);
@@ -255,9 +257,9 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   tcb.rtxMode = PERSIST;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
   let intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
-  const { userTimeoutUs } = tcb.tuning;
-  if (userTimeoutUs > 0 && tcb.probeBackoff > 0) {
-    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + userTimeoutUs - core.clock.now));
+  const own = tcb.tuning.userTimeoutUs;
+  if (own > 0 && tcb.probeBackoff > 0) {
+    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + own - core.clock.now));
   }
   tcb.rtxAt = core.clock.now + Math.min(intervalUs, core.config.rtoMaxUs);
   core.arm(tcb);
