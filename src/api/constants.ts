@@ -33,10 +33,14 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_OOB = 0x01;
 /** `mtcp_recv`: leave what is read in the receive buffer. */
 export const MSG_PEEK = 0x02;
+/** In `msg_flags` after `mtcp_recvmsg`: there was no room for the control data. */
+export const MSG_CTRUNC = 0x08;
 /** `mtcp_recv`: throw away what would be read, without copying it. */
 export const MSG_TRUNC = 0x20;
 /** `mtcp_recv`, `mtcp_send`: do not block this time. */
 export const MSG_DONTWAIT = 0x40;
+/** `mtcp_send`: a record ends here; what is written later goes in other segments. */
+export const MSG_EOR = 0x80;
 /** `mtcp_recv`: wait until the whole buffer is full. */
 export const MSG_WAITALL = 0x100;
 /** `mtcp_send`: raise no SIGPIPE; there is none anyway. */
@@ -139,6 +143,10 @@ export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_FASTOPEN_KEY = 33;
 /** Sends and takes data on SYNs without a cookie. */
 export const TCP_FASTOPEN_NO_COOKIE = 34;
+/** `mtcp_recvmsg` tells in control data how many bytes are left to read; 0 or 1. */
+export const TCP_INQ = 36;
+/** Type of that control data, an int; its level is SOL_TCP. */
+export const TCP_CM_INQ = TCP_INQ;
 /** Bytes not yet sent from which on a socket is not writable. */
 export const TCP_NOTSENT_LOWAT = 25;
 

@@ -47,7 +47,7 @@ export function mtcp_getsockopt(
  * Sets a socket option. What is set on a listener is passed on to the connections that it accepts later. Of SOL_SOCKET there are
  * SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_MAX_PACING_RATE, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SO_RCVTIMEO and SO_SNDTIMEO; of SOL_TCP TCP_NODELAY,
  * TCP_CORK, TCP_MAXSEG, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_QUICKACK,
- * TCP_CONGESTION, TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT, and, which Linux has not, TCP_UTO_ENABLED, TCP_UTO_ADV and
+ * TCP_CONGESTION, TCP_USER_TIMEOUT, TCP_INQ and TCP_NOTSENT_LOWAT, and, which Linux has not, TCP_UTO_ENABLED, TCP_UTO_ADV and
  * TCP_UTO_CHANGEABLE (RFC 5482). Units and bounds are Linux's.
  * @param optval the value: a number or text, or as in `mtcp_getsockopt`
  * @returns 0, or -1 with errno EINVAL (no context, a length too small, or a value out of the option's range), EPERM (context

@@ -308,6 +308,14 @@ const ROWS: readonly SocketOption<any>[] = [
       return 0;
     },
   }),
+  int(C.SOL_TCP, C.TCP_INQ, {
+    get: (_, { tellsInq }) => (tellsInq ? 1 : 0),
+    set: (_, socket, value) => {
+      if (value !== 0 && value !== 1) return EINVAL;
+      socket.tellsInq = value === 1;
+      return 0;
+    },
+  }),
   congestion,
   info,
 ];

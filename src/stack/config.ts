@@ -29,6 +29,10 @@ export class StackConfig {
   sack = 1;
   /** SYN retransmissions of an active open: one more than Linux's, as R2 of a SYN is at least 3 minutes (RFC 9293 MUST-23). */
   synRetries = 7;
+  /**
+   * SYNs sent again a second apart before the time between them doubles. Linux has 4; RFC 6298 5.5 wants it doubled from the first on.
+   */
+  synLinearTimeouts = 0;
   /** SYN-ACK retransmissions of a passive open. */
   synackRetries = 5;
   /** Retransmissions before the neighbour is suspected (R1, RFC 9293 3.8.3). */
@@ -205,6 +209,7 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_window_scaling', 'windowScaling', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_sack', 'sack', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_syn_retries', 'synRetries', 'integer', 1, 1, 127],
+      ['net.ipv4.tcp_syn_linear_timeouts', 'synLinearTimeouts', 'integer', 1, 0, 127],
       ['net.ipv4.tcp_synack_retries', 'synackRetries', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_retries1', 'retries1', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_retries2', 'retries2', 'integer', 1, 0, 255],

@@ -203,5 +203,15 @@ export const INTS: readonly [string, number, number, readonly [number, number][]
     ],
     [-1],
   ],
+  [
+    'TCP_INQ',
+    SOL_TCP,
+    0,
+    [
+      [1, 1],
+      [0, 0],
+    ],
+    [-1, 2],
+  ],
   ['TCP_QUICKACK', SOL_TCP, 1, [[1, 1]], []],
 ];

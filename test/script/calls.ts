@@ -83,7 +83,7 @@ const EVENTS = new Map([
 ]);
 
 export const defaultResult = (name: string, args: readonly string[]): number =>
-  ['read', 'peek', 'write', 'urgent'].includes(name) ? Number(args[0]) : name === 'oob' ? 1 : 0;
+  ['read', 'peek', 'write', 'record', 'urgent'].includes(name) ? Number(args[0]) : name === 'oob' ? 1 : 0;
 
 export const CALLS: Record<string, (context: CallContext) => number> = {
   socket({ host, name, keep }) {
@@ -119,6 +119,14 @@ export const CALLS: Record<string, (context: CallContext) => number> = {
   write({ host, args, socket }) {
     const state = socket();
     const result = mtcp_write(host.mctx, state.id, streamBytes(1 + state.written, Number(args[0])));
+    if (result > 0) state.written += result;
+    return result;
+  },
+  /** Writes a record (MSG_EOR). */
+  record({ host, args, socket }) {
+    const state = socket();
+    const bytes = streamBytes(1 + state.written, Number(args[0]));
+    const result = mtcp_send(host.mctx, state.id, bytes, bytes.length, api.MSG_EOR);
     if (result > 0) state.written += result;
     return result;
   },

@@ -8,6 +8,8 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './e
 import { becomeOrphan } from './orphans.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
+import { RecordEnds } from './records.js';
+import { add } from './seq.js';
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -57,6 +59,15 @@ export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number,
   if (taken === 0) return -EAGAIN;
   core.output.push(tcb);
   return taken;
+}
+
+/** What was written last ends a record (MSG_EOR): what is written later goes in other segments. */
+export function endRecord(tcb: Tcb): void {
+  const { sendBuffer, snd } = tcb;
+  if (sendBuffer.length === 0) return;
+  // alloc: once for each connection with records
+  tcb.records ??= new RecordEnds();
+  tcb.records.mark(add(snd.base, sendBuffer.length));
 }
 
 /**

@@ -195,8 +195,10 @@ function writeFeedback(
  */
 export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number, fin: boolean): boolean {
   const { mss, base } = tcb.snd;
-  // The end of what was written is pushed, as it was when it first left.
-  const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  // The end of what was written, and of a record, is pushed, as it was when it first left.
+  const end = add(start, length);
+  const isPushed =
+    length > 0 && (end === add(base, tcb.sendBuffer.length) || tcb.records?.isEnd(end) === true);
   // Of something that is sent again nobody can tell which size has arrived.
   if (tcb.mtuSearch !== null) tcb.mtuSearch.size = 0;
   let done = 0;
@@ -215,7 +217,7 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     // alloc: once for each block of the pool that loses something
     tcb.repairs = new Repairs();
   }
-  tcb.repairs.note(start, add(start, length));
+  tcb.repairs.note(start, end);
   return true;
 }
 

@@ -15,6 +15,7 @@ import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
+import type { RecordEnds } from './records.js';
 import { RecvBuffer } from './recv-buffer.js';
 import type { Repairs } from './repairs.js';
 import { RttEstimator } from './rtt.js';
@@ -163,6 +164,8 @@ export class Tcb {
   readonly rack: RackState = new RackState();
   /** What was sent again lately, made when it is first needed. */
   repairs: Repairs | null = null;
+  /** Where records end in what is not acknowledged; null for a connection without any. */
+  records: RecordEnds | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
   /** Fast Open, until the handshake is complete; null for nearly all. */
@@ -334,6 +337,7 @@ export class Tcb {
     this.rtxMode = RTO;
     this.rtoAt = NEVER;
     this.board = null;
+    this.records = null;
     this.repairs?.clear();
     this.delackAt = NEVER;
     this.lifeAt = NEVER;

@@ -73,11 +73,13 @@ function expire(core: TcpCore, tcb: Tcb): void {
   core.arm(tcb);
 }
 
-/** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds. */
+/** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds (tcp_syn_linear_timeouts: or after 1, 1, … first). */
 function onSynTimeout(core: TcpCore, tcb: Tcb): void {
   const { synRetries, userTimeoutUs: limitUs } = tcb.tuning;
   const own = synRetries > 0 ? synRetries : core.config.synRetries;
-  const limit = tcb.state === SYN_SENT ? own : core.config.synackRetries;
+  // As on Linux those that are a second apart come on top of the others.
+  const linear = tcb.state === SYN_SENT ? core.config.synLinearTimeouts : 0;
+  const limit = tcb.state === SYN_SENT ? own + linear : core.config.synackRetries;
   const now = core.clock.now;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
   const isOver = limitUs > 0 && tcb.retransmits > 0 && now - tcb.retransmitSince >= limitUs;
@@ -87,7 +89,7 @@ function onSynTimeout(core: TcpCore, tcb: Tcb): void {
     return;
   }
   countTimeout(core, tcb);
-  tcb.rtt.backoff++;
+  if (tcb.retransmits > linear) tcb.rtt.backoff++;
   tcb.timing = false;
   tcb.synPending = true;
   core.output.push(tcb);

@@ -62,6 +62,7 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       length += board.payload(next);
       fin = board.hasFin(next);
       next++;
+      if (tcb.records?.isEnd(board.end[(next - 1) & board.mask])) break;
     } while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss);
     if (pipe(tcb) + length > cc.cwnd) {
       // A segment from before the MSS fell may be larger than the least window.
@@ -119,7 +120,8 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
   if (tcb.pathMtu !== 0) expirePathMtu(core, tcb);
-  if (tcb.mtuSearch !== null) {
+  // A probe would take more than one record.
+  if (tcb.mtuSearch !== null && (tcb.records === null || tcb.records.count === 0)) {
     const length = probeLength(core, tcb, tcb.mtuSearch);
     if (length < 0) return true;
     if (length > 0) {
@@ -140,7 +142,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     if (flight === 0) restartAfterIdle(core, tcb);
     const window = snd.wnd - flight;
     const mss = payloadLimit(core, tcb);
-    let length = Math.min(unsent, mss);
+    let length = withinRecord(tcb, Math.min(unsent, mss));
     if (length > window) {
       length = window;
       // RFC 9293 3.8.6.2.1: a window smaller than the segment is used only if it is at least half the largest ever offered.
@@ -151,13 +153,19 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     }
     if (pipe(tcb) + length > cc.cwnd) break;
     const last = length === unsent;
+    const isEnd = last || tcb.records?.isEnd(add(snd.nxt, length)) === true;
     if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
-    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last && !tcb.unpushed ? PSH : 0))) return false;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (isEnd && !tcb.unpushed ? PSH : 0))) return false;
     if (length < mss) snd.small = snd.nxt;
   }
   return true;
+}
+
+/** How many of the next `length` bytes to be sent are of one record. */
+function withinRecord({ records, snd }: Tcb, length: number): number {
+  return records === null ? length : records.within(snd.nxt, length);
 }
 
 /** Most payload of the next segment: options that not every segment has take their place from it. */
@@ -238,7 +246,7 @@ export function watchFlight(core: TcpCore, tcb: Tcb): void {
 export function sendTailProbe(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
   const unsent = unsentBytes(tcb);
-  const length = Math.min(unsent, snd.mss);
+  const length = withinRecord(tcb, Math.min(unsent, snd.mss));
   core.counters.TcpExtTCPLossProbes++;
   cc.tlpPending = true;
   cc.tlpResent = false;
@@ -272,7 +280,7 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
  */
 export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
   const unsent = unsentBytes(tcb);
-  const length = Math.min(tcb.snd.wnd - flightSize(tcb), unsent, tcb.snd.mss);
+  const length = withinRecord(tcb, Math.min(tcb.snd.wnd - flightSize(tcb), unsent, tcb.snd.mss));
   if (length > 0) {
     if (!sendData(core, tcb, length, length === unsent ? PSH : 0)) return 1;
     tcb.snd.small = tcb.snd.nxt;
