@@ -141,7 +141,7 @@ function constantRows(read) {
   const known = {};
   return [...read('src/api/constants.ts').matchAll(item), ...threads].map(([, comment = '', name, value]) => {
     known[name] = evaluate(value, known);
-    return `| ${quoted(name)} | ${quoted(known[name])} | ${/^MTCP_|^INPORT/.test(name) ? 'mTCP' : 'POSIX, Linux'} | ${statusOf(name, text(comment))} |`;
+    return `| ${quoted(name)} | ${quoted(known[name])} | ${/^TCP_UTO_/.test(name) ? 'own' : /^MTCP_|^INPORT/.test(name) ? 'mTCP' : 'POSIX, Linux'} | ${statusOf(name, text(comment))} |`;
   });
 }
 

@@ -91,7 +91,7 @@ function apiPage() {
     '',
     '## Constants',
     '',
-    "All numbers are Linux's.",
+    "All numbers are Linux's, but those of TCP_UTO_*, which Linux has not.",
     '',
     '| constant | value | meaning |',
     '|---|---|---|',

@@ -80,6 +80,7 @@ export function mtcp_accept4(
   accepted.lingerS = socket.lingerS;
   accepted.receiveTimeoutUs = socket.receiveTimeoutUs;
   accepted.sendTimeoutUs = socket.sendTimeoutUs;
+  accepted.tellsInq = socket.tellsInq;
   if (addr !== null && addr !== undefined) writeSockAddr(addr, addrlen, tcb.remote);
   return accepted.id;
 }

@@ -1,5 +1,5 @@
 // The constants of mtcp_api.h and mtcp_epoll.h, and those of the socket headers that programs use with them. All numbers
-// are Linux's, which mTCP's epoll events share.
+// are Linux's, which mTCP's epoll events share; TCP_UTO_*, which Linux has not, have numbers far from them: 28 is the kind of the option.
 
 /** Address family of IPv4. */
 export const AF_INET = 2;
@@ -33,10 +33,14 @@ export const SOCK_CLOEXEC = 0o2000000;
 export const MSG_OOB = 0x01;
 /** `mtcp_recv`: leave what is read in the receive buffer. */
 export const MSG_PEEK = 0x02;
+/** In `msg_flags` after `mtcp_recvmsg`: there was no room for the control data. */
+export const MSG_CTRUNC = 0x08;
 /** `mtcp_recv`: throw away what would be read, without copying it. */
 export const MSG_TRUNC = 0x20;
 /** `mtcp_recv`, `mtcp_send`: do not block this time. */
 export const MSG_DONTWAIT = 0x40;
+/** `mtcp_send`: a record ends here; what is written later goes in other segments. */
+export const MSG_EOR = 0x80;
 /** `mtcp_recv`: wait until the whole buffer is full. */
 export const MSG_WAITALL = 0x100;
 /** `mtcp_send`: raise no SIGPIPE; there is none anyway. */
@@ -123,6 +127,14 @@ export const TCP_QUICKACK = 12;
 export const TCP_CONGESTION = 13;
 /** How long what was sent may stay unacknowledged before the connection is given up, in ms; 0 for the stack's option. */
 export const TCP_USER_TIMEOUT = 18;
+/** Tells the user timeout to the peer and listens to the peer's (RFC 5482, ENABLED); best set before connecting or listening. */
+export const TCP_UTO_ENABLED = 0x1c00;
+/** User timeout to tell the peer, in seconds, beyond 32,767 in whole minutes; 0 for TCP_USER_TIMEOUT or the stack's option (ADV_UTO). */
+export const TCP_UTO_ADV = 0x1c01;
+/** What the peer tells may change TCP_USER_TIMEOUT; setting that to something makes it 0, to 0 makes it 1 (CHANGEABLE). */
+export const TCP_UTO_CHANGEABLE = 0x1c02;
+/** User timeout that the peer has told last, in seconds; 0 for none (REMOTE_UTO, read only). */
+export const TCP_UTO_REMOTE = 0x1c03;
 /** Of a listener: takes data on SYNs from peers with a cookie, from so many at a time (RFC 7413); 0 for none. */
 export const TCP_FASTOPEN = 23;
 /** Leaves the SYN to the first write, which gives it data, where there is a cookie of the peer. */
@@ -131,6 +143,10 @@ export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_FASTOPEN_KEY = 33;
 /** Sends and takes data on SYNs without a cookie. */
 export const TCP_FASTOPEN_NO_COOKIE = 34;
+/** `mtcp_recvmsg` tells in control data how many bytes are left to read; 0 or 1. */
+export const TCP_INQ = 36;
+/** Type of that control data, an int; its level is SOL_TCP. */
+export const TCP_CM_INQ = TCP_INQ;
 /** Bytes not yet sent from which on a socket is not writable. */
 export const TCP_NOTSENT_LOWAT = 25;
 

@@ -13,7 +13,7 @@ import type { Socket } from './sockets.js';
 
 /**
  * Reads a socket option. Of SOL_SOCKET there are SO_ERROR (the pending error, which is taken by reading it), SO_TYPE,
- * SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL and all that can be set; of SOL_TCP TCP_INFO and all that can be set.
+ * SO_ACCEPTCONN, SO_DOMAIN, SO_PROTOCOL and all that can be set; of SOL_TCP TCP_INFO, TCP_UTO_REMOTE and all that can be set.
  * @param optval receives the value: an object with `value` or a typed array; for SO_LINGER, the timeouts and TCP_INFO an object
  *   that gets the fields of C's structure
  * @param optlen C's length of the value; the length of what was written is stored in it when it is given
@@ -47,7 +47,8 @@ export function mtcp_getsockopt(
  * Sets a socket option. What is set on a listener is passed on to the connections that it accepts later. Of SOL_SOCKET there are
  * SO_REUSEADDR, SO_REUSEPORT, SO_KEEPALIVE, SO_MAX_PACING_RATE, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SO_RCVTIMEO and SO_SNDTIMEO; of SOL_TCP TCP_NODELAY,
  * TCP_CORK, TCP_MAXSEG, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT, TCP_SYNCNT, TCP_LINGER2, TCP_DEFER_ACCEPT, TCP_QUICKACK,
- * TCP_CONGESTION, TCP_USER_TIMEOUT and TCP_NOTSENT_LOWAT. Units and bounds are Linux's.
+ * TCP_CONGESTION, TCP_USER_TIMEOUT, TCP_INQ and TCP_NOTSENT_LOWAT, and, which Linux has not, TCP_UTO_ENABLED, TCP_UTO_ADV and
+ * TCP_UTO_CHANGEABLE (RFC 5482). Units and bounds are Linux's.
  * @param optval the value: a number or text, or as in `mtcp_getsockopt`
  * @returns 0, or -1 with errno EINVAL (no context, a length too small, or a value out of the option's range), EPERM (context
  *   destroyed), EBADF (no such socket), ENOTSOCK (an epoll set or a pipe), ENOPROTOOPT (no such option, or one that cannot be

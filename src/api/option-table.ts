@@ -6,6 +6,7 @@ import { congestionControl } from '../stack/tcp/congestion.js';
 import { formatKeys, parseKeys } from '../stack/tcp/fast-open.js';
 import type { TcpInfo } from '../stack/tcp/info.js';
 import type { Tuning } from '../stack/tcp/tuning.js';
+import { advertisedUs, isUtoEnabled, userTimeoutUs } from '../stack/tcp/user-timeout.js';
 import * as C from './constants.js';
 import type { Context } from './context.js';
 import type { Linger, TimeVal, ValueKind } from './option-values.js';
@@ -25,6 +26,8 @@ const SECOND_US = 1_000_000;
 /** Linux's numbers of states, for sockets that are no connections. */
 const TCP_CLOSE = 7;
 const TCP_LISTEN = 10;
+/** The most that the option holds, 32,767 minutes, in seconds (RFC 5482 3.4). */
+const MAX_UTO_S = 32_767 * 60;
 /** RFC 9293 3.7.1: what a segment may hold while nothing else is known. */
 const DEFAULT_MSS = 536;
 
@@ -255,7 +258,33 @@ const ROWS: readonly SocketOption<any>[] = [
   ),
   number(C.TCP_KEEPCNT, 'keepProbes', 1, [1, 127], ({ stack }) => stack.config.keepaliveProbes),
   number(C.TCP_SYNCNT, 'synRetries', 1, [1, 127], ({ stack }) => stack.config.synRetries),
-  number(C.TCP_USER_TIMEOUT, 'userTimeoutUs', 1000, [0, 0x7fffffff]),
+  int(C.SOL_TCP, C.TCP_USER_TIMEOUT, {
+    get: (_, { tcb, tuning }) =>
+      Math.round((tcb === undefined ? tuning.userTimeoutUs : userTimeoutUs(tcb)) / 1000),
+    set: (core, socket, value) => {
+      if (value < 0 || value > 0x7fffffff) return EINVAL;
+      // RFC 5482 3: what a program has asked for is not for the peer to change.
+      retune(core, socket, { userTimeoutUs: value * 1000, utoChangeable: value === 0 });
+      return 0;
+    },
+  }),
+  int(C.SOL_TCP, C.TCP_UTO_ENABLED, {
+    get: ({ stack }, { tuning }) => (isUtoEnabled(stack.tcp.core, tuning) ? 1 : 0),
+    set: (core, socket, value) => {
+      retune(core, socket, { utoEnabled: value !== 0 ? 1 : -1 });
+      return 0;
+    },
+  }),
+  int(C.SOL_TCP, C.TCP_UTO_ADV, {
+    get: ({ stack }, { tuning }) => advertisedUs(stack.tcp.core, tuning) / SECOND_US,
+    set: (core, socket, value) => {
+      if (value < 0 || value > MAX_UTO_S) return EINVAL;
+      retune(core, socket, { utoAdvertisedUs: value * SECOND_US });
+      return 0;
+    },
+  }),
+  flag(C.SOL_TCP, C.TCP_UTO_CHANGEABLE, 'utoChangeable'),
+  readOnly(C.SOL_TCP, C.TCP_UTO_REMOTE, (_, { tcb }) => (tcb?.uto?.remoteUs ?? 0) / SECOND_US),
   number(C.TCP_NOTSENT_LOWAT, 'notSentLowat', 1, [0, 0xffffffff]),
   number(C.TCP_DEFER_ACCEPT, 'deferAcceptUs', SECOND_US, [0, 32_767]),
   number(C.TCP_FASTOPEN, 'fastOpenQueue', 1, [0, 65_535]),
@@ -276,6 +305,14 @@ const ROWS: readonly SocketOption<any>[] = [
     set: (core, { tcb }, value) => {
       core.touch();
       if (tcb !== undefined) core.stack.tcp.setQuickAck(tcb, value !== 0);
+      return 0;
+    },
+  }),
+  int(C.SOL_TCP, C.TCP_INQ, {
+    get: (_, { tellsInq }) => (tellsInq ? 1 : 0),
+    set: (_, socket, value) => {
+      if (value !== 0 && value !== 1) return EINVAL;
+      socket.tellsInq = value === 1;
       return 0;
     },
   }),

@@ -36,6 +36,8 @@ export class Socket {
   /** SO_RCVTIMEO and SO_SNDTIMEO in µs; 0 for ever. */
   receiveTimeoutUs = 0;
   sendTimeoutUs = 0;
+  /** `mtcp_recvmsg` tells how much is left (TCP_INQ). */
+  tellsInq = false;
   /** Bytes that `mtcp_send_reserve` has given out, and the turn of the loop in which it did. */
   reserved = 0;
   reservedTurn = -1;
@@ -112,6 +114,7 @@ export class SocketTable {
     socket.lingerS = -1;
     socket.receiveTimeoutUs = 0;
     socket.sendTimeoutUs = 0;
+    socket.tellsInq = false;
     socket.reserved = 0;
     socket.reservedTurn = -1;
     socket.readShut = false;

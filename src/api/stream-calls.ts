@@ -5,6 +5,7 @@ import { EFAULT, EINVAL } from '../stack/errors.js';
 import {
   MSG_CMSG_CLOEXEC,
   MSG_DONTWAIT,
+  MSG_EOR,
   MSG_MORE,
   MSG_NOSIGNAL,
   MSG_OOB,
@@ -17,11 +18,11 @@ import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findChannel } from './guard.js';
 import { turn } from './loop.js';
-import { receiveInto, sendFrom } from './transfer.js';
+import { endRecord, receiveInto, sendFrom } from './transfer.js';
 
 const RECEIVE_FLAGS =
   MSG_OOB | MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT | MSG_WAITALL | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC;
-const SEND_FLAGS = MSG_OOB | MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+const SEND_FLAGS = MSG_OOB | MSG_DONTWAIT | MSG_EOR | MSG_NOSIGNAL | MSG_MORE;
 
 /** Checks the flags of a call that receives: 0 or EINVAL (an unknown one). */
 export function checkReceiveFlags(flags: unknown): number {
@@ -101,8 +102,8 @@ export function mtcp_write(
  * Writes to a connection or pipe. A non-blocking socket takes as much as its send buffer has room for; a blocking one waits
  * until all is taken. What is taken leaves with the next turn of the loop; a blocking socket makes that turn itself.
  * @param buf what to send
- * @param flags MSG_MORE holds what does not fill a segment back for more, MSG_OOB makes the last byte urgent,
- *   MSG_DONTWAIT does not wait; MSG_NOSIGNAL is as always
+ * @param flags MSG_MORE holds what does not fill a segment back for more, MSG_EOR keeps what is written later out of the last
+ *   segment (once all of `len` is taken), MSG_OOB makes the last byte urgent, MSG_DONTWAIT does not wait; MSG_NOSIGNAL is as always
  * @returns bytes taken, or -1 with errno
  *   EINVAL (no context, a bad `len`, an unknown flag), EPERM (context destroyed), EBADF (no such socket), ENOTSOCK (neither a
  *   stream nor a pipe), EFAULT (`buf` is not bytes, or shorter than `len`), EOPNOTSUPP (MSG_OOB on a pipe),
@@ -125,6 +126,7 @@ export function mtcp_send(
   const core = mctx as Context;
   const result = sendFrom(core, socket, buf, 0, len, flags);
   if (result < 0) return fail(-result);
+  if ((flags & MSG_EOR) !== 0 && len > 0 && result === len) endRecord(core, socket);
   if (!socket.nonblocking) turn(core);
   return result;
 }

@@ -135,6 +135,11 @@ function sendPipe(core: Context, pipe: Pipe, buf: Uint8Array, offset: number, le
   return result;
 }
 
+/** What was taken last ends a record (MSG_EOR); a pipe knows none. */
+export function endRecord(core: Context, { tcb }: Socket): void {
+  if (tcb !== undefined) core.stack.tcp.endRecord(tcb);
+}
+
 /** Tells the epoll sets what has become of a pipe. */
 export function tellPipe(core: Context, pipe: Pipe): void {
   for (let i = 0; i < pipe.ends.length; i++) core.interests.notify(pipe.ends[i], pipe.readiness);

@@ -1,16 +1,26 @@
 // Reading and writing with several buffers: mtcp_readv, mtcp_writev, mtcp_recvmsg, mtcp_sendmsg. A buffer is bytes, or C's
-// `struct iovec` as an object; no names and no control data come with the messages of a stream.
+// `struct iovec` as an object; no names come with the messages of a stream, and control data only for TCP_INQ.
 
 import { EAGAIN, EFAULT, EINVAL, EMSGSIZE } from '../stack/errors.js';
-import { IOV_MAX, MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_WAITALL } from './constants.js';
+import {
+  IOV_MAX,
+  MSG_CTRUNC,
+  MSG_DONTWAIT,
+  MSG_EOR,
+  MSG_MORE,
+  MSG_OOB,
+  MSG_PEEK,
+  MSG_WAITALL,
+} from './constants.js';
 import type { Context } from './context.js';
+import { writeInq } from './control-data.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
 import { findChannel, findStream } from './guard.js';
 import { turn } from './loop.js';
 import type { Socket } from './sockets.js';
 import { checkReceiveFlags, checkSendFlags } from './stream-calls.js';
-import { keepError, receiveInto, sendFrom } from './transfer.js';
+import { endRecord, keepError, receiveInto, sendFrom } from './transfer.js';
 
 /** C's `struct iovec`. */
 export interface Iovec {
@@ -22,13 +32,14 @@ export interface Iovec {
 /** One buffer of several. */
 export type IovecArgument = Uint8Array | Iovec;
 
-/** C's `struct msghdr`. The name of a peer is that of the connection, and there is no control data. */
+/** C's `struct msghdr`. The name of a peer is that of the connection, and the only control data is that of TCP_INQ. */
 export interface MsgHdr {
   msg_iov: readonly IovecArgument[];
   /** Default: the whole length of `msg_iov`. */
   msg_iovlen?: number;
   msg_name?: unknown;
   msg_namelen?: number;
+  /** Bytes for the control data of TCP_INQ. */
   msg_control?: unknown;
   msg_controllen?: number;
   /** Set by `mtcp_recvmsg`. */
@@ -77,7 +88,9 @@ export function mtcp_writev(
 
 /**
  * Reads a message's worth of bytes: as `mtcp_readv`, with flags.
- * @param msg where to; `msg_flags` is set to 0, and `msg_namelen` and `msg_controllen` to 0 where they are there
+ * @param msg where to; `msg_flags` is set, and `msg_namelen` to 0 and `msg_controllen` to the bytes of control data where they are
+ *   there. With TCP_INQ these are a `struct cmsghdr` and an int, 24 bytes in a Uint8Array; where they do not fit `msg_flags` is
+ *   MSG_CTRUNC.
  * @param flags as `mtcp_recv`
  * @returns bytes read, 0 at the end of the stream, or -1 with the errno of `mtcp_recv`; EFAULT stands for no message or a
  *   buffer that is none, EMSGSIZE for more than IOV_MAX buffers or more than there are.
@@ -93,7 +106,12 @@ export function mtcp_recvmsg(mctx: MctxArgument, sockid: number, msg: MsgHdr, fl
   if (result < 0) return result;
   msg.msg_flags = 0;
   if (msg.msg_namelen !== undefined) msg.msg_namelen = 0;
-  if (msg.msg_controllen !== undefined) msg.msg_controllen = 0;
+  let used = 0;
+  if (socket.tellsInq) {
+    used = writeInq(socket, msg.msg_control, msg.msg_controllen ?? Number.POSITIVE_INFINITY);
+    if (used === 0) msg.msg_flags = MSG_CTRUNC;
+  }
+  if (msg.msg_controllen !== undefined) msg.msg_controllen = used;
   return result;
 }
 
@@ -147,6 +165,7 @@ function sendVector(
   flags: number,
 ): number {
   let total = 0;
+  let isWhole = true;
   for (let i = 0; i < count; i++) {
     const length = lengthOf(iov[i]);
     // Of a message the last byte is urgent.
@@ -155,11 +174,16 @@ function sendVector(
     if (result < 0) {
       if (total === 0) return fail(-result);
       if (result !== -EAGAIN) keepError(socket.tcb, total, result);
+      isWhole = false;
       break;
     }
     total += result;
-    if (result < length) break;
+    if (result < length) {
+      isWhole = false;
+      break;
+    }
   }
+  if ((flags & MSG_EOR) !== 0 && total > 0 && isWhole) endRecord(core, socket);
   // What was taken has nothing behind it that would be waited for.
   if (socket.tcb !== undefined && (flags & MSG_MORE) === 0) {
     socket.tcb.more = false;

@@ -29,6 +29,10 @@ export class StackConfig {
   sack = 1;
   /** SYN retransmissions of an active open: one more than Linux's, as R2 of a SYN is at least 3 minutes (RFC 9293 MUST-23). */
   synRetries = 7;
+  /**
+   * SYNs sent again a second apart before the time between them doubles. Linux has 4; RFC 6298 5.5 wants it doubled from the first on.
+   */
+  synLinearTimeouts = 0;
   /** SYN-ACK retransmissions of a passive open. */
   synackRetries = 5;
   /** Retransmissions before the neighbour is suspected (R1, RFC 9293 3.8.3). */
@@ -37,6 +41,18 @@ export class StackConfig {
   retries2 = 15;
   /** Retransmissions of a connection that no program owns any more; 0 stands for 8. */
   orphanRetries = 0;
+  /**
+   * Connections that programs have closed and that have not ended yet; one more is reset. Linux has half of its table of connections,
+   * which is this number on a machine of 16 GiB.
+   */
+  maxOrphans = 65_536;
+  /** User timeouts are told to peers, and theirs followed, when 1 (RFC 5482). */
+  uto = 0;
+  /** User timeout to tell (ADV_UTO), in µs; 0 stands for the time that `retries2` takes. */
+  utoAdvertisedUs = 0;
+  /** Least and largest user timeout that a peer can bring about (L_LIMIT and U_LIMIT, RFC 5482 3.1), in µs. */
+  utoMinUs = 100_000_000;
+  utoMaxUs = 3_600_000_000;
   /** Longest stay of an orphan in FIN-WAIT-2, in µs. */
   finTimeoutUs = 60_000_000;
   /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). */
@@ -193,10 +209,16 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.ipv4.tcp_window_scaling', 'windowScaling', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_sack', 'sack', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_syn_retries', 'synRetries', 'integer', 1, 1, 127],
+      ['net.ipv4.tcp_syn_linear_timeouts', 'synLinearTimeouts', 'integer', 1, 0, 127],
       ['net.ipv4.tcp_synack_retries', 'synackRetries', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_retries1', 'retries1', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_retries2', 'retries2', 'integer', 1, 0, 255],
       ['net.ipv4.tcp_orphan_retries', 'orphanRetries', 'integer', 1, 0, 255],
+      ['net.ipv4.tcp_max_orphans', 'maxOrphans', 'integer', 1, 0, INT_MAX],
+      ['net.ipv4.tcp_uto', 'uto', 'flag', 1, 0, 1],
+      ['net.ipv4.tcp_uto_adv', 'utoAdvertisedUs', 'integer', 1_000_000, 0, 1_966_020],
+      ['net.ipv4.tcp_uto_min', 'utoMinUs', 'integer', 1_000_000, 1, 1_966_020],
+      ['net.ipv4.tcp_uto_max', 'utoMaxUs', 'integer', 1_000_000, 122, 1_966_020],
       ['net.ipv4.tcp_fin_timeout', 'finTimeoutUs', 'integer', 1_000_000, 0, 3600],
       ['net.ipv4.tcp_timewait_ms', 'timeWaitUs', 'integer', 1_000, 0, 3_600_000],
       ['net.ipv4.tcp_rfc1337', 'rfc1337', 'flag', 1, 0, 1],

@@ -125,6 +125,12 @@ export class Counters {
   TcpEstabResets = 0;
   /** Connections now in ESTABLISHED or CLOSE-WAIT (a gauge). */
   TcpCurrEstab = 0;
+  /** Connections that their programs have closed and that are not in TIME-WAIT yet (a gauge; `orphan` in /proc/net/sockstat). */
+  TcpOrphans = 0;
+  /** User timeouts told to peers, taken from peers, and passed over: not enabled, or zero (RFC 5482). */
+  TcpExtTCPUTOSent = 0;
+  TcpExtTCPUTORecv = 0;
+  TcpExtTCPUTOIgnored = 0;
   /** Retransmission timeouts of data or FIN. */
   TcpExtTCPTimeouts = 0;
   /** Fast retransmissions. */
@@ -211,6 +217,10 @@ export class Counters {
   TcpExtTCPAbortOnData = 0;
   /** Connections aborted by close with unread data (RFC 2525 2.17). */
   TcpExtTCPAbortOnClose = 0;
+  /** Closed connections aborted because there are too many of them (tcp_max_orphans), or too little memory (tcp_mem). */
+  TcpExtTCPAbortOnMemory = 0;
+  /** Connections aborted by close in FIN-WAIT-2 because TCP_LINGER2 is negative. */
+  TcpExtTCPAbortOnLinger = 0;
   /** Connections aborted because a timer ran out. */
   TcpExtTCPAbortOnTimeout = 0;
   /** Connections that went through TIME-WAIT. */

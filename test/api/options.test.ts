@@ -12,180 +12,10 @@ import {
   sockaddr_in,
 } from '../../src/index.js';
 import { createHost, formatPacket, type Host, parsePacket } from '../../src/testing/index.js';
+import { INTS } from './int-options.js';
 import { connection, failure, listener, pair, pattern, socket } from './support.js';
 
 const any = (value: unknown): never => value as never;
-
-/** Level, name, first value, [set, told], what is EINVAL. */
-const INTS: readonly [string, number, number, readonly [number, number][], readonly number[]][] = [
-  [
-    'SO_REUSEADDR',
-    SOL_SOCKET,
-    0,
-    [
-      [1, 1],
-      [7, 1],
-      [0, 0],
-    ],
-    [],
-  ],
-  [
-    'SO_REUSEPORT',
-    SOL_SOCKET,
-    0,
-    [
-      [1, 1],
-      [0, 0],
-    ],
-    [],
-  ],
-  [
-    'SO_KEEPALIVE',
-    SOL_SOCKET,
-    0,
-    [
-      [1, 1],
-      [0, 0],
-    ],
-    [],
-  ],
-  [
-    'SO_SNDBUF',
-    SOL_SOCKET,
-    131_072,
-    [
-      [10_000, 20_000],
-      [1, 4608],
-      [1 << 30, 8_388_608],
-    ],
-    [-1],
-  ],
-  [
-    'SO_RCVBUF',
-    SOL_SOCKET,
-    131_072,
-    [
-      [10_000, 20_000],
-      [0, 2304],
-      [1 << 30, 8_388_608],
-    ],
-    [-1],
-  ],
-  [
-    'TCP_NODELAY',
-    SOL_TCP,
-    0,
-    [
-      [1, 1],
-      [0, 0],
-    ],
-    [],
-  ],
-  [
-    'TCP_CORK',
-    SOL_TCP,
-    0,
-    [
-      [1, 1],
-      [0, 0],
-    ],
-    [],
-  ],
-  [
-    'TCP_MAXSEG',
-    SOL_TCP,
-    536,
-    [
-      [88, 88],
-      [1000, 1000],
-    ],
-    [87, 32_768],
-  ],
-  [
-    'TCP_KEEPIDLE',
-    SOL_TCP,
-    7200,
-    [
-      [1, 1],
-      [32_767, 32_767],
-    ],
-    [0, 32_768],
-  ],
-  [
-    'TCP_KEEPINTVL',
-    SOL_TCP,
-    75,
-    [
-      [1, 1],
-      [32_767, 32_767],
-    ],
-    [0, 32_768],
-  ],
-  [
-    'TCP_KEEPCNT',
-    SOL_TCP,
-    9,
-    [
-      [1, 1],
-      [127, 127],
-    ],
-    [0, 128],
-  ],
-  [
-    'TCP_SYNCNT',
-    SOL_TCP,
-    7,
-    [
-      [1, 1],
-      [127, 127],
-    ],
-    [0, 128],
-  ],
-  [
-    'TCP_LINGER2',
-    SOL_TCP,
-    60,
-    [
-      [5, 5],
-      [-3, -1],
-      [500, 120],
-      [0, 60],
-    ],
-    [],
-  ],
-  [
-    'TCP_DEFER_ACCEPT',
-    SOL_TCP,
-    0,
-    [
-      [5, 5],
-      [0, 0],
-    ],
-    [-1],
-  ],
-  [
-    'TCP_USER_TIMEOUT',
-    SOL_TCP,
-    0,
-    [
-      [5000, 5000],
-      [0, 0],
-    ],
-    [-1],
-  ],
-  [
-    'TCP_NOTSENT_LOWAT',
-    SOL_TCP,
-    0,
-    [
-      [4096, 4096],
-      [0xffffffff, 0xffffffff],
-      [0, 0],
-    ],
-    [-1],
-  ],
-  ['TCP_QUICKACK', SOL_TCP, 1, [[1, 1]], []],
-];
 
 const constants = api as unknown as Record<string, number>;
 const host = createHost({ addresses: ['10.0.0.1/24'], link: 'ip' });
@@ -226,6 +56,7 @@ t.test('options that cannot be set, and those that are none, are ENOPROTOOPT', a
     [SOL_SOCKET, 'SO_DOMAIN'],
     [SOL_SOCKET, 'SO_PROTOCOL'],
     [SOL_TCP, 'TCP_INFO'],
+    [SOL_TCP, 'TCP_UTO_REMOTE'],
   ];
   for (const [level, name] of readOnly) {
     t.equal(failure(mtcp_setsockopt(m, id, level, constants[name], 1)), 'ENOPROTOOPT', name);

@@ -4,7 +4,7 @@
 import t from 'tap';
 import * as api from '../../src/index.js';
 import { type Mctx, mtcp_recv, mtcp_send, sockaddr_in } from '../../src/index.js';
-import { createHost } from '../../src/testing/index.js';
+import { createHost, parsePacket } from '../../src/testing/index.js';
 import { connection, failure, listener, nonblocking, pair, pattern, socket } from './support.js';
 
 const any = (value: unknown): never => value as never;
@@ -183,6 +183,60 @@ t.test('sendmsg and recvmsg', async (t) => {
   t.equal(text(message.msg_iov[0]) + text(message.msg_iov[1], 1), 'abcd');
   t.match(message, { msg_namelen: 0, msg_controllen: 0, msg_flags: 0 });
   t.equal(failure(api.mtcp_recvmsg(server.mctx, accepted, message, api.MSG_DONTWAIT)), 'EAGAIN');
+});
+
+t.test('MSG_EOR ends a record with the last buffer, once all is taken', async (t) => {
+  const [client, server] = pair({ delayUs: 100, record: true }, { link: 'ip' });
+  const [id] = connection(client, server);
+  const { mctx } = client;
+  api.mtcp_setsock_nonblock(mctx, id);
+  const sent = (): number[] => client.take().map((packet) => parsePacket(packet.bytes, 'ip').payload.length);
+  sent();
+  api.mtcp_setsockopt(mctx, id, api.SOL_TCP, api.TCP_NODELAY, 1);
+  const iov = [bytes('ab'), bytes('cd'), new Uint8Array(0)];
+  t.equal(api.mtcp_sendmsg(mctx, id, { msg_iov: iov }, api.MSG_EOR), 4);
+  t.equal(api.mtcp_write(mctx, id, bytes('e')), 1);
+  t.same(sent(), [4, 1]);
+  t.equal(api.mtcp_sendto(mctx, id, bytes('fg'), 2, api.MSG_EOR | api.MSG_NOSIGNAL), 2);
+  t.equal(api.mtcp_send(mctx, id, bytes(''), 0, api.MSG_EOR), 0);
+  t.equal(api.mtcp_write(mctx, id, bytes('h')), 1);
+  t.same(sent(), [2, 1]);
+  const { sendBuffer } = mctx.sockets.get(id)!.tcb!;
+  const most = sendBuffer.free;
+  t.equal(api.mtcp_send(mctx, id, new Uint8Array(most + 1), most + 1, api.MSG_EOR), most, 'not all');
+  const { base } = mctx.sockets.get(id)!.tcb!.snd;
+  t.equal(mctx.sockets.get(id)!.tcb!.records!.isEnd((base + sendBuffer.length) | 0), false);
+  const ends = [0, 0];
+  api.mtcp_pipe(mctx, ends);
+  t.equal(api.mtcp_send(mctx, ends[1], bytes('x'), 1, api.MSG_EOR), 1, 'a pipe knows no records');
+});
+
+t.test('TCP_INQ: recvmsg tells how much is left', async (t) => {
+  const [client, server] = pair({ delayUs: 100 });
+  const [id, accepted] = connection(client, server);
+  const { mctx } = server;
+  api.mtcp_write(client.mctx, id, bytes('abcdefgh'));
+  client.advance(client.now + 1000);
+  const control = new Uint8Array(64);
+  const receive = (length: number, room?: number, into: unknown = control): unknown[] => {
+    const msg: api.MsgHdr = { msg_iov: [new Uint8Array(length)], msg_control: into };
+    if (room !== undefined) msg.msg_controllen = room;
+    control.fill(0);
+    const result = api.mtcp_recvmsg(mctx, accepted, msg);
+    return [result, new DataView(control.buffer).getInt32(16, true), msg.msg_controllen, msg.msg_flags];
+  };
+  t.same(receive(1, 64), [1, 0, 0, 0], 'not before it is asked for');
+  t.equal(api.mtcp_setsockopt(mctx, accepted, api.SOL_TCP, api.TCP_INQ, 1), 0);
+  t.same(receive(2, 64), [2, 5, 24, 0]);
+  t.same([...control.subarray(0, 16)], [20, 0, 0, 0, 0, 0, 0, 0, 6, 0, 0, 0, 36, 0, 0, 0], 'struct cmsghdr');
+  t.same(receive(1, 20), [1, 4, 20, 0], 'CMSG_LEN suffices');
+  t.same(receive(1, 19), [1, 0, 0, api.MSG_CTRUNC]);
+  t.same(receive(1, undefined, null), [1, 0, undefined, api.MSG_CTRUNC]);
+  t.same(receive(1), [1, 1, undefined, 0]);
+  api.mtcp_close(client.mctx, id);
+  client.advance(client.now + 1000);
+  t.same(receive(1, 64), [1, 1, 24, 0], 'one more: the end of the stream');
+  t.same(receive(1, 64), [0, 1, 24, 0]);
 });
 
 t.test('received bytes are looked at where they lie, and released', async (t) => {

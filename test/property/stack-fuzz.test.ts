@@ -255,7 +255,10 @@ function optionSoup(kind: number, random: Random, connection: PeerConnection): U
     case 1:
       return Uint8Array.from(ts);
     case 2:
-      return new Uint8Array(0);
+      // A user timeout, now and then.
+      return (random() & 1) === 0
+        ? new Uint8Array(0)
+        : Uint8Array.from([28, 4, random() & 0xff, random() & 0xff]);
     case 3:
       return Uint8Array.from([1, 1, 8, 10, ...word(random()), ...word(random())]);
     case 4:
@@ -522,7 +525,7 @@ for (const link of ['ethernet', 'ip'] as const) {
         fc.constantFrom(0, 1),
         fc.constantFrom('4096 131072 6291456', '4096 4096 6291456'),
         (specs, tcp_timestamps, tcp_sack, tcp_rmem) => {
-          const target = new Target(link, { tcp_timestamps, tcp_sack, tcp_rmem });
+          const target = new Target(link, { tcp_timestamps, tcp_sack, tcp_rmem, tcp_uto: tcp_sack });
           const linkHeader = link === 'ethernet' ? 14 : 0;
           for (const spec of specs) {
             const random = createRandom(spec.seed);

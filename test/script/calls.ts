@@ -1,6 +1,7 @@
 // The calls that scripts make: each is a `mtcp_*` call on a socket that the script names, or a look at what lies behind it.
 
 import { fail as failed } from '../../src/api/errno.js';
+import * as api from '../../src/index.js';
 import {
   AF_INET,
   FIONREAD,
@@ -82,7 +83,7 @@ const EVENTS = new Map([
 ]);
 
 export const defaultResult = (name: string, args: readonly string[]): number =>
-  ['read', 'peek', 'write', 'urgent'].includes(name) ? Number(args[0]) : name === 'oob' ? 1 : 0;
+  ['read', 'peek', 'write', 'record', 'urgent'].includes(name) ? Number(args[0]) : name === 'oob' ? 1 : 0;
 
 export const CALLS: Record<string, (context: CallContext) => number> = {
   socket({ host, name, keep }) {
@@ -118,6 +119,14 @@ export const CALLS: Record<string, (context: CallContext) => number> = {
   write({ host, args, socket }) {
     const state = socket();
     const result = mtcp_write(host.mctx, state.id, streamBytes(1 + state.written, Number(args[0])));
+    if (result > 0) state.written += result;
+    return result;
+  },
+  /** Writes a record (MSG_EOR). */
+  record({ host, args, socket }) {
+    const state = socket();
+    const bytes = streamBytes(1 + state.written, Number(args[0]));
+    const result = mtcp_send(host.mctx, state.id, bytes, bytes.length, api.MSG_EOR);
     if (result > 0) state.written += result;
     return result;
   },
@@ -161,6 +170,14 @@ export const CALLS: Record<string, (context: CallContext) => number> = {
   pacing({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_MAX_PACING_RATE, Number(args[0]));
   },
+  /** `set TCP_LINGER2 5`: an option by its name. */
+  set({ host, args: [name, value], socket, fail }) {
+    return mtcp_setsockopt(host.mctx, socket().id, ...optionOf(name, fail), Number(value));
+  },
+  get({ host, args: [name], socket, fail }) {
+    const out = { value: 0 };
+    return mtcp_getsockopt(host.mctx, socket().id, ...optionOf(name, fail), out) < 0 ? -1 : out.value;
+  },
   receivebuffer({ host, args, socket }) {
     return mtcp_setsockopt(host.mctx, socket().id, SOL_SOCKET, SO_RCVBUF, Number(args[0]));
   },
@@ -203,6 +220,13 @@ function receive({ host, args, socket, fail }: CallContext, flags: number): numb
   }
   if (result > 0 && flags === 0) state.read += result;
   return result;
+}
+
+/** Level and number of an option. */
+function optionOf(name: string, fail: CallContext['fail']): [level: number, number: number] {
+  const number = (api as unknown as Record<string, number>)[name];
+  if (typeof number !== 'number') fail(`there is no option ${name}`);
+  return [name.startsWith('SO_') ? SOL_SOCKET : SOL_TCP, number];
 }
 
 function ioctl(host: Host, id: number, request: number): number {

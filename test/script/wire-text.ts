@@ -63,6 +63,7 @@ const OPTION_NAMES = new Map([
   [4, 'sackOK'],
   [5, 'sack'],
   [8, 'TS'],
+  [28, 'uto'],
 ]);
 
 /** Reads options in wire order; sequence numbers and timestamps are absolute. */
@@ -71,7 +72,8 @@ export function readOptions(bytes: Uint8Array): OptionText[] {
   const options: OptionText[] = [];
   for (let at = 0; at < bytes.length; ) {
     const kind = bytes[at];
-    const name = OPTION_NAMES.get(kind) ?? `kind-${kind}`;
+    const isMinutes = kind === 28 && bytes[at + 2] >= 0x80;
+    const name = isMinutes ? 'utom' : (OPTION_NAMES.get(kind) ?? `kind-${kind}`);
     if (kind <= 1) {
       options.push({ name, values: [] });
       at++;
@@ -80,6 +82,7 @@ export function readOptions(bytes: Uint8Array): OptionText[] {
     const size = bytes[at + 1];
     const values: number[] = [];
     if (kind === 2) values.push(view.getUint16(at + 2));
+    if (kind === 28) values.push(view.getUint16(at + 2) & 0x7fff);
     if (kind === 3) values.push(bytes[at + 2]);
     if (kind === 5 || kind === 8) for (let i = at + 2; i < at + size; i += 4) values.push(view.getUint32(i));
     options.push({ name, values });
@@ -118,6 +121,12 @@ export function writeOptions(options: readonly OptionText[]): Uint8Array {
         break;
       case 'sack':
         bytes.push(5, 2 + 4 * numbers.length, ...numbers.flatMap(u32));
+        break;
+      case 'uto':
+        bytes.push(28, 4, first >> 8, first & 255);
+        break;
+      case 'utom':
+        bytes.push(28, 4, 0x80 | (first >> 8), first & 255);
         break;
       case 'TS':
         bytes.push(8, 10, ...numbers.flatMap(u32));

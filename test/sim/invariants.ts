@@ -52,6 +52,7 @@ export class Invariants {
     let established = 0;
     let inTable = 0;
     let timers = 0;
+    let orphans = 0;
     for (let index = 0; ; index++) {
       const tcb = core.demux.at(index);
       if (tcb === undefined) break;
@@ -60,9 +61,11 @@ export class Invariants {
         throw new Error(`${this.name} at ${this.stack.now} µs: ${problem}\n${describe(tcb)}`);
       if (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT) established++;
       if (tcb.state !== CLOSED) inTable++;
+      if (tcb.state !== CLOSED && tcb.state !== TIME_WAIT && !tcb.attached) orphans++;
       if (core.wheel.isSet(index)) timers++;
     }
-    const { TcpCurrEstab } = this.stack.counters;
+    const { TcpCurrEstab, TcpOrphans } = this.stack.counters;
+    if (TcpOrphans !== orphans) this.fail(`TcpOrphans is ${TcpOrphans}, orphans are ${orphans}`);
     if (TcpCurrEstab !== established)
       this.fail(`TcpCurrEstab is ${TcpCurrEstab}, established are ${established}`);
     if (core.demux.size !== inTable)

@@ -12,6 +12,7 @@ const LINUX: Record<string, number | string> = {
   'net.ipv4.tcp_retries1': 3,
   'net.ipv4.tcp_retries2': 15,
   'net.ipv4.tcp_orphan_retries': 0,
+  'net.ipv4.tcp_max_orphans': 65_536,
   'net.ipv4.tcp_fin_timeout': 60,
   'net.ipv4.tcp_max_syn_backlog': 4096,
   'net.core.somaxconn': 4096,

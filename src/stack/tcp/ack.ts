@@ -89,6 +89,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
     sendBuffer.acknowledge(dataAcked, core.buffers);
     snd.base = add(snd.base, dataAcked);
   }
+  if (tcb.records !== null) tcb.records.acknowledge(snd.una);
   if (tcb.board === null) {
     core.report.delivered = acked;
     core.ledger.count(tcb.index, DELIVERED);

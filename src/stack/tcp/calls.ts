@@ -5,8 +5,11 @@ import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './events.js';
+import { becomeOrphan } from './orphans.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
+import { RecordEnds } from './records.js';
+import { add } from './seq.js';
 import {
   CLOSE_WAIT,
   CLOSED,
@@ -56,6 +59,15 @@ export function send(core: TcpCore, tcb: Tcb, bytes: Uint8Array, offset: number,
   if (taken === 0) return -EAGAIN;
   core.output.push(tcb);
   return taken;
+}
+
+/** What was written last ends a record (MSG_EOR): what is written later goes in other segments. */
+export function endRecord(tcb: Tcb): void {
+  const { sendBuffer, snd } = tcb;
+  if (sendBuffer.length === 0) return;
+  // alloc: once for each connection with records
+  tcb.records ??= new RecordEnds();
+  tcb.records.mark(add(snd.base, sendBuffer.length));
 }
 
 /**
@@ -142,7 +154,15 @@ export function close(core: TcpCore, tcb: Tcb): void {
     return;
   }
   tcb.recvBuffer.clear(core.buffers);
+  if (tcb.state === FIN_WAIT_2 && tcb.tuning.finTimeoutUs < 0) {
+    // tcp(7), TCP_LINGER2: nothing lingers, as on Linux.
+    core.counters.TcpExtTCPAbortOnLinger++;
+    sendReset(core, tcb);
+    core.destroy(tcb, 0);
+    return;
+  }
   shutdownWrite(core, tcb);
+  if (!becomeOrphan(core, tcb)) return;
   if (tcb.state === FIN_WAIT_2) {
     tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
     core.arm(tcb);

@@ -29,6 +29,7 @@ import { SynCookies } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { Throttle } from './throttle.js';
 import { TimerWheel } from './timer-wheel.js';
+import { UserTimeout } from './user-timeout.js';
 
 /** Unit of tcp_mem in bytes. */
 const PAGE = 4096;
@@ -67,6 +68,7 @@ export class TcpCore {
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
   readonly #ecnStates: EcnState[] = [];
+  readonly #userTimeouts: UserTimeout[] = [];
   readonly fastOpenCache: FastOpenCache;
   readonly #namedKeys = new Map<string, FastOpenKeys>();
   #fastOpenKeys: FastOpenKeys | undefined = undefined;
@@ -218,6 +220,21 @@ export class TcpCore {
     tcb.ecn = null;
   }
 
+  /** The state of the user timeout option that a connection has or gets. */
+  userTimeoutOf(tcb: Tcb): UserTimeout {
+    if (tcb.uto === null) {
+      tcb.uto = this.#userTimeouts.pop() ?? new UserTimeout();
+      tcb.uto.reset();
+    }
+    return tcb.uto;
+  }
+
+  dropUserTimeout(tcb: Tcb): void {
+    if (tcb.uto === null) return;
+    this.#userTimeouts.push(tcb.uto);
+    tcb.uto = null;
+  }
+
   /** Takes a pacer for a connection. */
   takePacer(): Pacer {
     const pacer = this.#pacers.pop() ?? new Pacer();
@@ -246,6 +263,13 @@ export class TcpCore {
     if (before !== after) this.counters.TcpCurrEstab += after ? 1 : -1;
   }
 
+  /** Keeps the number of connections that no program holds any more and that still have something to do. */
+  setOrphan(tcb: Tcb, isOrphan: boolean): void {
+    if (tcb.isOrphan === isOrphan) return;
+    tcb.isOrphan = isOrphan;
+    this.counters.TcpOrphans += isOrphan ? 1 : -1;
+  }
+
   /**
    * Ends a connection: out of every table and queue of the stack, timers off, memory back. With an error the application is
    * told; the block itself goes back to the pool once the application has let go of it.
@@ -253,6 +277,7 @@ export class TcpCore {
   destroy(tcb: Tcb, error: number): void {
     if (tcb.state === State.CLOSED) return;
     const wasHalfOpen = tcb.state === State.SYN_RCVD;
+    this.setOrphan(tcb, false);
     this.enter(tcb, State.CLOSED);
     this.demux.remove(tcb);
     this.wheel.clear(tcb.index);
@@ -271,6 +296,7 @@ export class TcpCore {
     this.dropPacer(tcb);
     this.dropBbr(tcb);
     this.dropEcn(tcb);
+    this.dropUserTimeout(tcb);
     const wasFast = tcb.fastOpen?.isOpen === true;
     this.dropFastOpen(tcb, error === ECONNRESET);
     const listener = tcb.listener;

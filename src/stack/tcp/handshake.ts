@@ -14,6 +14,7 @@ import { optionBytes } from './output.js';
 import { choosePacing } from './pacing.js';
 import { add } from './seq.js';
 import type { Tcb } from './tcb.js';
+import { beginUserTimeout } from './user-timeout.js';
 import { initialCwnd } from './validation.js';
 import { initialWindow, windowScale } from './window.js';
 
@@ -90,6 +91,7 @@ export function acceptSyn(core: TcpCore, tcb: Tcb, seg: Segment): void {
   snd.wndMax = seg.wnd;
   snd.wl1 = seg.seq;
   snd.wl2 = seg.ack;
+  beginUserTimeout(core, tcb, seg);
 }
 
 /** The connection is about to enter ESTABLISHED: windows, timeout and timers of the data phase. */

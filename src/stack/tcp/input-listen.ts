@@ -100,6 +100,7 @@ function sendCookie(core: TcpCore, listener: Listener, seg: Segment): void {
   sendSyn(core, tcb);
   core.enter(tcb, CLOSED);
   core.dropEcn(tcb);
+  core.dropUserTimeout(tcb);
   core.demux.free(tcb);
   listener.cookieAt = core.clock.now;
   core.counters.TcpExtSyncookiesSent++;

@@ -27,6 +27,7 @@ import {
 import type { Tcb } from './tcb.js';
 import { finTimeoutUs } from './tuning.js';
 import { URGENT_NONE, urgentArrives, urgentByteArrives } from './urgent.js';
+import { userTimeoutArrives } from './user-timeout.js';
 import { offered } from './window.js';
 
 /** TS.Recent of a connection idle for longer is not to be trusted (RFC 7323 5.5): 24 days. */
@@ -55,6 +56,7 @@ export function synchronizedArrives(core: TcpCore, tcb: Tcb, seg: Segment): bool
   if (tcb.ecn !== null && (seg.flags & ACK) !== 0) segmentArrives(core, tcb, tcb.ecn, seg);
   if (!checkAck(core, tcb, seg)) return false;
   recordTimestamp(core, tcb, seg, seq);
+  if (seg.options.userTimeout >= 0) userTimeoutArrives(core, tcb, seg);
   if ((seg.flags & URG) !== 0) urgentArrives(core, tcb, seg, seq);
   if (tcb.rcv.urgent !== URGENT_NONE) urgentByteArrives(core, tcb, seg);
   if (seg.dataLength > 0 && !textArrives(core, tcb, seg)) return false;

@@ -192,6 +192,7 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
 export function timeWait(core: TcpCore, tcb: Tcb): void {
   core.enter(tcb, TIME_WAIT);
   core.counters.TcpExtTW++;
+  core.setOrphan(tcb, false);
   tcb.rtxAt = NEVER;
   tcb.sendBuffer.clear(core.buffers);
   core.dropReassembly(tcb);

@@ -8,10 +8,15 @@ import { emit, sendReset } from './output.js';
 import { add, diff } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
+import { adoptedUs } from './user-timeout.js';
 
-/** Silence before the first probe, in µs. */
+/**
+ * Silence before the first probe, in µs. RFC 5482 4.2: it must be longer than a user timeout that follows the peer's, or keepalive
+ * would end what both ends mean to wait for.
+ */
 export function keepIdleUs(core: TcpCore, tcb: Tcb): number {
-  return tcb.tuning.keepIdleUs > 0 ? tcb.tuning.keepIdleUs : core.config.keepaliveTimeUs;
+  const own = tcb.tuning.keepIdleUs > 0 ? tcb.tuning.keepIdleUs : core.config.keepaliveTimeUs;
+  return tcb.uto === null ? own : Math.max(own, adoptedUs(tcb) + 1_000_000);
 }
 
 /** Arms the deadline of an established connection, if its options or the stack's want one. */

@@ -21,12 +21,14 @@ import {
   MAX_SACK_BLOCKS,
   sackBlocksLength,
   TIMESTAMPS_LENGTH,
+  USER_TIMEOUT_LENGTH,
   writeAccEcn,
   writeFastOpen,
   writeSackBlocks,
   writeSpare,
   writeSynOptions,
   writeTimestamps,
+  writeUserTimeout,
 } from '../wire/tcp-options.js';
 import {
   alignedLength,
@@ -57,6 +59,7 @@ import { isSynchronized, SYN_RCVD } from './state.js';
 import { timestampWith } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
 import { urgentPointer } from './urgent.js';
+import { carriesUto, utoOnSyn } from './user-timeout.js';
 import { advertise, initialWindow } from './window.js';
 
 const sackLeft = new Int32Array(MAX_SACK_BLOCKS);
@@ -79,14 +82,20 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   const at = frame + ip.headroom;
   let end = at + TCP_HEADER;
   if (tcb.timestamps) end += writeTimestamps(view, end, timestampNow(core, tcb), tcb.tsRecent);
+  // What the options behind it share the segment with.
+  let beside = length;
+  const { ecn, uto } = tcb;
+  if (uto !== null && carriesUto(core, tcb, uto, seq, length, flags)) {
+    end += writeUserTimeout(view, end, uto.field);
+    beside += USER_TIMEOUT_LENGTH;
+  }
   let tos = 0;
-  const { ecn } = tcb;
   if (ecn !== null) {
     tos = fieldOf(tcb, ecn, seq, length);
     flags |= flagsOf(tcb, ecn, seq, length);
   }
-  if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, length);
-  else if (tcb.sack) end += writeSack(core, tcb, view, end, length);
+  if (ecn !== null && wantsOption(core, tcb, ecn)) end += writeFeedback(core, tcb, ecn, view, end, beside);
+  else if (tcb.sack) end += writeSack(core, tcb, view, end, beside);
   const { snd } = tcb;
   const urgent = snd.up === snd.una ? 0 : urgentPointer(tcb, seq);
   if (urgent > 0) flags |= URG;
@@ -186,8 +195,10 @@ function writeFeedback(
  */
 export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number, fin: boolean): boolean {
   const { mss, base } = tcb.snd;
-  // The end of what was written is pushed, as it was when it first left.
-  const isPushed = length > 0 && add(start, length) === add(base, tcb.sendBuffer.length);
+  // The end of what was written, and of a record, is pushed, as it was when it first left.
+  const end = add(start, length);
+  const isPushed =
+    length > 0 && (end === add(base, tcb.sendBuffer.length) || tcb.records?.isEnd(end) === true);
   // Of something that is sent again nobody can tell which size has arrived.
   if (tcb.mtuSearch !== null) tcb.mtuSearch.size = 0;
   let done = 0;
@@ -206,7 +217,7 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     // alloc: once for each block of the pool that loses something
     tcb.repairs = new Repairs();
   }
-  tcb.repairs.note(start, add(start, length));
+  tcb.repairs.note(start, end);
   return true;
 }
 
@@ -256,6 +267,8 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
     const { cookie, isExperimental } = fastOpen;
     options += writeFastOpen(view, at + TCP_HEADER + options, cookie, fastOpen.length, isExperimental);
   }
+  const userTimeout = utoOnSyn(core, tcb, options);
+  if (userTimeout >= 0) options += writeUserTimeout(view, at + TCP_HEADER + options, userTimeout);
   const wnd = initialWindow(tcb);
   let flags = isReply ? SYN | ACK : SYN;
   if (ecn !== null) flags |= isReply ? synAckFlags(tcb, ecn) : synFlags(core, tcb, ecn);

@@ -15,6 +15,7 @@ import type { Pacer } from './pacing.js';
 import { RackState } from './rack.js';
 import type { Reassembly } from './reassembly.js';
 import { ReceiveTuning } from './receive-tuning.js';
+import type { RecordEnds } from './records.js';
 import { RecvBuffer } from './recv-buffer.js';
 import type { Repairs } from './repairs.js';
 import { RttEstimator } from './rtt.js';
@@ -22,6 +23,7 @@ import type { Scoreboard } from './scoreboard.js';
 import { SendBuffer } from './send-buffer.js';
 import { CLOSED } from './state.js';
 import { type Tuning, UNTUNED } from './tuning.js';
+import type { UserTimeout } from './user-timeout.js';
 
 /** Send sequence variables (RFC 9293 3.3.1, figure 3). Sequence numbers are signed int32. */
 export class SendSequence {
@@ -162,12 +164,16 @@ export class Tcb {
   readonly rack: RackState = new RackState();
   /** What was sent again lately, made when it is first needed. */
   repairs: Repairs | null = null;
+  /** Where records end in what is not acknowledged; null for a connection without any. */
+  records: RecordEnds | null = null;
   /** CUBIC's variables, made when they are first needed. */
   cubic: CubicState | null = null;
   /** Fast Open, until the handshake is complete; null for nearly all. */
   fastOpen: FastOpen | null = null;
   /** Congestion notification; null for a connection that has not agreed on it. */
   ecn: EcnState | null = null;
+  /** User timeouts of both ends, told by the option; null for a connection that has it not enabled. */
+  uto: UserTimeout | null = null;
   /** What BBR knows, and what paces; null for a connection that has neither. */
   bbr: BbrState | null = null;
   pacer: Pacer | null = null;
@@ -188,6 +194,8 @@ export class Tcb {
 
   /** True while a program may come back to it: not yet closed by the application. */
   attached = false;
+  /** Counted among the orphans: closed by the application, and not in TIME-WAIT yet. */
+  isOrphan = false;
   /** Opened passively (RFC 9293 3.10.7.4 wants to know in SYN-RECEIVED). */
   passive = false;
   /** The listener that waits for it; null once accepted or opened actively. */
@@ -288,6 +296,7 @@ export class Tcb {
     this.pathMtuAt = NEVER;
     this.mtuSearch = null;
     this.attached = true;
+    this.isOrphan = false;
     this.passive = false;
     this.listener = null;
     this.reassembly = null;
@@ -328,6 +337,7 @@ export class Tcb {
     this.rtxMode = RTO;
     this.rtoAt = NEVER;
     this.board = null;
+    this.records = null;
     this.repairs?.clear();
     this.delackAt = NEVER;
     this.lifeAt = NEVER;

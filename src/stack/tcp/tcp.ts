@@ -260,6 +260,11 @@ export class Tcp {
     return taken;
   }
 
+  /** What was written last ends a record (MSG_EOR). */
+  endRecord(tcb: Tcb): void {
+    calls.endRecord(tcb);
+  }
+
   receive(tcb: Tcb, bytes: Uint8Array, offset: number, length: number, peek: boolean): number {
     return calls.receive(this.core, tcb, bytes, offset, length, peek);
   }

@@ -12,7 +12,9 @@ import { RTO_RECOVERIES, RTO_SINCE, TOTAL_RTO } from './ledger.js';
 import { admit } from './listener.js';
 import { isRepairing } from './loss-phases.js';
 import { suspectBlackHole } from './mtu-search.js';
+import { orphanRetries, outOfResources } from './orphans.js';
 import { sendAck } from './output.js';
+import { timeOfRetries } from './patience.js';
 import { detectLoss } from './rack.js';
 import { onLateLoss, onTimeout } from './recovery.js';
 import { isSynchronized, SYN_SENT } from './state.js';
@@ -24,6 +26,7 @@ import {
   startRetransmissionTimer,
   watchFlight,
 } from './transmit.js';
+import { adoptedUs, userTimeoutUs } from './user-timeout.js';
 
 /** Runs every timer that is due. */
 export function runTimers(core: TcpCore): void {
@@ -70,21 +73,23 @@ function expire(core: TcpCore, tcb: Tcb): void {
   core.arm(tcb);
 }
 
-/** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds. */
+/** RFC 9293 3.8.3, RFC 6298 5.5: the SYN is sent again after 1, 2, 4, … seconds (tcp_syn_linear_timeouts: or after 1, 1, … first). */
 function onSynTimeout(core: TcpCore, tcb: Tcb): void {
-  const { synRetries, userTimeoutUs } = tcb.tuning;
+  const { synRetries, userTimeoutUs: limitUs } = tcb.tuning;
   const own = synRetries > 0 ? synRetries : core.config.synRetries;
-  const limit = tcb.state === SYN_SENT ? own : core.config.synackRetries;
+  // As on Linux those that are a second apart come on top of the others.
+  const linear = tcb.state === SYN_SENT ? core.config.synLinearTimeouts : 0;
+  const limit = tcb.state === SYN_SENT ? own + linear : core.config.synackRetries;
   const now = core.clock.now;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
-  const isOver = userTimeoutUs > 0 && tcb.retransmits > 0 && now - tcb.retransmitSince >= userTimeoutUs;
+  const isOver = limitUs > 0 && tcb.retransmits > 0 && now - tcb.retransmitSince >= limitUs;
   if (tcb.retransmits >= limit || isOver) {
     core.counters.TcpAttemptFails++;
     giveUp(core, tcb);
     return;
   }
   countTimeout(core, tcb);
-  tcb.rtt.backoff++;
+  if (tcb.retransmits > linear) tcb.rtt.backoff++;
   tcb.timing = false;
   tcb.synPending = true;
   core.output.push(tcb);
@@ -131,6 +136,7 @@ function onRetransmissionTimeout(core: TcpCore, tcb: Tcb): void {
   tcb.rtoAt = NEVER;
   if (flightSize(tcb) === 0) return;
   const now = core.clock.now;
+  if (!tcb.attached && isOrphanOver(core, tcb)) return;
   if (tcb.retransmits === 0) tcb.retransmitSince = now - tcb.rtt.timeoutUs(core.config);
   else if (now - tcb.retransmitSince >= patienceUs(core, tcb) && !isShutOut(core, tcb)) {
     giveUp(core, tcb);
@@ -160,12 +166,11 @@ function isShutOut(core: TcpCore, tcb: Tcb): boolean {
 function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
   tcb.rtxMode = RTO;
   const now = core.clock.now;
-  const { userTimeoutUs } = tcb.tuning;
+  const limitUs = tcb.tuning.userTimeoutUs;
   if (tcb.probeBackoff === 0) tcb.probeSince = now;
-  const isOver = userTimeoutUs > 0 && tcb.probeBackoff > 0 && now - tcb.probeSince >= userTimeoutUs;
-  // A peer may keep a program waiting for as long as it answers, but not memory that no program owns any more.
-  const unanswered = tcb.attached ? tcb.probes : tcb.probeBackoff;
-  if (isOver || unanswered >= retries(core, tcb)) {
+  const isOver = limitUs > 0 && tcb.probeBackoff > 0 && now - tcb.probeSince >= limitUs;
+  if (!tcb.attached && outOfResources(core, tcb, true)) return;
+  if (isOver || isUnanswered(core, tcb)) {
     giveUp(core, tcb);
     return;
   }
@@ -180,28 +185,41 @@ function onPersistTimeout(core: TcpCore, tcb: Tcb): void {
   startPersistTimer(core, tcb);
 }
 
+/**
+ * True when a peer with a closed window seems to be gone: so many probes without an answer, or for as long as its own user timeout
+ * has made ours. One that answers is waited for all the same (RFC 9293 3.8.6.1, MUST-37).
+ */
+function isUnanswered(core: TcpCore, tcb: Tcb): boolean {
+  const adopted = adoptedUs(tcb);
+  if (adopted > 0) return tcb.probes > 0 && core.clock.now - Math.max(tcb.heardAt, tcb.probeSince) >= adopted;
+  // A peer may keep a program waiting for as long as it answers, but not memory that no program owns any more.
+  return (tcb.attached ? tcb.probes : tcb.probeBackoff) >= retries(core, tcb);
+}
+
 function giveUp(core: TcpCore, tcb: Tcb): void {
   core.counters.TcpExtTCPAbortOnTimeout++;
   core.destroy(tcb, tcb.softError !== 0 ? tcb.softError : ETIMEDOUT);
 }
 
-function retries(core: TcpCore, tcb: Tcb): number {
-  if (tcb.attached) return core.config.retries2;
-  return core.config.orphanRetries === 0 ? 8 : core.config.orphanRetries;
+/** True when the retransmission timer of an orphan has run out and resources are short: then it has been ended. */
+function isOrphanOver(core: TcpCore, tcb: Tcb): boolean {
+  const isAlive = tcb.rtt.timeoutUs(core.config) < core.config.rtoMaxUs;
+  const isPatient =
+    tcb.retransmits === 0 ||
+    core.clock.now - tcb.retransmitSince < timeOfRetries(core, orphanRetries(core, tcb, isAlive));
+  return outOfResources(core, tcb, isAlive || isPatient);
 }
 
-/** Linux's TCP_RTO_MIN, µs: a smaller `tcp_rto_min_us` makes retransmissions earlier, and does not make R2 shorter. */
-const PATIENCE_RTO_US = 200_000;
-
-/**
- * R2 of RFC 9293 3.8.3 as a time, as Linux has it: what `tcp_retries2` retransmissions with an RTO of 200 ms would take. With
- * the defaults that is 924.6 s; SHLD-11 wants 100 s at least.
- */
-function patienceUs(core: TcpCore, tcb: Tcb): number {
-  if (tcb.tuning.userTimeoutUs > 0) return tcb.tuning.userTimeoutUs;
+/** Retransmissions or probes before a connection is given up. */
+function retries(core: TcpCore, tcb: Tcb): number {
+  if (tcb.attached) return core.config.retries2;
   const { rtoMaxUs } = core.config;
-  const count = retries(core, tcb);
-  const doublings = Math.floor(Math.log2(rtoMaxUs / PATIENCE_RTO_US));
-  if (count <= doublings) return (2 ** (count + 1) - 1) * PATIENCE_RTO_US;
-  return (2 ** (doublings + 1) - 1) * PATIENCE_RTO_US + (count - doublings) * rtoMaxUs;
+  const waitUs =
+    tcb.probeBackoff > 0 ? tcb.rtt.rtoUs * 2 ** tcb.probeBackoff : tcb.rtt.timeoutUs(core.config);
+  return orphanRetries(core, tcb, waitUs < rtoMaxUs);
+}
+
+/** How long data may stay unacknowledged: the user timeout, or R2 of RFC 9293 3.8.3 as a time. */
+function patienceUs(core: TcpCore, tcb: Tcb): number {
+  return userTimeoutUs(tcb) || timeOfRetries(core, retries(core, tcb));
 }

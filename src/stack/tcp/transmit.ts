@@ -17,6 +17,7 @@ import { noteLimit } from './send-limits.js';
 import { add, gt } from './seq.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import { PERSIST, PROBE, REORDER, RTO, type Tcb } from './tcb.js';
+import { userTimeoutUs, utoLength } from './user-timeout.js';
 import { noteUsage, restartWindow } from './validation.js';
 import { wakeWriter } from './writability.js';
 
@@ -61,6 +62,7 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       length += board.payload(next);
       fin = board.hasFin(next);
       next++;
+      if (tcb.records?.isEnd(board.end[(next - 1) & board.mask])) break;
     } while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss);
     if (pipe(tcb) + length > cc.cwnd) {
       // A segment from before the MSS fell may be larger than the least window.
@@ -118,7 +120,8 @@ function sendNew(core: TcpCore, tcb: Tcb): boolean {
 function sendWindow(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
   if (tcb.pathMtu !== 0) expirePathMtu(core, tcb);
-  if (tcb.mtuSearch !== null) {
+  // A probe would take more than one record.
+  if (tcb.mtuSearch !== null && (tcb.records === null || tcb.records.count === 0)) {
     const length = probeLength(core, tcb, tcb.mtuSearch);
     if (length < 0) return true;
     if (length > 0) {
@@ -139,7 +142,7 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     if (flight === 0) restartAfterIdle(core, tcb);
     const window = snd.wnd - flight;
     const mss = payloadLimit(core, tcb);
-    let length = Math.min(unsent, mss);
+    let length = withinRecord(tcb, Math.min(unsent, mss));
     if (length > window) {
       length = window;
       // RFC 9293 3.8.6.2.1: a window smaller than the segment is used only if it is at least half the largest ever offered.
@@ -150,19 +153,26 @@ function sendWindow(core: TcpCore, tcb: Tcb): boolean {
     }
     if (pipe(tcb) + length > cc.cwnd) break;
     const last = length === unsent;
+    const isEnd = last || tcb.records?.isEnd(add(snd.nxt, length)) === true;
     if (length < mss && last && !mayBeSmall(core, tcb)) break;
     const fin = last && tcb.finQueued;
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) break;
-    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (last && !tcb.unpushed ? PSH : 0))) return false;
+    if (!sendData(core, tcb, length, (fin ? FIN : 0) | (isEnd && !tcb.unpushed ? PSH : 0))) return false;
     if (length < mss) snd.small = snd.nxt;
   }
   return true;
 }
 
-/** Most payload of the next segment: an AccECN option takes its place from it. */
+/** How many of the next `length` bytes to be sent are of one record. */
+function withinRecord({ records, snd }: Tcb, length: number): number {
+  return records === null ? length : records.within(snd.nxt, length);
+}
+
+/** Most payload of the next segment: options that not every segment has take their place from it. */
 function payloadLimit(core: TcpCore, tcb: Tcb): number {
-  const { ecn, snd } = tcb;
-  return ecn === null ? snd.mss : snd.mss - feedbackLength(core, tcb, ecn);
+  const { ecn, snd, uto } = tcb;
+  const limit = uto === null ? snd.mss : snd.mss - utoLength(tcb);
+  return ecn === null ? limit : limit - feedbackLength(core, tcb, ecn);
 }
 
 /** Sends `length` new bytes from SND.NXT on and moves it. */
@@ -191,10 +201,10 @@ function sendData(core: TcpCore, tcb: Tcb, length: number, flags: number): boole
 export function startRetransmissionTimer(core: TcpCore, tcb: Tcb): void {
   tcb.probeBackoff = 0;
   let delayUs = tcb.rtt.timeoutUs(core.config);
-  const { userTimeoutUs } = tcb.tuning;
-  if (userTimeoutUs > 0 && tcb.retransmits > 0) {
+  if (tcb.retransmits > 0) {
+    const limitUs = userTimeoutUs(tcb);
     // The timeout of the user comes on time, not with the next retransmission after it.
-    delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + userTimeoutUs - core.clock.now));
+    if (limitUs > 0) delayUs = Math.min(delayUs, Math.max(1, tcb.retransmitSince + limitUs - core.clock.now));
   }
   tcb.rtoAt = core.clock.now + pacingDelayUs(core, tcb) + delayUs;
   watchFlight(core, tcb);
@@ -236,7 +246,7 @@ export function watchFlight(core: TcpCore, tcb: Tcb): void {
 export function sendTailProbe(core: TcpCore, tcb: Tcb): boolean {
   const { cc, snd } = tcb;
   const unsent = unsentBytes(tcb);
-  const length = Math.min(unsent, snd.mss);
+  const length = withinRecord(tcb, Math.min(unsent, snd.mss));
   core.counters.TcpExtTCPLossProbes++;
   cc.tlpPending = true;
   cc.tlpResent = false;
@@ -255,9 +265,9 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
   tcb.rtxMode = PERSIST;
   const backoff = 2 ** Math.min(tcb.probeBackoff, 30);
   let intervalUs = Math.max(tcb.rtt.rtoUs, MIN_PROBE_US) * backoff;
-  const { userTimeoutUs } = tcb.tuning;
-  if (userTimeoutUs > 0 && tcb.probeBackoff > 0) {
-    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + userTimeoutUs - core.clock.now));
+  const own = tcb.tuning.userTimeoutUs;
+  if (own > 0 && tcb.probeBackoff > 0) {
+    intervalUs = Math.min(intervalUs, Math.max(1, tcb.probeSince + own - core.clock.now));
   }
   tcb.rtxAt = core.clock.now + Math.min(intervalUs, core.config.rtoMaxUs);
   core.arm(tcb);
@@ -270,7 +280,7 @@ export function startPersistTimer(core: TcpCore, tcb: Tcb): void {
  */
 export function sendWindowProbe(core: TcpCore, tcb: Tcb): number {
   const unsent = unsentBytes(tcb);
-  const length = Math.min(tcb.snd.wnd - flightSize(tcb), unsent, tcb.snd.mss);
+  const length = withinRecord(tcb, Math.min(tcb.snd.wnd - flightSize(tcb), unsent, tcb.snd.mss));
   if (length > 0) {
     if (!sendData(core, tcb, length, length === unsent ? PSH : 0)) return 1;
     tcb.snd.small = tcb.snd.nxt;

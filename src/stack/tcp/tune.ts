@@ -8,6 +8,7 @@ import { choosePacing } from './pacing.js';
 import { CLOSED, isSynchronized, TIME_WAIT } from './state.js';
 import type { Tcb } from './tcb.js';
 import type { Tuning } from './tuning.js';
+import { retuneUserTimeout } from './user-timeout.js';
 
 /** Gives a new block its options; what the handshake tells the peer follows from them. */
 export function adopt(tcb: Tcb, tuning: Tuning): void {
@@ -24,6 +25,7 @@ export function tune(core: TcpCore, tcb: Tcb, tuning: Tuning): void {
   if (tuning.maxSegment > 0 && tuning.maxSegment < tcb.snd.mssMax) tcb.snd.mssMax = tuning.maxSegment;
   if (tcb.snd.mss > tcb.snd.mssMax) tcb.snd.mss = tcb.snd.mssMax;
   if (tuning.congestion !== before.congestion) changeControl(core, tcb, tuning.congestion);
+  retuneUserTimeout(core, tcb, before);
   if (isSynchronized(tcb.state)) {
     if (tuning.maxPacingRate !== before.maxPacingRate) choosePacing(core, tcb);
     startKeepalive(core, tcb);

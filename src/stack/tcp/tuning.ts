@@ -18,8 +18,14 @@ export interface Tuning {
   readonly keepIdleUs: number;
   readonly keepIntervalUs: number;
   readonly keepProbes: number;
-  /** How long data may stay unacknowledged, or probes unanswered, in µs (RFC 9293 3.8.3, RFC 5482). */
+  /** How long data may stay unacknowledged, or probes unanswered, in µs (RFC 9293 3.8.3). */
   readonly userTimeoutUs: number;
+  /** Tells user timeouts to the peer and listens to its own (RFC 5482, ENABLED): 1 yes, -1 no. */
+  readonly utoEnabled: number;
+  /** User timeout to tell, in µs (ADV_UTO). */
+  readonly utoAdvertisedUs: number;
+  /** What the peer tells may change the user timeout (CHANGEABLE). */
+  readonly utoChangeable: boolean;
   /** Retransmissions of the SYN. */
   readonly synRetries: number;
   /** Largest segment to announce and to send, in bytes. */
@@ -59,6 +65,9 @@ export const UNTUNED: Tuning = Object.freeze({
   keepIntervalUs: 0,
   keepProbes: 0,
   userTimeoutUs: 0,
+  utoEnabled: 0,
+  utoAdvertisedUs: 0,
+  utoChangeable: true,
   synRetries: 0,
   maxSegment: 0,
   finTimeoutUs: 0,
@@ -75,8 +84,12 @@ export const UNTUNED: Tuning = Object.freeze({
   deferAcceptUs: 0,
 });
 
-/** Longest stay of a closed connection in FIN-WAIT-2, in µs. */
+/**
+ * Longest stay of a closed connection in FIN-WAIT-2, in µs. As on Linux not less than three and a half timeouts, so that a FIN that
+ * was lost can come again; none at all when TCP_LINGER2 says so.
+ */
 export function finTimeoutUs(core: TcpCore, tcb: Tcb): number {
   const own = tcb.tuning.finTimeoutUs;
-  return own === 0 ? core.config.finTimeoutUs : Math.max(0, own);
+  if (own < 0) return 0;
+  return Math.max(own === 0 ? core.config.finTimeoutUs : own, Math.ceil(3.5 * tcb.rtt.rtoUs));
 }

@@ -25,6 +25,9 @@ export const ACCECN_FULL_LENGTH = 11;
 /** Bytes of the timestamps option with its two leading NOPs. */
 export const TIMESTAMPS_LENGTH = 12;
 
+/** Bytes of the user timeout option (RFC 5482 3.4). */
+export const USER_TIMEOUT_LENGTH = 4;
+
 /** Largest shift that RFC 7323 2.3 allows; a larger one on the wire is read as this. */
 export const MAX_WSCALE = 14;
 
@@ -244,6 +247,12 @@ export function writeTimestamps(view: DataView, offset: number, tsVal: number, t
   view.setInt32(offset + 4, tsVal);
   view.setInt32(offset + 8, tsEcr);
   return TIMESTAMPS_LENGTH;
+}
+
+/** Writes a user timeout option: granularity bit and 15 bits (RFC 5482 3.4). Returns its 4 bytes. */
+export function writeUserTimeout(view: DataView, offset: number, field: number): number {
+  view.setInt32(offset, (TCPOPT_USER_TIMEOUT << 24) | (USER_TIMEOUT_LENGTH << 16) | field);
+  return USER_TIMEOUT_LENGTH;
 }
 
 /** Returns how many bytes `writeSackBlocks` takes for `count` blocks. */

@@ -32,7 +32,7 @@ export const KNOWN: readonly Difference[] = [
     step: 'connect 10.0.0.2:8080',
     kernel: 'after 1, 1 and 1 s (tcp_syn_linear_timeouts), then 1, 2, 4 …',
     stack: 'after 1, 2, 4 … s',
-    why: 'RFC 6298 5.5 doubles each time',
+    why: 'RFC 6298 5.5 doubles each time; tcp_syn_linear_timeouts is 4 there and 0 here',
   },
   {
     of: '13 a shift of 15',
