@@ -2,7 +2,9 @@
 // not started by `startCores`.
 
 import type { Holdings } from '../nic/holdings.js';
+import { NicError } from '../nic/nic-error.js';
 import { type ProgramHandles, XdpProgram } from '../nic/xdp-program.js';
+import type { SocketKeeper } from '../nic/xdp-socket.js';
 import type { QueueOptions } from './attach.js';
 import type { Context } from './context.js';
 import { CoreSiblings, type SharedByCores } from './core-siblings.js';
@@ -23,11 +25,13 @@ export interface CoreHost {
 }
 
 let host: CoreHost | undefined;
+let own = -1;
 let tell: (holdings: Holdings) => void = () => {};
 
-/** Makes this thread one of the host's cores. `onHoldings` is told what the socket holds. */
-export function joinHost(given: CoreHost, onHoldings: (holdings: Holdings) => void): void {
+/** Makes this thread a core of the host. `onHoldings` is told what the socket holds. */
+export function joinHost(given: CoreHost, cpu: number, onHoldings: (holdings: Holdings) => void): void {
   host = given;
+  own = cpu;
   tell = onHoldings;
 }
 
@@ -36,24 +40,34 @@ export function controlOf(control: SharedArrayBuffer, cpu: number): Int32Array {
   return new Int32Array(control, cpu * CONTROL_WORDS * 4, CONTROL_WORDS);
 }
 
-/** What this core's queue shares with the host's others; undefined outside of a host. */
+/**
+ * What this core's queue shares with the host's others; undefined outside of a host.
+ * @throws NicError EINVAL for another core than this thread's: its mailbox and its queue are another thread's, or will be
+ */
 export function hostQueue(cpu: number): QueueOptions | undefined {
   if (host === undefined) return undefined;
+  if (cpu !== own) {
+    throw new NicError(
+      'EINVAL',
+      `this thread is that of core ${own}, not ${cpu}`,
+      'create its context there',
+    );
+  }
   const words = controlOf(host.control, cpu);
-  const onOpen = (holdings: Holdings): void => {
-    tell(holdings);
-    Atomics.store(words, HELD, 1);
+  const keeper: SocketKeeper = {
+    onHold: (holdings) => {
+      tell(holdings);
+      Atomics.store(words, HELD, 1);
+    },
+    onRelease: () => void Atomics.store(words, HELD, 0),
   };
-  return { program: XdpProgram.adopt(host.program), wakeFd: host.wakeFd, onOpen };
+  return { program: XdpProgram.adopt(host.program), wakeFd: host.wakeFd, keeper };
 }
 
 /** Connects a context with the host's other cores. */
 export function joinSiblings(context: Context): void {
   if (host === undefined) return;
-  const words = controlOf(host.control, context.cpu);
-  // From here on the thread cleans up by itself.
-  const onClose = (): void => void Atomics.store(words, HELD, 0);
-  context.stopWord = words.subarray(STOP, STOP + 1);
-  context.siblings = new CoreSiblings(context, host.shared, host.wakeFd, onClose);
+  context.stopWord = controlOf(host.control, context.cpu).subarray(STOP, STOP + 1);
+  context.siblings = new CoreSiblings(context, host.shared, host.wakeFd);
   context.stack.siblings = context.siblings;
 }

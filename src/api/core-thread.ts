@@ -36,7 +36,7 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   const { default: program } = (await import(start.module)) as { default?: CoreProgram };
   if (typeof program !== 'function')
     throw new TypeError(`${start.module} has no function as its default export`);
-  joinHost(host, (holdings) => port.postMessage({ type: 'holdings', holdings }));
+  joinHost(host, cpu, (holdings) => port.postMessage({ type: 'holdings', holdings }));
   // Before the Nic sees to itself: what is open is reset first.
   process.once('exit', mtcp_destroy);
   if (start.pin && mtcp_core_affinitize(cpu % cpus().length) < 0) {

@@ -2,21 +2,40 @@
 // the process, and as long as the rings are mapped the kernel keeps the queue. Plain data, so that the worker can tell it to whoever
 // is to clean up.
 
+import { readlinkSync } from 'node:fs';
 import { close, unmap } from './os/syscalls.js';
 import type { XdpSocket } from './xdp-socket.js';
 
 /** Descriptor and memory of a socket. */
 export interface Holdings {
   readonly fd: number;
+  /** What the descriptor stands for. The number alone may soon be another's. */
+  readonly identity: string;
   readonly mappings: readonly { readonly address: number; readonly length: number }[];
 }
 
-export function holdingsOf({ fd, mappings }: XdpSocket): Holdings {
-  return { fd, mappings: mappings.map(({ address, buffer }) => ({ address, length: buffer.length })) };
+export function holdingsOf({ fd, mappings }: Pick<XdpSocket, 'fd' | 'mappings'>): Holdings {
+  return {
+    fd,
+    identity: identityOf(fd),
+    mappings: mappings.map(({ address, buffer }) => ({ address, length: buffer.length })),
+  };
 }
 
-/** Gives back what a thread has left behind that does not run any more. Its queue passes to the kernel. */
-export function releaseHoldings({ fd, mappings }: Holdings): void {
-  close(fd);
+/**
+ * Gives back what a thread has left behind that does not run any more. Its queue passes to the kernel. The thread may have been about
+ * to do this itself, and have closed the descriptor; its memory is the process's until its garbage is collected, which has not happened.
+ */
+export function releaseHoldings({ fd, identity, mappings }: Holdings): void {
+  if (identityOf(fd) === identity) close(fd);
   for (const { address, length } of mappings) unmap(address, length);
+}
+
+/** Tells sockets apart by their inodes; empty where that cannot be known. */
+function identityOf(fd: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch {
+    return '';
+  }
 }

@@ -2,6 +2,7 @@
 // network namespace. It moves no frames; xdp-nic.ts does. Reference: Documentation/networking/af_xdp.rst,
 // xsk-tx-metadata.rst.
 
+import { type Holdings, holdingsOf } from './holdings.js';
 import { explainBind, explainSocket } from './nic-error.js';
 import * as xdp from './os/layouts.js';
 import {
@@ -48,6 +49,15 @@ export interface XdpSocketOptions {
   readonly txSize: number;
   /** Microseconds for SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0 for none. */
   readonly busyPollUs: number;
+  readonly keeper?: SocketKeeper;
+}
+
+/** Somebody who can give back what a socket holds when the thread that opened it is no more. */
+export interface SocketKeeper {
+  /** The socket holds this now. Called again with each thing more, so that a thread may end at any point of its beginning. */
+  onHold(holdings: Holdings): void;
+  /** It has given everything back itself. */
+  onRelease(): void;
 }
 
 /**
@@ -78,6 +88,7 @@ export class XdpSocket {
   readonly txMetadata: boolean;
   /** What is mapped: the frame memory and the rings. */
   readonly mappings: Mapping[] = [];
+  readonly #keeper: SocketKeeper | undefined;
   #closed = false;
 
   /**
@@ -86,15 +97,16 @@ export class XdpSocket {
    * @throws NicError; nothing stays open
    */
   constructor(options: XdpSocketOptions) {
+    this.#keeper = options.keeper;
     try {
       this.fd = socket(AF_XDP, SOCK_RAW, 0);
     } catch (error) {
       throw explainSocket(error, options.iface);
     }
     try {
+      this.#keeper?.onHold(holdingsOf(this));
       setNonBlocking(this.fd);
-      const arena = mapAnonymous(options.length);
-      this.mappings.push(arena);
+      const arena = this.#hold(mapAnonymous(options.length));
       this.memory = arena.buffer;
       this.txMetadata = this.#registerUmem(arena, options);
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, options.fillSize, 'fill ring');
@@ -144,6 +156,13 @@ export class XdpSocket {
     this.#closed = true;
     close(this.fd);
     for (const mapping of this.mappings) mapping.discard();
+    this.#keeper?.onRelease();
+  }
+
+  #hold(mapping: Mapping): Mapping {
+    this.mappings.push(mapping);
+    this.#keeper?.onHold(holdingsOf(this));
+    return mapping;
   }
 
   /** Registers the memory, with TX metadata where the kernel takes it: whether it did. */
@@ -172,9 +191,7 @@ export class XdpSocket {
       offsets.producer + 4,
       offsets.consumer + 4,
     );
-    const mapping = mapShared(this.fd, end, offset);
-    this.mappings.push(mapping);
-    const { buffer } = mapping;
+    const { buffer } = this.#hold(mapShared(this.fd, end, offset));
     return {
       words: new Int32Array(buffer.buffer, buffer.byteOffset, end >> 2),
       producer: offsets.producer >> 2,

@@ -22,7 +22,7 @@ export class Counters {
   CoreOutFrames = 0;
   /** Frames that another core has handed over. */
   CoreInFrames = 0;
-  /** Drop: a frame for another core whose mailbox is full or which is not there. */
+  /** Drop: a frame for another core whose mailbox is full or which is not there, or beyond the limit of those for everybody. */
   CoreOutDrops = 0;
 
   // ARP
