@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import type { Holdings } from '../nic/holdings.js';
+import { controlOf, SETUP, SETUP_BARRED, SETUP_NONE, SETUP_RUNS } from './core-host.js';
 import type { CoreMessage, CoreStart } from './core-thread.js';
 
 /** What a core's thread sends. */
@@ -32,11 +33,14 @@ export class CoreHandle {
   /** What its program has thrown. */
   error: Error | undefined = undefined;
   readonly #worker: Worker;
+  readonly #control: Int32Array;
   /** Values for a program that has not begun, and would not be called with them; undefined when it has. */
   #early: unknown[] | undefined = [];
 
   /** Starts the thread. @throws DOMException when the program's data cannot be cloned */
   constructor(start: CoreStart, listener: CoreListener) {
+    this.#control = controlOf(start.host.control, start.cpu);
+    Atomics.store(this.#control, SETUP, SETUP_NONE);
     const worker = new Worker(new URL('./core-thread.js', import.meta.url), {
       workerData: start,
       name: `mtcp-core-${start.cpu}`,
@@ -88,9 +92,12 @@ export class CoreHandle {
     this.#tell({ type: 'stop' });
   }
 
-  /** Ends the thread wherever it is. */
+  /** Ends the thread wherever it is, but in setting its queue up, which does not take long. */
   terminate(): void {
-    void this.#worker.terminate();
+    const end = (): void => void this.#worker.terminate();
+    const setup = Atomics.compareExchange(this.#control, SETUP, SETUP_NONE, SETUP_BARRED);
+    if (setup === SETUP_RUNS) this.ready.then(end, end);
+    else end();
   }
 
   #tell(message: CoreMessage): void {

@@ -14,7 +14,17 @@ import { CoreSiblings, type SharedByCores } from './core-siblings.js';
 export const STOP = 0;
 /** 1 while the core's thread has a socket that it would leave behind. */
 export const HELD = 1;
-export const CONTROL_WORDS = 2;
+/** What the core's thread does to the system, one of the three below. */
+export const SETUP = 2;
+export const CONTROL_WORDS = 3;
+
+// Set-up goes over sockets and namespaces of which nobody else knows: a thread that is ended in the midst of it would leave them behind.
+/** Nothing: it may be ended. */
+export const SETUP_NONE = 0;
+/** It sets its queue up: it is to be ended afterwards. */
+export const SETUP_RUNS = 1;
+/** It is to begin no set-up any more. */
+export const SETUP_BARRED = 2;
 
 /** The given things: plain data. */
 export interface CoreHost {
