@@ -24,8 +24,10 @@ export class CoreHandle {
   readonly ready: Promise<void>;
   /** Settles when the thread is no more and what it left behind is given back. */
   readonly ended: Promise<void>;
-  /** What its socket holds, as far as it has told. */
+  /** What the socket holds that it has opened last. */
   holdings: Holdings | undefined = undefined;
+  /** Lengths of all that its sockets have ever mapped, by address. */
+  readonly mappings = new Map<number, number>();
   /** How it sits on its queue; empty until it is ready. */
   mode = '';
   isReady = false;
@@ -63,7 +65,7 @@ export class CoreHandle {
       void exited.then(() => reject(this.error ?? new Error(`core ${start.cpu} ended before it had begun`)));
       worker.on('message', (message: Message) => {
         if (message.type === 'post') listener.onPost(message.value);
-        else if (message.type === 'holdings') this.holdings = message.holdings;
+        else if (message.type === 'holdings') this.#hold(message.holdings);
         else {
           this.mode = message.mode;
           this.isReady = true;
@@ -84,7 +86,7 @@ export class CoreHandle {
   /** Sends a value to its program. */
   post(value: unknown): void {
     if (this.#early === undefined) this.#tell({ type: 'post', value });
-    else this.#early.push(value);
+    else this.#early.push(structuredClone(value));
   }
 
   /** Asks its program to end; one that has not begun begins, and sees it. */
@@ -98,6 +100,11 @@ export class CoreHandle {
     const setup = Atomics.compareExchange(this.#control, SETUP, SETUP_NONE, SETUP_BARRED);
     if (setup === SETUP_RUNS) this.ready.then(end, end);
     else end();
+  }
+
+  #hold(holdings: Holdings): void {
+    this.holdings = holdings;
+    for (const { address, length } of holdings.mappings) this.mappings.set(address, length);
   }
 
   #tell(message: CoreMessage): void {

@@ -2,9 +2,9 @@
 // not started by `startCores`.
 
 import type { Holdings } from '../nic/holdings.js';
+import { Mailboxes } from '../nic/mailbox.js';
 import { NicError } from '../nic/nic-error.js';
 import { type ProgramHandles, XdpProgram } from '../nic/xdp-program.js';
-import type { SocketKeeper } from '../nic/xdp-socket.js';
 import type { QueueOptions } from './attach.js';
 import type { Context } from './context.js';
 import { CoreSiblings, type SharedByCores } from './core-siblings.js';
@@ -12,11 +12,9 @@ import { CoreSiblings, type SharedByCores } from './core-siblings.js';
 // Words of a core in the control memory.
 /** Not 0 when the core is to end. */
 export const STOP = 0;
-/** 1 while the core's thread has a socket that it would leave behind. */
-export const HELD = 1;
 /** What the core's thread does to the system, one of the three below. */
-export const SETUP = 2;
-export const CONTROL_WORDS = 3;
+export const SETUP = 1;
+export const CONTROL_WORDS = 2;
 
 // Set-up goes over sockets and namespaces of which nobody else knows: a thread that is ended in the midst of it would leave them behind.
 /** Nothing: it may be ended. */
@@ -63,15 +61,9 @@ export function hostQueue(cpu: number): QueueOptions | undefined {
       'create its context there',
     );
   }
-  const words = controlOf(host.control, cpu);
-  const keeper: SocketKeeper = {
-    onHold: (holdings) => {
-      tell(holdings);
-      Atomics.store(words, HELD, 1);
-    },
-    onRelease: () => void Atomics.store(words, HELD, 0),
-  };
-  return { program: XdpProgram.adopt(host.program), wakeFd: host.wakeFd, keeper };
+  const { program, wakeFd, shared } = host;
+  const { bell } = new Mailboxes(shared.mailboxes, shared.cores, shared.frameBytes, cpu);
+  return { program: XdpProgram.adopt(program), wakeFd, bell, onHold: tell };
 }
 
 /** Connects a context with the host's other cores. */

@@ -7,6 +7,7 @@ import { Rss } from '../nic/rss.js';
 import { wakeNic } from '../nic/xdp-nic.js';
 import { RX_HANDED_OVER, type Siblings } from '../stack/siblings.js';
 import type { Endpoint } from '../stack/wire/address.js';
+import { ETHERNET_HEADER } from '../stack/wire/ethernet.js';
 import type { Context } from './context.js';
 
 /** Frames taken from the mailbox in one turn. */
@@ -30,6 +31,8 @@ export class CoreSiblings implements Siblings {
   readonly #cores: number;
   readonly #mailboxes: Mailboxes;
   readonly #rss: Rss | undefined;
+  /** Bytes of the longest frame for which this core has room. */
+  readonly #longest: number;
   /** Mail was left lying by the last `drain`. */
   #isBehind = false;
   /** The millisecond of the stack's time in which frames were shared last, and how many in it. */
@@ -42,6 +45,7 @@ export class CoreSiblings implements Siblings {
     this.#cores = shared.cores;
     this.#mailboxes = new Mailboxes(shared.mailboxes, shared.cores, shared.frameBytes, context.cpu);
     this.#rss = Rss.of(context.nic.capabilities.rss);
+    this.#longest = context.nic.capabilities.mtu + ETHERNET_HEADER;
     this.#mailboxes.open(wakeFd);
   }
 
@@ -101,6 +105,12 @@ export class CoreSiblings implements Siblings {
       if (length < 0) {
         this.#isBehind = false;
         return taken > 0;
+      }
+      // The others' interface was another when they opened it: its MTU has been lowered since.
+      if (length > this.#longest) {
+        mailboxes.skip();
+        stack.counters.CoreOutDrops++;
+        continue;
       }
       // Without a frame it stays where it is: frames come back when the device has sent.
       const frame = nic.reserve();

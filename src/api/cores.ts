@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { pathToFileURL } from 'node:url';
-import { type Holdings, releaseHoldings } from '../nic/holdings.js';
+import { closeLeft, isLeft, unmapLeft } from '../nic/holdings.js';
 import { createMailboxes, Mailboxes } from '../nic/mailbox.js';
 import { NicError } from '../nic/nic-error.js';
 import { attachProgram } from '../nic/open-xdp-nic.js';
@@ -12,7 +12,7 @@ import { close, eventfd } from '../nic/os/syscalls.js';
 import { wakeNic } from '../nic/xdp-nic.js';
 import type { XdpProgram } from '../nic/xdp-program.js';
 import { CoreHandle } from './core-handle.js';
-import { CONTROL_WORDS, type CoreHost, controlOf, HELD, STOP } from './core-host.js';
+import { CONTROL_WORDS, type CoreHost, controlOf, STOP } from './core-host.js';
 import type { CoreStart } from './core-thread.js';
 import { readOptions } from './init-options.js';
 import type { MtcpOptions } from './options.js';
@@ -242,10 +242,9 @@ export class Cores extends EventEmitter<CoresEvents> {
     this.#isStopping = true;
     const threads = [...this.#threads];
     for (const [cpu, core] of threads) {
-      const { control, wakeFd } = this.#hosts[cpu]!;
-      Atomics.store(controlOf(control, cpu), STOP, 1);
+      Atomics.store(controlOf(this.#hosts[cpu]!.control, cpu), STOP, 1);
       core.stop();
-      wakeNic(wakeFd);
+      this.#wake(this.#mailboxesOf(cpu), cpu);
     }
     const timer = setTimeout(() => {
       for (const [, core] of threads) core.terminate();
@@ -257,7 +256,7 @@ export class Cores extends EventEmitter<CoresEvents> {
 
   #onExit(cpu: number, core: CoreHandle): void {
     this.#threads.delete(cpu);
-    this.#cleanUp(cpu, core.holdings);
+    this.#cleanUp(cpu, core);
     if (!this.#hasBegun) {
       this.#error ??= core.error;
       return;
@@ -284,19 +283,28 @@ export class Cores extends EventEmitter<CoresEvents> {
     else this.#settle.reject(this.#error);
   }
 
-  /** Gives back what a thread that was killed has left behind. */
-  #cleanUp(cpu: number, holdings: Holdings | undefined): void {
-    const { control, shared } = this.#hosts[cpu]!;
-    const mailboxes = new Mailboxes(shared.mailboxes, shared.cores, shared.frameBytes, cpu);
+  /** Gives back what a thread has left behind: its memory, and all the rest when it was killed. */
+  #cleanUp(cpu: number, { holdings, mappings }: CoreHandle): void {
+    const mailboxes = this.#mailboxesOf(cpu);
     mailboxes.close();
     // It may have rung and not have woken any more.
-    for (const other of this.#threads.keys()) {
-      mailboxes.ring(other);
-      wakeNic(this.#hosts[other]!.wakeFd);
+    for (const other of this.#threads.keys()) this.#wake(mailboxes, other);
+    if (holdings !== undefined && isLeft(holdings)) {
+      this.#program.clearSocket(cpu);
+      closeLeft(holdings);
     }
-    if (Atomics.exchange(controlOf(control, cpu), HELD, 0) === 0 || holdings === undefined) return;
-    this.#program.clearSocket(cpu);
-    releaseHoldings(holdings);
+    unmapLeft(mappings);
+  }
+
+  #mailboxesOf(cpu: number): Mailboxes {
+    const { mailboxes, cores, frameBytes } = this.#hosts[cpu]!.shared;
+    return new Mailboxes(mailboxes, cores, frameBytes, cpu);
+  }
+
+  /** Makes a core look around, whether it sleeps or watches its ring. */
+  #wake(mailboxes: Mailboxes, cpu: number): void {
+    mailboxes.ring(cpu);
+    wakeNic(this.#hosts[cpu]!.wakeFd);
   }
 }
 

@@ -22,13 +22,19 @@ export function holdingsOf({ fd, mappings }: Pick<XdpSocket, 'fd' | 'mappings'>)
   };
 }
 
-/**
- * Gives back what a thread has left behind that does not run any more. Its queue passes to the kernel. The thread may have been about
- * to do this itself, and have closed the descriptor; its memory is the process's until its garbage is collected, which has not happened.
- */
-export function releaseHoldings({ fd, identity, mappings }: Holdings): void {
-  if (identityOf(fd) === identity) close(fd);
-  for (const { address, length } of mappings) unmap(address, length);
+/** Tells whether a thread that does not run any more has left its socket open. */
+export function isLeft({ fd, identity }: Holdings): boolean {
+  return identity !== '' && identityOf(fd) === identity;
+}
+
+/** Closes a socket that was left. */
+export function closeLeft({ fd }: Holdings): void {
+  close(fd);
+}
+
+/** Unmaps what a thread has mapped that does not run any more, by address. */
+export function unmapLeft(mappings: ReadonlyMap<number, number>): void {
+  for (const [address, length] of mappings) unmap(address, length);
 }
 
 /** Tells sockets apart by their inodes; empty where that cannot be known. */

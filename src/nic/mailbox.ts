@@ -60,6 +60,8 @@ export function createMailboxes(cores: number, frameBytes: number): SharedArrayB
 export class Mailboxes {
   /** Frames that wait from one core at most. */
   readonly slots: number;
+  /** The bell of this core, a word: not 0 when it has been rung. */
+  readonly bell: Int32Array;
   readonly #words: Int32Array;
   readonly #bytes: Uint8Array;
   readonly #layout: Layout;
@@ -80,6 +82,7 @@ export class Mailboxes {
     this.#frameBytes = frameBytes;
     this.#core = core;
     this.#base = core * this.#layout.box;
+    this.bell = this.#words.subarray(this.#base + BELL, this.#base + BELL + 1);
   }
 
   /**

@@ -2,6 +2,7 @@
 // and gives the Nic. Whatever fails on the way is undone and thrown as one NicError. Called by the API and
 // the command line.
 
+import type { Holdings } from './holdings.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
@@ -10,7 +11,7 @@ import { XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
 import { inNetns } from './os/netns.js';
 import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
 import { XdpProgram } from './xdp-program.js';
-import { type SocketKeeper, XdpSocket } from './xdp-socket.js';
+import { XdpSocket } from './xdp-socket.js';
 
 /** Which path of the kernel to use. `auto` takes the best that the driver has: zero-copy, native, skb. */
 export type XdpMode = 'auto' | 'zerocopy' | 'native' | 'skb';
@@ -53,8 +54,10 @@ export interface XdpNicOptions {
   readonly program?: XdpProgram;
   /** An eventfd by which other threads wake this Nic, and which stays open; one of its own unless given. */
   readonly wakeFd?: number;
-  /** Is told what the socket holds, to give it back when this thread is no more. */
-  readonly keeper?: SocketKeeper;
+  /** Is told what the socket holds, for somebody who gives it back, its memory in any case, when this thread is no more. */
+  readonly onHold?: (holdings: Holdings) => void;
+  /** A word that is not 0 while another thread has something for this one: `wait` looks at it while it is awake. */
+  readonly bell?: Int32Array;
   /** How the device spreads what it receives over its queues: as it tells itself, unless given. */
   readonly rss?: RssDescription;
 }
@@ -189,7 +192,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       rxSize,
       txSize,
       busyPollUs,
-      ...(options.keeper === undefined ? {} : { keeper: options.keeper }),
+      ...(options.onHold === undefined ? {} : { onHold: options.onHold }),
     });
     // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked
     // for by name.
@@ -209,8 +212,8 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     };
     const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
     const busyPoll = busyPollUs > 0;
-    const { wakeFd } = options;
-    const wake = wakeFd === undefined ? {} : { wakeFd };
+    const { wakeFd, bell } = options;
+    const wake = { ...(wakeFd === undefined ? {} : { wakeFd }), ...(bell === undefined ? {} : { bell }) };
     nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll, ...wake });
     // The gate opens last: every frame that comes through it finds a place.
     program.setSocket(queue, socket.fd);

@@ -49,15 +49,11 @@ export interface XdpSocketOptions {
   readonly txSize: number;
   /** Microseconds for SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0 for none. */
   readonly busyPollUs: number;
-  readonly keeper?: SocketKeeper;
-}
-
-/** Somebody who can give back what a socket holds when the thread that opened it is no more. */
-export interface SocketKeeper {
-  /** The socket holds this now. Called again with each thing more, so that a thread may end at any point of its beginning. */
-  onHold(holdings: Holdings): void;
-  /** It has given everything back itself. */
-  onRelease(): void;
+  /**
+   * Is told what the socket holds, again with each thing more, so that the thread may end at any point of its beginning. Whoever
+   * listens unmaps the memory when the thread is no more.
+   */
+  readonly onHold?: (holdings: Holdings) => void;
 }
 
 /**
@@ -88,7 +84,7 @@ export class XdpSocket {
   readonly txMetadata: boolean;
   /** What is mapped: the frame memory and the rings. */
   readonly mappings: Mapping[] = [];
-  readonly #keeper: SocketKeeper | undefined;
+  readonly #onHold: ((holdings: Holdings) => void) | undefined;
   #closed = false;
 
   /**
@@ -97,16 +93,16 @@ export class XdpSocket {
    * @throws NicError; nothing stays open
    */
   constructor(options: XdpSocketOptions) {
-    this.#keeper = options.keeper;
+    this.#onHold = options.onHold;
     try {
       this.fd = socket(AF_XDP, SOCK_RAW, 0);
     } catch (error) {
       throw explainSocket(error, options.iface);
     }
     try {
-      this.#keeper?.onHold(holdingsOf(this));
+      this.#onHold?.(holdingsOf(this));
       setNonBlocking(this.fd);
-      const arena = this.#hold(mapAnonymous(options.length));
+      const arena = this.#hold(mapAnonymous(options.length, options.onHold !== undefined));
       this.memory = arena.buffer;
       this.txMetadata = this.#registerUmem(arena, options);
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, options.fillSize, 'fill ring');
@@ -156,12 +152,11 @@ export class XdpSocket {
     this.#closed = true;
     close(this.fd);
     for (const mapping of this.mappings) mapping.discard();
-    this.#keeper?.onRelease();
   }
 
   #hold(mapping: Mapping): Mapping {
     this.mappings.push(mapping);
-    this.#keeper?.onHold(holdingsOf(this));
+    this.#onHold?.(holdingsOf(this));
     return mapping;
   }
 
@@ -191,7 +186,7 @@ export class XdpSocket {
       offsets.producer + 4,
       offsets.consumer + 4,
     );
-    const { buffer } = this.#hold(mapShared(this.fd, end, offset));
+    const { buffer } = this.#hold(mapShared(this.fd, end, offset, this.#onHold !== undefined));
     return {
       words: new Int32Array(buffer.buffer, buffer.byteOffset, end >> 2),
       producer: offsets.producer >> 2,

@@ -28,12 +28,19 @@ interface Rig {
 }
 
 /** Cores of one host, each with a device. */
-function rig(t: Test, count: number, options: { rss?: RssDescription; frames?: number } = {}): Rig {
+function rig(
+  t: Test,
+  count: number,
+  options: { rss?: RssDescription; frames?: number; lastMtu?: number } = {},
+): Rig {
   const shared = { cores: count, mailboxes: createMailboxes(count, FRAME_BYTES), frameBytes: FRAME_BYTES };
   const clock = { us: 0 };
   const nics: MemoryNic[] = [];
   const cores = Array.from({ length: count }, (_, cpu) => {
-    const nic = new MemoryNic({ frames: options.frames ?? 1024 });
+    const nic = new MemoryNic({
+      frames: options.frames ?? 1024,
+      mtu: cpu === count - 1 ? (options.lastMtu ?? 1500) : 1500,
+    });
     if (options.rss !== undefined)
       Object.assign<NicCapabilities, object>(nic.capabilities, { rss: options.rss });
     nics.push(nic);
@@ -231,4 +238,18 @@ t.test('where the device tells its hash of IPv6 alone, what is accepted over IPv
   nics[1].inject(framed(buildTcp({ src: PEER_IP, dst: HOST_IP, srcPort: 5000, dstPort: 7000, flags: 'S' })));
   cores[1].turn();
   t.same(handed(cores[1]), [0, 0, 0]);
+});
+
+t.test('a frame for which the other core has no room is dropped there', async (t) => {
+  const { cores, nics } = rig(t, 2, { lastMtu: 1000 });
+  for (const payload of [new Uint8Array(1001 - 40), new Uint8Array(1000 - 40)]) {
+    const segment = buildTcp({ src: PEER_IP, dst: HOST_IP, srcPort: 80, dstPort: 4001, payload });
+    nics[0].inject(framed(segment));
+  }
+  for (const core of cores) core.turn();
+  t.same(cores.map(handed), [
+    [2, 0, 0],
+    [0, 1, 1],
+  ]);
+  nics[1].check();
 });
