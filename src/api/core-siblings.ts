@@ -94,17 +94,21 @@ export class CoreSiblings implements Siblings {
     for (let core = 0; core < this.#cores; core++) if (core !== cpu) this.#put(core, offset, length);
   }
 
-  /** Takes what the others have handed over. Returns whether there was anything, or is more: the core must not sleep then. */
+  /**
+   * Takes what the others have handed over. Returns whether it is to be asked again before the core sleeps: there was something, there
+   * is more, or somebody has rung, be it only to make this core look around.
+   */
   drain(): boolean {
     const mailboxes = this.#mailboxes;
-    if (!mailboxes.answer() && !this.#isBehind) return false;
+    const hasRung = mailboxes.answer();
+    if (!hasRung && !this.#isBehind) return false;
     const { nic, stack } = this.#context;
     this.#isBehind = true;
     for (let taken = 0; taken < BATCH; taken++) {
       const length = mailboxes.peek();
       if (length < 0) {
         this.#isBehind = false;
-        return taken > 0;
+        return hasRung || taken > 0;
       }
       // The others' interface was another when they opened it: its MTU has been lowered since.
       if (length > this.#longest) {

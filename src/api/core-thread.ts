@@ -70,7 +70,8 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   await begun;
   await program(core);
   mtcp_destroy();
-  port.close();
+  // What it has left in the event loop, a timer for example, does not keep the thread.
+  process.exit();
 }
 
 /** What the last call failed with. */

@@ -87,11 +87,11 @@ export class Mailboxes {
 
   /**
    * Opens this core's mailbox: others may write, and wake it by this descriptor. What a predecessor has not read is thrown away: it
-   * may be of any age, and the frames that the kernel had for it are lost too.
+   * may be of any age, and the frames that the kernel had for it are lost too. The bell stays as it is, and is answered before this
+   * core sleeps.
    */
   open(wakeFd: number): void {
     const words = this.#words;
-    Atomics.store(words, this.#base + BELL, 0);
     for (let core = 0; core < this.#cores; core++) {
       const ring = this.#ringOf(this.#core, core);
       Atomics.store(words, ring + HEAD, Atomics.load(words, ring + TAIL));

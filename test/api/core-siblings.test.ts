@@ -2,10 +2,10 @@
 
 import t, { type Test } from 'tap';
 import { type Context, makeContext } from '../../src/api/context.js';
-import { CoreSiblings } from '../../src/api/core-siblings.js';
+import { CoreSiblings, type SharedByCores } from '../../src/api/core-siblings.js';
 import { steer } from '../../src/api/steering.js';
 import * as mtcp from '../../src/index.js';
-import { createMailboxes } from '../../src/nic/mailbox.js';
+import { createMailboxes, Mailboxes } from '../../src/nic/mailbox.js';
 import { MemoryNic } from '../../src/nic/memory-nic.js';
 import { type NicCapabilities, type RssDescription, RXH_TUPLE } from '../../src/nic/nic.js';
 import { close, eventfd } from '../../src/nic/os/syscalls.js';
@@ -25,6 +25,7 @@ interface Rig {
   readonly cores: Context[];
   readonly nics: MemoryNic[];
   readonly clock: { us: number };
+  readonly shared: SharedByCores;
 }
 
 /** Cores of one host, each with a device. */
@@ -56,7 +57,7 @@ function rig(
     steer(context);
     return context;
   });
-  return { cores, nics, clock };
+  return { cores, nics, clock, shared };
 }
 
 const framed = (packet: Uint8Array): Uint8Array => buildEthernet(HOST_MAC, PEER_MAC, packet);
@@ -113,6 +114,15 @@ t.test('a core without a frame to take its mail into is not done, and loses none
   t.equal(cores[1].stack.counters.CoreInFrames, 5);
   for (const frame of held) nics[1].release(frame);
   nics[1].check();
+});
+
+t.test('a core that somebody rings looks around before it sleeps', async (t) => {
+  const { cores, shared } = rig(t, 2);
+  const siblings = cores[1].siblings!;
+  t.equal(siblings.drain(), false);
+  new Mailboxes(shared.mailboxes, shared.cores, shared.frameBytes, 0).ring(1);
+  t.equal(siblings.drain(), true);
+  t.equal(siblings.drain(), false);
 });
 
 t.test('a flood of frames for everybody stays on the core where it arrives', async (t) => {

@@ -19,6 +19,8 @@ export default async function program(core: mtcp.Core): Promise<void> {
   const { mctx } = core;
   switch (words[cpu]) {
     case RETURN:
+      // A core ends when its program does, whatever that leaves behind.
+      setInterval(() => {}, 1000);
       return;
     case THROW:
       throw new Error('has had enough');

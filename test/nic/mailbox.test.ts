@@ -135,7 +135,7 @@ t.test(
     first.close();
     const second = new Mailboxes(memory, 2, FRAME, 1);
     second.open(5);
-    t.notOk(second.answer());
+    t.ok(second.answer(), 'it looks once');
     t.same(drain(second), [], 'what waited for the dead one is gone');
     t.equal(writer.put(1, bytes(1), 0, 1), 5);
     t.equal(new Mailboxes(memory, 2, FRAME, 0).put(1, bytes(2), 0, 1), TAKEN);
