@@ -111,8 +111,9 @@ export class Cores extends EventEmitter<CoresEvents> {
   /** What a configuration file says without effect, one sentence each. */
   readonly warnings: readonly string[];
   /**
-   * Settles when no core runs any more, but for those that were killed, and the interface is free again. Rejects with what a core's
-   * program threw when nobody listens for `exit`.
+   * Settles when no core runs any more, and the interface is free again: when the last one has ended, but not by `kill`, and nobody who
+   * heard of it has restarted it; when a restart has failed and no other core runs; or after `stop`. Rejects with what a core's program
+   * threw when nobody listens for `exit`.
    */
   readonly ended: Promise<void>;
   readonly #program: XdpProgram;
