@@ -13,10 +13,26 @@ import type { Context } from './context.js';
 /** Frames taken from the mailbox in one turn. */
 const BATCH = 64;
 /**
- * Frames for everybody that are passed on in one millisecond. Each costs a copy per core, so that a flood of them on one queue would
- * otherwise be one on every core; those that matter are few, and are sent again.
+ * Frames for everybody that are passed on in one millisecond, of the link and of others each. Every one costs a copy per core, so that
+ * a flood of them on one queue would otherwise be one on every core; those that matter are few, and are sent again.
  */
 const SHARES_PER_MS = 32;
+
+/** Counts what is done within a millisecond of the stack's time, up to a limit. */
+class Limit {
+  #ms = -1;
+  #count = 0;
+
+  /** Tells whether once more is within the limit. */
+  allows(nowUs: number): boolean {
+    const ms = Math.floor(nowUs / 1000);
+    if (ms !== this.#ms) {
+      this.#ms = ms;
+      this.#count = 0;
+    }
+    return ++this.#count <= SHARES_PER_MS;
+  }
+}
 
 /** What the cores of a host share. */
 export interface SharedByCores {
@@ -35,9 +51,8 @@ export class CoreSiblings implements Siblings {
   readonly #longest: number;
   /** Mail was left lying by the last `drain`. */
   #isBehind = false;
-  /** The millisecond of the stack's time in which frames were shared last, and how many in it. */
-  #sharedMs = -1;
-  #shares = 0;
+  readonly #linkShares = new Limit();
+  readonly #otherShares = new Limit();
 
   /** Opens the mailbox of a context, whose Nic is woken by `wakeFd`. */
   constructor(context: Context, shared: SharedByCores, wakeFd: number) {
@@ -73,24 +88,19 @@ export class CoreSiblings implements Siblings {
   ): boolean {
     // Nobody knows where the first segment came that the quoted connection may go back to, so whoever has it is to see this.
     if (isListening && this.#queueOf(local, remote) < 0) {
-      this.share(offset, length);
+      this.share(false, offset, length);
       return false;
     }
     return this.handOver(local, remote, isListening, offset, length);
   }
 
-  share(offset: number, length: number): void {
+  share(isLink: boolean, offset: number, length: number): void {
     const { cpu, stack } = this.#context;
-    const ms = Math.floor(stack.now / 1000);
-    if (ms !== this.#sharedMs) {
-      this.#sharedMs = ms;
-      this.#shares = 0;
-    }
-    if (this.#shares === SHARES_PER_MS) {
+    const limit = isLink ? this.#linkShares : this.#otherShares;
+    if (!limit.allows(stack.now)) {
       stack.counters.CoreOutDrops += this.#cores - 1;
       return;
     }
-    this.#shares++;
     for (let core = 0; core < this.#cores; core++) if (core !== cpu) this.#put(core, offset, length);
   }
 

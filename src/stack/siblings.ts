@@ -19,6 +19,9 @@ export interface Siblings {
    * @returns true when the connection is another core's, to which the frame has been copied or which could not take it
    */
   passError(local: Endpoint, remote: Endpoint, isListening: boolean, offset: number, length: number): boolean;
-  /** Copies a frame that concerns everybody to all other cores, up to a limit per time. */
-  share(offset: number, length: number): void;
+  /**
+   * Copies a frame that concerns everybody to all other cores, up to a limit per time. `isLink` tells that it is of the link itself:
+   * what comes from afar must not use up the limit of what is needed to reach anybody.
+   */
+  share(isLink: boolean, offset: number, length: number): void;
 }

@@ -181,7 +181,7 @@ export class Stack {
       case ETHERTYPE_ARP:
         // Every core has a cache of its own to fill; the first one answers.
         this.#arp.input(offset + ETHERNET_HEADER, length - ETHERNET_HEADER, this.#frame >= 0);
-        this.#share();
+        this.#share(true);
         return;
       default:
         counters.EthInUnknownProtos++;
@@ -189,8 +189,9 @@ export class Stack {
   }
 
   /** Copies the frame in hand to all other cores, unless one of them has handed it over. */
-  #share(): void {
-    if (this.#siblings !== null && this.#frame >= 0) this.#siblings.share(this.#frame, this.#frameLength);
+  #share(isLink: boolean): void {
+    if (this.#siblings !== null && this.#frame >= 0)
+      this.#siblings.share(isLink, this.#frame, this.#frameLength);
   }
 
   /** Gives the frame in hand, an error about a connection that is not here, to the core that may have it: whether there is one. */
@@ -255,7 +256,7 @@ export class Stack {
       case PROTOCOL_ICMP:
         counters.IpInDelivers++;
         // Answers to an echo request are news for whoever has sent it.
-        if (!this.icmp.input(ip)) this.#share();
+        if (!this.icmp.input(ip)) this.#share(false);
         return;
       default: {
         counters.IpInUnknownProtos++;

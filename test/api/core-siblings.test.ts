@@ -144,6 +144,14 @@ t.test('a flood of frames for everybody stays on the core where it arrives', asy
   t.same(handed(cores[1]), [0, 64, 0], 'what was handed over is not handed on');
 });
 
+t.test('a flood from afar does not keep ARP from the other cores', async (t) => {
+  const { cores, nics } = rig(t, 2);
+  for (let i = 0; i < 50; i++) nics[0].inject(icmp(ICMP_ECHO_REPLY, 0, new Uint8Array(8)));
+  for (let i = 0; i < 10; i++) nics[0].inject(arpReply());
+  cores[0].turn();
+  t.same(handed(cores[0]), [32 + 10, 0, 18]);
+});
+
 /** Opens a connection on a core, whose SYN is on its way: the socket, its port, and the number of its SYN. */
 function opening(core: Context, port = 80): [id: number, port: number, seq: number] {
   const id = nonblocking(core);
