@@ -2,6 +2,8 @@
 // not started by `startCores`.
 
 import type { Holdings } from '../nic/holdings.js';
+import { Mailboxes } from '../nic/mailbox.js';
+import { NicError } from '../nic/nic-error.js';
 import { type ProgramHandles, XdpProgram } from '../nic/xdp-program.js';
 import type { QueueOptions } from './attach.js';
 import type { Context } from './context.js';
@@ -10,9 +12,17 @@ import { CoreSiblings, type SharedByCores } from './core-siblings.js';
 // Words of a core in the control memory.
 /** Not 0 when the core is to end. */
 export const STOP = 0;
-/** 1 while the core's thread has a socket that it would leave behind. */
-export const HELD = 1;
+/** What the core's thread does to the system, one of the three below. */
+export const SETUP = 1;
 export const CONTROL_WORDS = 2;
+
+// Set-up goes over sockets and namespaces of which nobody else knows: a thread that is ended in the midst of it would leave them behind.
+/** Nothing: it may be ended. */
+export const SETUP_NONE = 0;
+/** It sets its queue up: it is to be ended afterwards. */
+export const SETUP_RUNS = 1;
+/** It is to begin no set-up any more. */
+export const SETUP_BARRED = 2;
 
 /** The given things: plain data. */
 export interface CoreHost {
@@ -23,11 +33,13 @@ export interface CoreHost {
 }
 
 let host: CoreHost | undefined;
+let own = -1;
 let tell: (holdings: Holdings) => void = () => {};
 
-/** Makes this thread one of the host's cores. `onHoldings` is told what the socket holds. */
-export function joinHost(given: CoreHost, onHoldings: (holdings: Holdings) => void): void {
+/** Makes this thread a core of the host. `onHoldings` is told what the socket holds. */
+export function joinHost(given: CoreHost, cpu: number, onHoldings: (holdings: Holdings) => void): void {
   host = given;
+  own = cpu;
   tell = onHoldings;
 }
 
@@ -36,24 +48,28 @@ export function controlOf(control: SharedArrayBuffer, cpu: number): Int32Array {
   return new Int32Array(control, cpu * CONTROL_WORDS * 4, CONTROL_WORDS);
 }
 
-/** What this core's queue shares with the host's others; undefined outside of a host. */
+/**
+ * What this core's queue shares with the host's others; undefined outside of a host.
+ * @throws NicError EINVAL for another core than this thread's: its mailbox and its queue are another thread's, or will be
+ */
 export function hostQueue(cpu: number): QueueOptions | undefined {
   if (host === undefined) return undefined;
-  const words = controlOf(host.control, cpu);
-  const onOpen = (holdings: Holdings): void => {
-    tell(holdings);
-    Atomics.store(words, HELD, 1);
-  };
-  return { program: XdpProgram.adopt(host.program), wakeFd: host.wakeFd, onOpen };
+  if (cpu !== own) {
+    throw new NicError(
+      'EINVAL',
+      `this thread is that of core ${own}, not ${cpu}`,
+      'create its context there',
+    );
+  }
+  const { program, wakeFd, shared } = host;
+  const { bell } = new Mailboxes(shared.mailboxes, shared.cores, shared.frameBytes, cpu);
+  return { program: XdpProgram.adopt(program), wakeFd, bell, onHold: tell };
 }
 
 /** Connects a context with the host's other cores. */
 export function joinSiblings(context: Context): void {
   if (host === undefined) return;
-  const words = controlOf(host.control, context.cpu);
-  // From here on the thread cleans up by itself.
-  const onClose = (): void => void Atomics.store(words, HELD, 0);
-  context.stopWord = words.subarray(STOP, STOP + 1);
-  context.siblings = new CoreSiblings(context, host.shared, host.wakeFd, onClose);
+  context.stopWord = controlOf(host.control, context.cpu).subarray(STOP, STOP + 1);
+  context.siblings = new CoreSiblings(context, host.shared, host.wakeFd);
   context.stack.siblings = context.siblings;
 }

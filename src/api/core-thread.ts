@@ -5,7 +5,15 @@ import { cpus } from 'node:os';
 import process from 'node:process';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Core, type CoreProgram } from './core.js';
-import { type CoreHost, controlOf, joinHost } from './core-host.js';
+import {
+  type CoreHost,
+  controlOf,
+  joinHost,
+  SETUP,
+  SETUP_BARRED,
+  SETUP_NONE,
+  SETUP_RUNS,
+} from './core-host.js';
 import { errno, errnoName } from './errno.js';
 import {
   mtcp_core_affinitize,
@@ -36,17 +44,19 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   const { default: program } = (await import(start.module)) as { default?: CoreProgram };
   if (typeof program !== 'function')
     throw new TypeError(`${start.module} has no function as its default export`);
-  joinHost(host, (holdings) => port.postMessage({ type: 'holdings', holdings }));
+  joinHost(host, cpu, (holdings) => port.postMessage({ type: 'holdings', holdings }));
   // Before the Nic sees to itself: what is open is reset first.
   process.once('exit', mtcp_destroy);
   if (start.pin && mtcp_core_affinitize(cpu % cpus().length) < 0) {
     process.emitWarning(`core ${cpu} is not pinned: ${mtcp_last_error()}`);
   }
   if (mtcp_init(start.config, start.overrides) < 0) throw lastError();
+  const control = controlOf(host.control, cpu);
+  if (Atomics.compareExchange(control, SETUP, SETUP_NONE, SETUP_RUNS) === SETUP_BARRED) process.exit();
   const mctx = mtcp_create_context(cpu);
+  Atomics.store(control, SETUP, SETUP_NONE);
   if (mctx === null) throw lastError();
   const stop = new AbortController();
-  const control = controlOf(host.control, cpu);
   const core = new Core(mctx, host.shared.cores, start.data, stop.signal, control, port);
   const begun = new Promise<void>((begin) => {
     port.on('message', (message: CoreMessage) => {
@@ -60,7 +70,8 @@ async function run(port: MessagePort, start: CoreStart): Promise<void> {
   await begun;
   await program(core);
   mtcp_destroy();
-  port.close();
+  // What it has left in the event loop, a timer for example, does not keep the thread.
+  process.exit();
 }
 
 /** What the last call failed with. */

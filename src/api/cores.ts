@@ -4,16 +4,16 @@
 import { randomBytes } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { pathToFileURL } from 'node:url';
-import { Worker } from 'node:worker_threads';
-import { type Holdings, releaseHoldings } from '../nic/holdings.js';
+import { closeLeft, isLeft, unmapLeft } from '../nic/holdings.js';
 import { createMailboxes, Mailboxes } from '../nic/mailbox.js';
 import { NicError } from '../nic/nic-error.js';
 import { attachProgram } from '../nic/open-xdp-nic.js';
 import { close, eventfd } from '../nic/os/syscalls.js';
 import { wakeNic } from '../nic/xdp-nic.js';
 import type { XdpProgram } from '../nic/xdp-program.js';
-import { CONTROL_WORDS, type CoreHost, controlOf, HELD, STOP } from './core-host.js';
-import type { CoreMessage, CoreStart } from './core-thread.js';
+import { CoreHandle } from './core-handle.js';
+import { CONTROL_WORDS, type CoreHost, controlOf, STOP } from './core-host.js';
+import type { CoreStart } from './core-thread.js';
 import { readOptions } from './init-options.js';
 import type { MtcpOptions } from './options.js';
 import { coresOf } from './options.js';
@@ -33,12 +33,6 @@ export interface CoresSettings {
 const ETHERNET_HEADER = 14;
 /** How long `stop` waits for programs to return before it ends their threads, in ms. */
 const GRACE_MS = 5000;
-
-/** What a core's thread sends. */
-type Message =
-  | { type: 'holdings'; holdings: Holdings }
-  | { type: 'ready'; mode: string }
-  | { type: 'post'; value: unknown };
 
 /**
  * Starts a program on several cores and waits until each has its context.
@@ -103,16 +97,6 @@ function randomKey(): string {
   return Array.from({ length: 4 }, () => randomBytes(4).toString('hex')).join('-');
 }
 
-/** What is known of one core. */
-interface Thread {
-  readonly worker: Worker;
-  /** Settles when the thread is no more and what it left behind is given back. */
-  readonly ended: Promise<void>;
-  holdings: Holdings | undefined;
-  mode: string;
-  isKilled: boolean;
-}
-
 /** Events of `Cores`, with their arguments. */
 interface CoresEvents {
   /** A core's program has sent a value. */
@@ -127,14 +111,17 @@ export class Cores extends EventEmitter<CoresEvents> {
   /** What a configuration file says without effect, one sentence each. */
   readonly warnings: readonly string[];
   /**
-   * Settles when no core runs any more, but for those that were killed, and the interface is free again. Rejects with what a core's
-   * program threw when nobody listens for `exit`.
+   * Settles when no core runs any more, and the interface is free again: when the last one has ended, but not by `kill`, and nobody who
+   * heard of it has restarted it; when a restart has failed and no other core runs; or after `stop`. Rejects with what a core's program
+   * threw when nobody listens for `exit`.
    */
   readonly ended: Promise<void>;
   readonly #program: XdpProgram;
   readonly #start: Omit<CoreStart, 'cpu' | 'host'>;
   readonly #hosts: readonly CoreHost[];
-  readonly #threads = new Map<number, Thread>();
+  readonly #threads = new Map<number, CoreHandle>();
+  #hasBegun = false;
+  #isStopping = false;
   #isOver = false;
   #error: Error | undefined;
   #settle: { resolve: () => void; reject: (error: Error) => void } = { resolve() {}, reject() {} };
@@ -157,29 +144,36 @@ export class Cores extends EventEmitter<CoresEvents> {
     this.#start = start;
     const shared = { cores: count, mailboxes: createMailboxes(count, frameBytes), frameBytes };
     const control = new SharedArrayBuffer(count * CONTROL_WORDS * 4);
-    this.#hosts = Array.from({ length: count }, () => {
-      return { program: program.handles, shared, control, wakeFd: eventfd() };
-    });
+    this.#hosts = eventfds(count).map((wakeFd) => ({ program: program.handles, shared, control, wakeFd }));
   }
 
   /** Called by `startCores`: starts all cores, or none. */
   async begin(): Promise<void> {
-    const started = await Promise.allSettled(this.#hosts.map((_, cpu) => this.#startThread(cpu)));
+    const started = await Promise.allSettled(this.#hosts.map(async (_, cpu) => this.#launch(cpu).ready));
     const failed = started.find((result) => result.status === 'rejected');
-    if (failed === undefined) {
+    // One may have been ready and have ended while another was not yet.
+    if (failed === undefined && this.#threads.size === this.count) {
+      this.#hasBegun = true;
       // Not before whoever called has had the chance to listen.
-      setImmediate(() => this.#threads.forEach((thread) => tell(thread, { type: 'begin' })));
+      setImmediate(() => {
+        for (const core of this.#threads.values()) core.begin();
+      });
       return;
     }
     await Promise.all([...this.#threads.keys()].map((cpu) => this.kill(cpu)));
     this.#isOver = true;
     for (const { wakeFd } of this.#hosts) close(wakeFd);
-    throw failed.reason;
+    throw failed?.reason ?? this.#error ?? new Error('a core ended before all had begun');
   }
 
-  /** Cores that run now, by number. */
+  /** Cores that run now, by number; those that are being started are among them. */
   get running(): number[] {
     return [...this.#threads.keys()].sort((a, b) => a - b);
+  }
+
+  /** True when `stop` has been called or no core runs any more: none can be started. */
+  get stopping(): boolean {
+    return this.#isStopping || this.#isOver;
   }
 
   /** How a core sits on its queue: `xdp-zerocopy`, `xdp-native` or `xdp-skb`; empty when it does not run. */
@@ -189,55 +183,44 @@ export class Cores extends EventEmitter<CoresEvents> {
 
   /** Sends a value to a core's program, which is called with it while its event loop runs. */
   post(cpu: number, value: unknown): void {
-    const thread = this.#threads.get(cpu);
-    if (thread !== undefined) tell(thread, { type: 'post', value });
+    this.#threads.get(cpu)?.post(value);
   }
 
   /**
-   * Starts a core that has ended, on its queue.
-   * @throws Error as `startCores`, and with `code` EBUSY when the core runs, EINVAL when there is none of this number
+   * Starts a core that has ended, on its queue. When it cannot be started and no other runs, that is the end, as if it had ended.
+   * @throws Error as `startCores`, and with `code` EBUSY when the core runs, EINVAL when there is none of this number, or all are being
+   *   stopped or have ended
    */
   async restart(cpu: number): Promise<void> {
-    await this.#startThread(cpu);
-    const thread = this.#threads.get(cpu);
-    if (thread !== undefined) tell(thread, { type: 'begin' });
+    const core = this.#launch(cpu);
+    try {
+      await core.ready;
+    } catch (error) {
+      throw this.#isStopping ? this.#refusal() : error;
+    }
+    if (this.#isStopping) throw this.#refusal();
+    core.begin();
   }
 
-  async #startThread(cpu: number): Promise<void> {
+  #refusal(): Error {
+    return withCode('EINVAL', this.#isOver ? 'the cores have ended' : 'the cores are being stopped');
+  }
+
+  #launch(cpu: number): CoreHandle {
+    if (this.stopping) throw this.#refusal();
     const host = this.#hosts[cpu];
-    if (host === undefined || this.#isOver) throw withCode('EINVAL', `there is no core ${cpu}`);
+    if (host === undefined) throw withCode('EINVAL', `there is no core ${cpu}`);
     if (this.#threads.has(cpu)) throw withCode('EBUSY', `core ${cpu} runs already`);
     Atomics.store(controlOf(host.control, cpu), STOP, 0);
-    const start: CoreStart = { ...this.#start, cpu, host };
-    const worker = new Worker(new URL('./core-thread.js', import.meta.url), {
-      workerData: start,
-      name: `mtcp-core-${cpu}`,
-    });
-    await new Promise<void>((resolve, reject) => {
-      let error: Error | undefined;
-      let isReady = false;
-      const exited = new Promise((over) => worker.once('exit', over));
-      const ended = exited.then(() => {
-        this.#threads.delete(cpu);
-        this.#cleanUp(cpu, thread.holdings);
-        if (isReady) this.#onExit(cpu, error, thread.isKilled);
-        else reject(error ?? new Error(`core ${cpu} ended before it had begun`));
-      });
-      const thread: Thread = { worker, ended, holdings: undefined, mode: '', isKilled: false };
-      this.#threads.set(cpu, thread);
-      worker.on('error', (thrown) => {
-        error = thrown;
-      });
-      worker.on('message', (message: Message) => {
-        if (message.type === 'post') this.emit('message', cpu, message.value);
-        else if (message.type === 'holdings') thread.holdings = message.holdings;
-        else {
-          thread.mode = message.mode;
-          isReady = true;
-          resolve();
-        }
-      });
-    });
+    const core = new CoreHandle(
+      { ...this.#start, cpu, host },
+      {
+        onPost: (value) => void this.emit('message', cpu, value),
+        onExit: (ended) => this.#onExit(cpu, ended),
+      },
+    );
+    this.#threads.set(cpu, core);
+    return core;
   }
 
   /**
@@ -245,35 +228,51 @@ export class Cores extends EventEmitter<CoresEvents> {
    * again and their peers send something, and the other cores go on.
    */
   async kill(cpu: number): Promise<void> {
-    const thread = this.#threads.get(cpu);
-    if (thread === undefined) return;
-    thread.isKilled = true;
-    void thread.worker.terminate();
-    await thread.ended;
+    const core = this.#threads.get(cpu);
+    if (core === undefined) return;
+    core.isKilled = true;
+    core.terminate();
+    await core.ended;
   }
 
   /**
-   * Asks all programs to end, waits for them, and detaches from the interface. What takes longer than `graceMs` is ended. Idempotent.
+   * Asks all programs to end, waits for them, and detaches from the interface. What takes longer than `graceMs` is ended. From the call
+   * on no core can be started, and a core that is being started is ended too. Idempotent.
    */
   async stop(graceMs = GRACE_MS): Promise<void> {
+    this.#isStopping = true;
     const threads = [...this.#threads];
-    for (const [cpu, thread] of threads) {
-      const { control, wakeFd } = this.#hosts[cpu]!;
-      Atomics.store(controlOf(control, cpu), STOP, 1);
-      tell(thread, { type: 'stop' });
-      wakeNic(wakeFd);
+    for (const [cpu, core] of threads) {
+      Atomics.store(controlOf(this.#hosts[cpu]!.control, cpu), STOP, 1);
+      core.stop();
+      this.#wake(this.#mailboxesOf(cpu), cpu);
     }
     const timer = setTimeout(() => {
-      for (const [, { worker }] of threads) void worker.terminate();
+      for (const [, core] of threads) core.terminate();
     }, graceMs);
     await Promise.all(threads.map(([, { ended }]) => ended));
     clearTimeout(timer);
     this.#finish();
   }
 
-  #onExit(cpu: number, error: Error | undefined, isKilled: boolean): void {
-    if (!this.emit('exit', cpu, error)) this.#error ??= error;
-    if (this.#threads.size === 0 && !isKilled) this.#finish();
+  #onExit(cpu: number, core: CoreHandle): void {
+    this.#threads.delete(cpu);
+    this.#cleanUp(cpu, core);
+    if (!this.#hasBegun) {
+      this.#error ??= core.error;
+      return;
+    }
+    try {
+      // Who starts a core hears from `restart` that it could not be started.
+      if (core.isReady && !this.emit('exit', cpu, core.error)) this.#error ??= core.error;
+    } finally {
+      // Whoever hears that the last one has ended, by the event or by a promise of it, may start it again.
+      if (!core.isKilled) setImmediate(() => this.#finishIfIdle());
+    }
+  }
+
+  #finishIfIdle(): void {
+    if (this.#threads.size === 0) this.#finish();
   }
 
   #finish(): void {
@@ -285,19 +284,41 @@ export class Cores extends EventEmitter<CoresEvents> {
     else this.#settle.reject(this.#error);
   }
 
-  /** Gives back what a thread that was killed has left behind. */
-  #cleanUp(cpu: number, holdings: Holdings | undefined): void {
-    const { control, shared } = this.#hosts[cpu]!;
-    const words = controlOf(control, cpu);
-    if (holdings === undefined || Atomics.exchange(words, HELD, 0) === 0) return;
-    new Mailboxes(shared.mailboxes, shared.frameBytes, cpu).open(-1);
-    this.#program.clearSocket(cpu);
-    releaseHoldings(holdings);
+  /** Gives back what a thread has left behind: its memory, and all the rest when it was killed. */
+  #cleanUp(cpu: number, { holdings, mappings }: CoreHandle): void {
+    const mailboxes = this.#mailboxesOf(cpu);
+    mailboxes.close();
+    // It may have rung and not have woken any more.
+    for (const other of this.#threads.keys()) this.#wake(mailboxes, other);
+    if (holdings !== undefined && isLeft(holdings)) {
+      this.#program.clearSocket(cpu);
+      closeLeft(holdings);
+    }
+    unmapLeft(mappings);
+  }
+
+  #mailboxesOf(cpu: number): Mailboxes {
+    const { mailboxes, cores, frameBytes } = this.#hosts[cpu]!.shared;
+    return new Mailboxes(mailboxes, cores, frameBytes, cpu);
+  }
+
+  /** Makes a core look around, whether it sleeps or watches its ring. */
+  #wake(mailboxes: Mailboxes, cpu: number): void {
+    mailboxes.ring(cpu);
+    wakeNic(this.#hosts[cpu]!.wakeFd);
   }
 }
 
-function tell({ worker }: Thread, message: CoreMessage): void {
-  worker.postMessage(message);
+/** Descriptors to wake cores by: all or none. */
+function eventfds(count: number): number[] {
+  const made: number[] = [];
+  try {
+    while (made.length < count) made.push(eventfd());
+    return made;
+  } catch (error) {
+    made.forEach(close);
+    throw error;
+  }
 }
 
 function withCode(code: string, message: string): Error {

@@ -2,7 +2,7 @@
 // and gives the Nic. Whatever fails on the way is undone and thrown as one NicError. Called by the API and
 // the command line.
 
-import { type Holdings, holdingsOf } from './holdings.js';
+import type { Holdings } from './holdings.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
@@ -54,8 +54,10 @@ export interface XdpNicOptions {
   readonly program?: XdpProgram;
   /** An eventfd by which other threads wake this Nic, and which stays open; one of its own unless given. */
   readonly wakeFd?: number;
-  /** Is told what the socket holds, for somebody who can give it back when this thread is no more. */
-  readonly onOpen?: (holdings: Holdings) => void;
+  /** Is told what the socket holds, for somebody who gives it back, its memory in any case, when this thread is no more. */
+  readonly onHold?: (holdings: Holdings) => void;
+  /** A word that is not 0 while another thread has something for this one: `wait` looks at it while it is awake. */
+  readonly bell?: Int32Array;
   /** How the device spreads what it receives over its queues: as it tells itself, unless given. */
   readonly rss?: RssDescription;
 }
@@ -190,6 +192,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       rxSize,
       txSize,
       busyPollUs,
+      ...(options.onHold === undefined ? {} : { onHold: options.onHold }),
     });
     // In zero-copy mode a driver without checksum offload ignores the request in silence, so it must be asked
     // for by name.
@@ -209,10 +212,9 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     };
     const spinUs = options.spinUs ?? DEFAULT_SPIN_US;
     const busyPoll = busyPollUs > 0;
-    const { wakeFd } = options;
-    const wake = wakeFd === undefined ? {} : { wakeFd };
+    const { wakeFd, bell } = options;
+    const wake = { ...(wakeFd === undefined ? {} : { wakeFd }), ...(bell === undefined ? {} : { bell }) };
     nic = new XdpNic({ socket, program, arena, capabilities, queue, spinUs, busyPoll, ...wake });
-    options.onOpen?.(holdingsOf(socket));
     // The gate opens last: every frame that comes through it finds a place.
     program.setSocket(queue, socket.fd);
     for (const address of options.addresses) program.addAddress(address);

@@ -117,6 +117,8 @@ export interface XdpNicParts {
   readonly busyPoll: boolean;
   /** The eventfd to be woken by, which stays open; one of the Nic's own when left out. */
   readonly wakeFd?: number;
+  /** Not 0 while another thread has something for this one. */
+  readonly bell?: Int32Array;
 }
 
 /**
@@ -141,6 +143,7 @@ export class XdpNic implements Nic {
   readonly #rx: ConsumerRing;
   readonly #tx: ProducerRing;
   readonly #ownsWakeFd: boolean;
+  readonly #bell: Int32Array | undefined;
   readonly #poller: Poller;
   readonly #wakeBuffer: Uint8Array;
   readonly #stats: Float64Array;
@@ -188,6 +191,7 @@ export class XdpNic implements Nic {
     this.queue = parts.queue;
     this.#ownsWakeFd = parts.wakeFd === undefined;
     this.wakeFd = parts.wakeFd ?? eventfd();
+    this.#bell = parts.bell;
     this.#socket = socket;
     this.fd = socket.fd;
     this.#fill = socket.fill;
@@ -519,10 +523,12 @@ export class XdpNic implements Nic {
     }
   }
 
-  /** Looks at the ring for some microseconds: true when a frame came. */
+  /** Looks at the ring for some microseconds: true when a frame came, or the bell was rung. */
   #spin(us: number): boolean {
+    const bell = this.#bell;
     const until = performance.now() + us / 1000;
     do {
+      if (bell !== undefined && Atomics.load(bell, 0) !== 0) return true;
       if (this.#busyPoll || this.#fill.needsWakeup()) this.#wakeReceiver();
       for (let i = 0; i < LOOKS; i++) if (this.#rx.ready()) return true;
     } while (performance.now() < until);

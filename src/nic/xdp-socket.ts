@@ -2,6 +2,7 @@
 // network namespace. It moves no frames; xdp-nic.ts does. Reference: Documentation/networking/af_xdp.rst,
 // xsk-tx-metadata.rst.
 
+import { type Holdings, holdingsOf } from './holdings.js';
 import { explainBind, explainSocket } from './nic-error.js';
 import * as xdp from './os/layouts.js';
 import {
@@ -48,6 +49,11 @@ export interface XdpSocketOptions {
   readonly txSize: number;
   /** Microseconds for SO_BUSY_POLL with SO_PREFER_BUSY_POLL; 0 for none. */
   readonly busyPollUs: number;
+  /**
+   * Is told what the socket holds, again with each thing more, so that the thread may end at any point of its beginning. Whoever
+   * listens unmaps the memory when the thread is no more.
+   */
+  readonly onHold?: (holdings: Holdings) => void;
 }
 
 /**
@@ -78,6 +84,7 @@ export class XdpSocket {
   readonly txMetadata: boolean;
   /** What is mapped: the frame memory and the rings. */
   readonly mappings: Mapping[] = [];
+  readonly #onHold: ((holdings: Holdings) => void) | undefined;
   #closed = false;
 
   /**
@@ -86,15 +93,16 @@ export class XdpSocket {
    * @throws NicError; nothing stays open
    */
   constructor(options: XdpSocketOptions) {
+    this.#onHold = options.onHold;
     try {
       this.fd = socket(AF_XDP, SOCK_RAW, 0);
     } catch (error) {
       throw explainSocket(error, options.iface);
     }
     try {
+      this.#onHold?.(holdingsOf(this));
       setNonBlocking(this.fd);
-      const arena = mapAnonymous(options.length);
-      this.mappings.push(arena);
+      const arena = this.#hold(mapAnonymous(options.length, options.onHold !== undefined));
       this.memory = arena.buffer;
       this.txMetadata = this.#registerUmem(arena, options);
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, options.fillSize, 'fill ring');
@@ -146,6 +154,12 @@ export class XdpSocket {
     for (const mapping of this.mappings) mapping.discard();
   }
 
+  #hold(mapping: Mapping): Mapping {
+    this.mappings.push(mapping);
+    this.#onHold?.(holdingsOf(this));
+    return mapping;
+  }
+
   /** Registers the memory, with TX metadata where the kernel takes it: whether it did. */
   #registerUmem(arena: Mapping, options: XdpSocketOptions): boolean {
     const register = (metadata: boolean): void => {
@@ -172,9 +186,7 @@ export class XdpSocket {
       offsets.producer + 4,
       offsets.consumer + 4,
     );
-    const mapping = mapShared(this.fd, end, offset);
-    this.mappings.push(mapping);
-    const { buffer } = mapping;
+    const { buffer } = this.#hold(mapShared(this.fd, end, offset, this.#onHold !== undefined));
     return {
       words: new Int32Array(buffer.buffer, buffer.byteOffset, end >> 2),
       producer: offsets.producer >> 2,

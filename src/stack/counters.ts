@@ -22,7 +22,7 @@ export class Counters {
   CoreOutFrames = 0;
   /** Frames that another core has handed over. */
   CoreInFrames = 0;
-  /** Drop: a frame for another core whose mailbox is full or which is not there. */
+  /** Drop: a frame for another core that is not there, whose mailbox is full or that has no room for it, or one too many for all. */
   CoreOutDrops = 0;
 
   // ARP

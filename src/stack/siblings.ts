@@ -13,6 +13,15 @@ export interface Siblings {
    * @returns true when the connection is another core's, to which the frame has been copied or which could not take it
    */
   handOver(local: Endpoint, remote: Endpoint, isListening: boolean, offset: number, length: number): boolean;
-  /** Copies a frame that concerns everybody to all other cores. */
-  share(offset: number, length: number): void;
+  /**
+   * An ICMP error that quotes a segment from `local`, one of our addresses, to `remote`, of no connection that is here. The device has
+   * hashed the error, not the segment. `isListening` tells that somebody listens on the port here.
+   * @returns true when the connection is another core's, to which the frame has been copied or which could not take it
+   */
+  passError(local: Endpoint, remote: Endpoint, isListening: boolean, offset: number, length: number): boolean;
+  /**
+   * Copies a frame that concerns everybody to all other cores, up to a limit per time. `isLink` tells that it is of the link itself:
+   * what comes from afar must not use up the limit of what is needed to reach anybody.
+   */
+  share(isLink: boolean, offset: number, length: number): void;
 }

@@ -14,7 +14,7 @@ import { Routes } from './link/routes.js';
 import { RX_HANDED_OVER, type Siblings } from './siblings.js';
 import { configure, type StackOptions } from './stack-options.js';
 import { Tcp } from './tcp/tcp.js';
-import { Address } from './wire/address.js';
+import { Address, type Endpoint } from './wire/address.js';
 import { finish, pseudoHeaderSum, sum } from './wire/checksum.js';
 import {
   ETHERNET_HEADER,
@@ -88,8 +88,9 @@ export class Stack {
     this.icmp = new IcmpService(nic, this.clock, this.config, this.counters, output);
     this.#arp = new ArpService(nic, this.counters, this.neighbours, this.addresses, output, mac);
     this.tcp = new Tcp(this.clock, this.config, this.counters, output, this.addresses, random);
-    this.icmp.onTcpError = (local, remote, seq, type, code, mtu) =>
-      this.tcp.icmpError(local, remote, seq, type, code, mtu);
+    this.icmp.onTcpError = (local, remote, seq, type, code, mtu) => {
+      if (!this.#passError(local, remote)) this.tcp.icmpError(local, remote, seq, type, code, mtu);
+    };
     configure(this, options);
     if (this.#linkHeader > 0 && this.config.arpNotify !== 0) {
       for (const address of this.addresses.list()) this.#arp.announce(address.w3);
@@ -180,7 +181,7 @@ export class Stack {
       case ETHERTYPE_ARP:
         // Every core has a cache of its own to fill; the first one answers.
         this.#arp.input(offset + ETHERNET_HEADER, length - ETHERNET_HEADER, this.#frame >= 0);
-        this.#share();
+        this.#share(true);
         return;
       default:
         counters.EthInUnknownProtos++;
@@ -188,8 +189,19 @@ export class Stack {
   }
 
   /** Copies the frame in hand to all other cores, unless one of them has handed it over. */
-  #share(): void {
-    if (this.#siblings !== null && this.#frame >= 0) this.#siblings.share(this.#frame, this.#frameLength);
+  #share(isLink: boolean): void {
+    if (this.#siblings !== null && this.#frame >= 0)
+      this.#siblings.share(isLink, this.#frame, this.#frameLength);
+  }
+
+  /** Gives the frame in hand, an error about a connection that is not here, to the core that may have it: whether there is one. */
+  #passError(local: Endpoint, remote: Endpoint): boolean {
+    const siblings = this.#siblings;
+    const { demux, listeners } = this.tcp.core;
+    if (siblings === null || this.#frame < 0) return false;
+    if (!this.addresses.has(local) || demux.find(local, remote) !== undefined) return false;
+    const isListening = listeners.find(local.port, local, remote) !== undefined;
+    return siblings.passError(local, remote, isListening, this.#frame, this.#frameLength);
   }
 
   /** RFC 791, RFC 1122 3.2.1: only what is whole, for us, and from a possible sender goes up. */
@@ -243,8 +255,8 @@ export class Stack {
         return;
       case PROTOCOL_ICMP:
         counters.IpInDelivers++;
-        // What is not ours to answer is news for whoever it concerns.
-        if (!this.icmp.input(ip)) this.#share();
+        // Answers to an echo request are news for whoever has sent it.
+        if (!this.icmp.input(ip)) this.#share(false);
         return;
       default: {
         counters.IpInUnknownProtos++;

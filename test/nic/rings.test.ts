@@ -274,6 +274,17 @@ t.test('wait returns for a frame, a wake and the time', async (t) => {
   t.equal(nic.statistics().sleeps, 2, 'there was a frame');
 });
 
+t.test('a Nic that watches its ring watches its bell', async (t) => {
+  const bell = new Int32Array(new SharedArrayBuffer(4));
+  const { nic } = new FakeKernel({ spinUs: 10_000_000, bell });
+  t.teardown(() => nic.close());
+  bell[0] = 1;
+  const before = performance.now();
+  nic.wait(10_000_000);
+  t.ok(performance.now() - before < 5000);
+  t.equal(nic.statistics().sleeps, 0);
+});
+
 t.test('a closed Nic does nothing, twice', async (t) => {
   const kernel = new FakeKernel();
   const { nic } = kernel;

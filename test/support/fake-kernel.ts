@@ -22,6 +22,8 @@ export interface FakeKernelOptions {
   readonly txSize?: number;
   /** Where the indices of all rings begin. */
   readonly start?: number;
+  readonly spinUs?: number;
+  readonly bell?: Int32Array;
 }
 
 /** A packet that was sent: how many descriptors it took, and the options of the first. */
@@ -104,8 +106,9 @@ export class FakeKernel {
         mode: 'fake',
       },
       queue: 0,
-      spinUs: 10,
+      spinUs: options.spinUs ?? 10,
       busyPoll: false,
+      ...(options.bell === undefined ? {} : { bell: options.bell }),
     });
   }
 

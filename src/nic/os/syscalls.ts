@@ -241,10 +241,11 @@ export class Mapping {
   readonly address: number;
   #discarded = false;
 
-  constructor(address: number, length: number) {
+  /** With `isLeft` the addresses are left to whoever unmaps them when this thread is no more. */
+  constructor(address: number, length: number, isLeft = false) {
     this.address = address;
     this.buffer = bufferAt(address, length);
-    unmapper.register(this.buffer.buffer, { address, length });
+    if (!isLeft) unmapper.register(this.buffer.buffer, { address, length });
   }
 
   /**
@@ -261,15 +262,17 @@ export class Mapping {
 }
 
 /** Maps `length` bytes of a descriptor from `offset`, shared and resident. mmap(2) */
-export function mapShared(fd: number, length: number, offset: number): Mapping {
+export function mapShared(fd: number, length: number, offset: number, isLeft = false): Mapping {
   const flags = MAP_SHARED | MAP_POPULATE;
-  return new Mapping(succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, fd, offset)), length);
+  const address = succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, fd, offset));
+  return new Mapping(address, length, isLeft);
 }
 
 /** Maps `length` bytes of fresh memory, zeroed and resident. mmap(2) */
-export function mapAnonymous(length: number): Mapping {
+export function mapAnonymous(length: number, isLeft = false): Mapping {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
-  return new Mapping(succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, -1, 0)), length);
+  const address = succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, -1, 0));
+  return new Mapping(address, length, isLeft);
 }
 
 /** Takes back mapped memory that nothing looks at any more. munmap(2) */

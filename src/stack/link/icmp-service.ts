@@ -70,7 +70,7 @@ export class IcmpService {
 
   /**
    * Takes the ICMP message of a packet to one of our unicast addresses.
-   * @returns whether all is done; false for an answer or an error about something that another core may have sent
+   * @returns whether all is done; false for an answer to an echo request, or an error about one, that another core may have sent
    */
   input(ip: Ipv4Header): boolean {
     const message = this.#message;
@@ -93,12 +93,10 @@ export class IcmpService {
         return false;
       case ICMP_UNREACHABLE:
         counters.IcmpInDestUnreachs++;
-        this.#error(ip);
-        return false;
+        return this.#error(ip);
       case ICMP_TIME_EXCEEDED:
         counters.IcmpInTimeExcds++;
-        this.#error(ip);
-        return false;
+        return this.#error(ip);
       default:
         // Source quench among them (RFC 6633, RFC 9293 MUST-55).
         counters.IcmpInUnknownTypes++;
@@ -159,11 +157,12 @@ export class IcmpService {
     output.send(frame, output.nextHop, ip.dst.w3, ip.src.w3, PROTOCOL_ICMP, length, -1, 0);
   }
 
-  #error(ip: Ipv4Header): void {
+  /** Returns as `input`. Whose an error about TCP is, its handler finds out. */
+  #error(ip: Ipv4Header): boolean {
     const message = this.#message;
     if (!message.quoted) {
       this.#counters.IcmpInErrors++;
-      return;
+      return true;
     }
     if (message.quotedProtocol === PROTOCOL_TCP) {
       const { quotedSrc, quotedDst, quotedSeq, type, code, mtu } = message;
@@ -171,8 +170,10 @@ export class IcmpService {
     } else if (message.quotedProtocol === PROTOCOL_ICMP) {
       // The second word of the quoted message is what TCP has as its sequence number.
       this.onEchoError?.(ip.src, message.quotedSeq >>> 16, message.quotedSeq & 0xffff);
+      return false;
     } else {
       this.#counters.TcpExtOutOfWindowIcmps++;
     }
+    return true;
   }
 }
