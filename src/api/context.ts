@@ -54,7 +54,9 @@ export class Context {
     this.nic = nic;
     this.stack = stack;
     this.clock = clock;
-    this.sockets = new SocketTable(options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY);
+    const { demux } = stack.tcp.core;
+    this.sockets = new SocketTable(options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY, demux);
+    demux.holder = this.sockets;
     this.interests = new Interests(stack.tcp);
   }
 

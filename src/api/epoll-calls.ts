@@ -128,6 +128,7 @@ export function mtcp_epoll_wait(
     count = interests.collect(set, events, maxevents);
     if (count > 0) return count;
   }
+  stack.tcp.core.dormancy.look();
   let busy = turn(core);
   count = interests.collect(set, events, maxevents);
   if (count > 0 || timeout === 0) return count;

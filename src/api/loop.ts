@@ -80,6 +80,7 @@ export function runOnEventLoop(core: Context, onTurn: () => unknown): () => void
   let stopped = false;
   const step = (): void => {
     if (stopped || core.destroyed) return;
+    core.stack.tcp.core.dormancy.look();
     const busy = turn(core);
     const again = (busy || idleTurns === 0) && onTurn() === true;
     if (stopped || core.destroyed) return;

@@ -1,6 +1,7 @@
 // The socket table of one context: small integers, lowest free first, to descriptors that are reused, so that a connection
 // costs no garbage here. Only src/api uses it.
 
+import type { BlockHolder, Demux } from '../stack/tcp/demux.js';
 import type { Listener } from '../stack/tcp/listener.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
 import { type Tuning, UNTUNED } from '../stack/tcp/tuning.js';
@@ -16,6 +17,12 @@ export const CONNECTING = 1;
 /** Connected, now or once. */
 export const CONNECTED = 2;
 
+/** The address of all sockets that are bound to none. */
+const UNBOUND = new Endpoint();
+
+/** Where blocks of dormant connections come back from. */
+type Blocks = Pick<Demux, 'at'>;
+
 /** One descriptor: a stream, a listener, an epoll set or the end of a pipe. */
 export class Socket {
   readonly id: number;
@@ -26,7 +33,7 @@ export class Socket {
   phase = UNCONNECTED;
   /** True after `mtcp_bind`; `local` is what it was given. */
   bound = false;
-  readonly local = new Endpoint();
+  local: Endpoint = UNBOUND;
   /** Options of its connection, and of those to come. */
   tuning: Tuning = UNTUNED;
   reuseAddress = false;
@@ -47,20 +54,40 @@ export class Socket {
   fastOpenTo: Endpoint | undefined = undefined;
   /** The next SYN asks for a cookie of Fast Open. */
   asksForCookie = false;
-  tcb: Tcb | undefined = undefined;
+  private connection: Tcb | undefined = undefined;
+  /** Place of its connection in the stack's table while that is dormant; -1 when it is not. */
+  private dormantAt = -1;
+  private readonly blocks: Blocks;
   listener: Listener | undefined = undefined;
   epoll: EpollSet | undefined = undefined;
   pipe: Pipe | undefined = undefined;
   /** The first entry of this socket in an epoll set. */
   firstInterest: Interest | undefined = undefined;
 
-  constructor(id: number) {
+  constructor(id: number, blocks: Blocks) {
     this.id = id;
+    this.blocks = blocks;
+  }
+
+  /** The block of its connection, which a dormant one gets again; not to be kept beyond the next turn of the loop. */
+  get tcb(): Tcb | undefined {
+    return this.dormantAt < 0 ? this.connection : (this.blocks.at(this.dormantAt) ?? undefined);
+  }
+
+  set tcb(tcb: Tcb | undefined) {
+    this.connection = tcb;
+    this.dormantAt = -1;
+  }
+
+  /** Its connection gives up its block, which comes back by the setter. */
+  sleep(index: number): void {
+    this.connection = undefined;
+    this.dormantAt = index;
   }
 }
 
 /** Descriptors by id. */
-export class SocketTable {
+export class SocketTable implements BlockHolder {
   /** How many descriptors there can be. */
   readonly limit: number;
   /** How many there are. */
@@ -72,9 +99,11 @@ export class SocketTable {
   private readonly boundTo = new Map<number, number>();
   /** No id below 32 times this is free. */
   private firstWord = 0;
+  private readonly blocks: Blocks;
 
-  constructor(limit: number) {
+  constructor(limit: number, blocks: Blocks) {
     this.limit = limit;
+    this.blocks = blocks;
     this.taken = new Int32Array((limit + 31) >>> 5);
   }
 
@@ -95,7 +124,7 @@ export class SocketTable {
     const bit = 31 - Math.clz32(free & -free);
     this.taken[word] |= 1 << bit;
     const id = (word << 5) | bit;
-    if (id === this.entries.length) this.entries.push(new Socket(id));
+    if (id === this.entries.length) this.entries.push(new Socket(id, this.blocks));
     const socket = this.entries[id];
     socket.kind = kind;
     this.used++;
@@ -133,7 +162,7 @@ export class SocketTable {
   /** Records the address that a socket is bound to. */
   bind(socket: Socket, local: Endpoint): void {
     this.unbind(socket);
-    socket.local.copyEndpoint(local);
+    socket.local = new Endpoint().copyEndpoint(local);
     socket.bound = true;
     this.boundTo.set(local.port, (this.boundTo.get(local.port) ?? 0) + 1);
   }
@@ -144,7 +173,7 @@ export class SocketTable {
     if (left > 0) this.boundTo.set(socket.local.port, left);
     else this.boundTo.delete(socket.local.port);
     socket.bound = false;
-    socket.local.setV4(0).port = 0;
+    socket.local = UNBOUND;
   }
 
   /** Finds a bound stream or listener that keeps `asker` from binding to `local`. */
@@ -158,6 +187,15 @@ export class SocketTable {
       }
     }
     return undefined;
+  }
+
+  connectionSleeps(owner: number, index: number): void {
+    this.entries[owner]?.sleep(index);
+  }
+
+  connectionWakes(owner: number, tcb: Tcb): void {
+    const socket = this.entries[owner];
+    if (socket !== undefined) socket.tcb = tcb;
   }
 
   /** Calls `visit` for each descriptor in use. */

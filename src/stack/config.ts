@@ -114,6 +114,12 @@ export class StackConfig {
   invalidRatelimitUs = 500_000;
   /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
   challengeAckLimit = 1000;
+  /**
+   * Where more connections than the threshold have a block, those in which nothing has happened for so long, in µs, give theirs up
+   * (tcp/dormancy.ts); 0 for never.
+   */
+  dormantAfterUs = 2_000_000;
+  dormantThreshold = 1024;
   /** Largest number of connections, half-open and TIME-WAIT ones included. */
   maxConnections = 1_048_576;
   /** Keepalive: silence before the first probe, between two, in µs, and how many are not answered (RFC 9293 3.8.4). */
@@ -252,6 +258,8 @@ const OPTIONS: ReadonlyMap<string, Option> = new Map(
       ['net.core.rmem_max', 'rmemMax', 'integer', 1, 2304, 1 << 30],
       ['net.core.wmem_max', 'wmemMax', 'integer', 1, 4608, 1 << 30],
       ['net.ipv4.tcp_max_connections', 'maxConnections', 'integer', 1, 1, 1 << 24],
+      ['net.ipv4.tcp_dormant_after_ms', 'dormantAfterUs', 'integer', 1_000, 0, INT_MAX],
+      ['net.ipv4.tcp_dormant_threshold', 'dormantThreshold', 'integer', 1, 0, INT_MAX],
       ['net.ipv4.tcp_hystart', 'hystart', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_dsack', 'dsack', 'flag', 1, 0, 1],
       ['net.ipv4.tcp_frto', 'frto', 'integer', 1, 0, 2],

@@ -24,7 +24,7 @@ t.test('SO_MAX_PACING_RATE is an unsigned number, the largest of which is no lim
 t.test('the congestion control of a connection changes while it sends', async (t) => {
   const [client, server] = pair({ delayUs: 10_000, bandwidthBps: 10_000_000 });
   const [id, accepted] = connection(client, server);
-  const tcb = client.stack.tcp.core.demux.at(0);
+  const tcb = client.stack.tcp.core.demux.at(0)!;
   const carry = (): void => {
     api.mtcp_write(client.mctx, id, pattern(60_000));
     const into = new Uint8Array(60_000);

@@ -157,7 +157,7 @@ t.test('TCP_INFO tells the truth of a connection', async (t) => {
   t.ok(info.tcpi_snd_cwnd! >= 10);
   t.equal(
     info.tcpi_last_data_sent,
-    Math.floor((client.now - client.stack.tcp.core.demux.at(0).cc.lastSentAt) / 1000),
+    Math.floor((client.now - client.stack.tcp.core.demux.at(0)!.cc.lastSentAt) / 1000),
   );
 });
 

@@ -53,9 +53,12 @@ export class Invariants {
     let inTable = 0;
     let timers = 0;
     let orphans = 0;
-    for (let index = 0; ; index++) {
+    for (let index = 0; index < core.demux.places; index++) {
       const tcb = core.demux.at(index);
-      if (tcb === undefined) break;
+      if (tcb === null) {
+        this.past[index] = undefined;
+        continue;
+      }
       const problem = tcb.state === CLOSED ? this.closed(tcb) : this.open(tcb);
       if (problem !== '')
         throw new Error(`${this.name} at ${this.stack.now} µs: ${problem}\n${describe(tcb)}`);

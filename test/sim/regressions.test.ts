@@ -65,7 +65,7 @@ t.test('a window closes although its scale is coarse and segments are tiny', asy
   const { host, peer, connection } = establish({ tcp_rmem: '4096 8192 6291456' }, 65_535, 7);
   const room = 4096;
   for (let sent = 0; sent < 2 * room; sent++) peer.send(connection, 'P.', { payload: 'x' });
-  const tcb = host.stack.tcp.core.demux.at(0);
+  const tcb = host.stack.tcp.core.demux.at(0)!;
   t.ok(tcb.recvBuffer.length <= room + 128, `${tcb.recvBuffer.length} bytes were taken`);
   t.equal(connection.wnd, 0, 'and the window is closed');
 });
@@ -101,7 +101,7 @@ t.test('data on a SYN-ACK is cut to the window (RFC 9293 3.10.7.3)', async (t) =
   const connection = peer.connection(3000, 5000);
   const [syn] = peer.listen();
   peer.send(connection, 'S.', { payload: 'x'.repeat(5000) });
-  const taken = host.stack.tcp.core.demux.at(0).recvBuffer.length;
+  const taken = host.stack.tcp.core.demux.at(0)!.recvBuffer.length;
   t.equal(taken, syn?.tcp?.wnd, 'exactly the window of the SYN was taken');
 });
 
@@ -110,7 +110,7 @@ t.test('data on the SYN-ACK of a simultaneous open is cut to the window', async 
   const connection = peer.connection(PORT, 5000);
   const [synAck] = peer.send(connection, 'S', { ack: 0, options: { mss: 1460 } });
   peer.send(connection, 'S.', { seq: connection.seq - 1, payload: 'x'.repeat(5000) });
-  t.equal(host.stack.tcp.core.demux.at(0).recvBuffer.length, synAck?.tcp?.wnd);
+  t.equal(host.stack.tcp.core.demux.at(0)!.recvBuffer.length, synAck?.tcp?.wnd);
 });
 
 t.test('a small RTO does not make the stack give up early (RFC 9293 3.8.3, SHLD-11)', async (t) => {
@@ -161,7 +161,7 @@ t.test(
   'after 2 GiB without a small segment or a loss, both are still dealt with (RFC 9293 3.4)',
   async (t) => {
     const { host, peer, connection, socket } = establish();
-    const { snd } = host.stack.tcp.core.demux.at(0);
+    const { snd } = host.stack.tcp.core.demux.at(0)!;
     // Nothing is in flight, so moving these is as good as having sent half a gibibyte.
     const jump = 2 ** 29;
     for (let i = 0; i < 5; i++) {

@@ -182,11 +182,12 @@ function finish(mctx: Context): void {
   const endAt = performance.now() + 10_000;
   const { demux } = mctx.stack.tcp.core;
   const isOver = (): boolean => {
-    for (let i = 0; ; i++) {
+    for (let i = 0; i < demux.places; i++) {
       const tcb = demux.at(i);
-      if (tcb === undefined) return true;
+      if (tcb === null) continue;
       if (tcb.sendBuffer.length > 0 || (tcb.finQueued && tcb.snd.una !== tcb.snd.nxt)) return false;
     }
+    return true;
   };
   while (!isOver() && performance.now() < endAt) mctx.turn();
   const counters = mctx.stack.counters as unknown as Sent;

@@ -12,6 +12,7 @@ import { Segment } from '../wire/tcp-header.js';
 import type { BbrState } from './bbr-state.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
+import { Dormancy } from './dormancy.js';
 import { EcnState } from './ecn-state.js';
 import { EphemeralPorts } from './ephemeral.js';
 import { EPOLL_ALL } from './events.js';
@@ -60,6 +61,7 @@ export class TcpCore {
   /** What the acknowledgment in `seg` has told. */
   readonly report: AckReport = new AckReport();
   readonly ledger: Ledger = new Ledger();
+  readonly dormancy: Dormancy = new Dormancy(this);
   /** Uniform int32 values. */
   readonly random: () => number;
   /** Records of congestion controls that no connection uses now. */
@@ -88,7 +90,7 @@ export class TcpCore {
     this.addresses = addresses;
     this.random = random;
     this.fastOpenCache = new FastOpenCache(clock);
-    this.demux = new Demux(random);
+    this.demux = new Demux(random, clock);
     this.isn = new IsnGenerator(random);
     this.ports = new EphemeralPorts(random);
     this.throttle = new Throttle(clock, config, random);
@@ -146,7 +148,10 @@ export class TcpCore {
     for (;;) {
       const index = wheel.earliest();
       if (index < 0) return NEVER;
-      const deadline = earliestDeadline(this.demux.at(index));
+      const tcb = this.demux.awakeAt(index);
+      // That of a dormant connection is exact.
+      if (tcb === null) return wheel.deadlineOf(index);
+      const deadline = earliestDeadline(tcb);
       if (deadline <= wheel.deadlineOf(index)) return wheel.deadlineOf(index);
       wheel.set(index, deadline);
     }

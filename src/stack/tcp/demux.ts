@@ -1,11 +1,25 @@
 // The table of connections: finds the block of a segment's tuple (RFC 9293 3.3.1) by open addressing over typed arrays, and
-// keeps the pool of blocks. The hash is keyed, so that nobody outside can fill one bucket.
+// keeps the pool of blocks, and the records of connections that have given theirs up (dormancy.ts). The hash is keyed, so that
+// nobody outside can fill one bucket.
 
+import { Clock } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Endpoint } from '../wire/address.js';
+import { Records, type References } from './record.js';
+import { Slab } from './slab.js';
 import { Tcb } from './tcb.js';
 
 const EMPTY = -1;
+/** Blocks kept for use again beyond as many as are in use; more are left to the garbage collector. */
+const SPARE = 1024;
+const NOTHING: References = Object.freeze({});
+
+/** Whoever keeps a reference to the block of a connection, by the number that the connection has for it (`owner`). */
+export interface BlockHolder {
+  /** The block is given up; `Demux.at(index)` brings one back. */
+  connectionSleeps(owner: number, index: number): void;
+  connectionWakes(owner: number, tcb: Tcb): void;
+}
 
 export class Demux {
   /** Makes the hash differ from stack to stack. */
@@ -14,12 +28,25 @@ export class Demux {
   #slots: Int32Array;
   #hashes: Int32Array;
   #mask: number;
-  readonly #blocks: Tcb[] = [];
+  /** By place; null where nobody is, or a dormant connection. */
+  readonly #blocks: (Tcb | null)[] = [];
   readonly #free: number[] = [];
+  /** Blocks that no connection has. */
+  readonly #spare: Tcb[] = [];
   /** Connections in the table. */
   size = 0;
+  /** Connections without a block. */
+  dormant = 0;
+  holder: BlockHolder | null = null;
+  #records: Records | null = null;
+  /** By place: the record of a dormant connection, 0 for none, and what it refers to. */
+  #recordOf = new Int32Array(0);
+  readonly #references: References[] = [];
+  #lastReferences: References = NOTHING;
+  readonly #clock: Clock;
 
-  constructor(random: () => number) {
+  constructor(random: () => number, clock: Clock = new Clock()) {
+    this.#clock = clock;
     this.key = random();
     this.#slots = new Int32Array(1024).fill(EMPTY);
     this.#hashes = new Int32Array(1024);
@@ -28,10 +55,11 @@ export class Demux {
 
   /** Takes a clean block from the pool; it is in no table yet. */
   allocate(config: StackConfig): Tcb {
-    const index = this.#free.pop();
+    const index = this.#free.pop() ?? this.#blocks.length;
     // alloc: the pool grows; blocks are used again
-    const tcb = index === undefined ? new Tcb(this.#blocks.length) : this.#blocks[index];
-    if (index === undefined) this.#blocks.push(tcb);
+    const tcb = this.#spare.pop() ?? new Tcb(index);
+    tcb.index = index;
+    this.#blocks[index] = tcb;
     tcb.reset(config);
     return tcb;
   }
@@ -39,16 +67,82 @@ export class Demux {
   /** Gives a block back to the pool. It must be in no table any more. */
   free(tcb: Tcb): void {
     this.#free.push(tcb.index);
+    this.#blocks[tcb.index] = null;
+    this.#keep(tcb);
   }
 
-  /** The block with this index, in use or not. */
-  at(index: number): Tcb {
-    return this.#blocks[index];
+  #keep(tcb: Tcb): void {
+    if (this.#spare.length < SPARE + this.awake) this.#spare.push(tcb);
   }
 
-  /** Blocks in use or half in use, for `ss` and for checks of leaks. */
+  /** Places that there are, in use or not. */
+  get places(): number {
+    return this.#blocks.length;
+  }
+
+  /** Connections that have a block, those included that are half in use. */
+  get awake(): number {
+    return this.allocated - this.dormant;
+  }
+
+  /** The block of the connection at a place, which a dormant one gets again; null when there is no connection. */
+  at(index: number): Tcb | null {
+    return this.#blocks[index] ?? (this.#isDormant(index) ? this.#wake(index) : null);
+  }
+
+  /** The block at a place, unless the connection is dormant. */
+  awakeAt(index: number): Tcb | null {
+    return this.#blocks[index] ?? null;
+  }
+
+  /** Connections, dormant and half open or half closed ones too, for `ss` and for checks of leaks. */
   get allocated(): number {
     return this.#blocks.length - this.#free.length;
+  }
+
+  /** Takes the block of a connection; it stays in the table. Does nothing when there is no room for its record. */
+  sleep(tcb: Tcb, config: StackConfig): void {
+    // alloc: with the first one
+    this.#records ??= new Records(new Slab(), config);
+    const { index, owner } = tcb;
+    const record = this.#records.pack(tcb);
+    if (record === 0) return;
+    if (index >= this.#recordOf.length) this.#growRecords(index);
+    this.#recordOf[index] = record;
+    this.#lastReferences = this.#records.references(tcb, this.#lastReferences);
+    this.#references[index] = this.#lastReferences;
+    this.#records.refer(tcb, NOTHING);
+    this.#blocks[index] = null;
+    this.dormant++;
+    this.#keep(tcb);
+    if (owner >= 0) this.holder?.connectionSleeps(owner, index);
+  }
+
+  #isDormant(index: number): boolean {
+    return this.dormant > 0 && index < this.#recordOf.length && this.#recordOf[index] !== 0;
+  }
+
+  #wake(index: number): Tcb {
+    // alloc: as in `allocate`
+    const tcb = this.#spare.pop() ?? new Tcb(index);
+    this.#records!.unpack(this.#recordOf[index], tcb);
+    this.#records!.refer(tcb, this.#references[index]);
+    this.#recordOf[index] = 0;
+    this.#references[index] = NOTHING;
+    tcb.index = index;
+    tcb.wokenAt = this.#clock.now;
+    this.#blocks[index] = tcb;
+    this.dormant--;
+    if (tcb.owner >= 0) this.holder?.connectionWakes(tcb.owner, tcb);
+    return tcb;
+  }
+
+  #growRecords(index: number): void {
+    // alloc: the table doubles
+    const grown = new Int32Array(Math.max(1024, 1 << (32 - Math.clz32(index))));
+    grown.set(this.#recordOf);
+    this.#recordOf = grown;
+    for (let i = this.#references.length; i < grown.length; i++) this.#references.push(NOTHING);
   }
 
   /** Finds the connection between two endpoints. */
@@ -58,7 +152,7 @@ export class Demux {
       const index = this.#slots[slot];
       if (index === EMPTY) return undefined;
       if (this.#hashes[slot] !== hash) continue;
-      const tcb = this.#blocks[index];
+      const tcb = this.#blocks[index] ?? this.#wake(index);
       if (
         tcb.remote.port === remote.port &&
         tcb.local.port === local.port &&
@@ -99,11 +193,14 @@ export class Demux {
     this.#slots[slot] = EMPTY;
   }
 
-  /** Calls `visit` for each connection; it may remove the one it is given. Looks at every block: not for the data path. */
+  /**
+   * Calls `visit` for each connection that is not dormant; it may remove the one it is given. Looks at every place: not for the data
+   * path.
+   */
   forEach(visit: (tcb: Tcb) => void): void {
     for (let i = 0; i < this.#blocks.length; i++) {
       const tcb = this.#blocks[i];
-      if (tcb.isEntered) visit(tcb);
+      if (tcb?.isEntered) visit(tcb);
     }
   }
 

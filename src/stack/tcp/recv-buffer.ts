@@ -14,6 +14,11 @@ export class RecvBuffer {
   /** End of the stored bytes, out-of-order ones included, counted from the first readable one. */
   #extent = 0;
 
+  /** Holds no memory. */
+  get isFree(): boolean {
+    return this.#ring.capacity === 0;
+  }
+
   get free(): number {
     return Math.max(0, this.limit - this.length);
   }

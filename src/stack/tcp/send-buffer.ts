@@ -14,6 +14,11 @@ export class SendBuffer {
   /** Bytes of room that `reserve` has pointed at and that are still there; whatever else touches the buffer ends it. */
   #reserved = 0;
 
+  /** Holds no memory: no bytes, and no room that was pointed at. */
+  get isFree(): boolean {
+    return this.#ring.capacity === 0;
+  }
+
   get free(): number {
     return Math.max(0, this.limit - this.length);
   }

@@ -142,8 +142,8 @@ export const REORDER = 3;
 
 export class Tcb {
   readonly kind = 'tcb';
-  /** Place in the table of connections, which is also the timer's id. */
-  readonly index: number;
+  /** Place in the table of connections, which is also the timer's id; of a block that no connection has, the last one. */
+  index: number;
   /** Socket of the API that holds this connection; -1 for none. */
   owner = -1;
   state: number = CLOSED;
@@ -282,6 +282,8 @@ export class Tcb {
   invalidAckAt: Micros = -NEVER;
   /** When the neighbour was last known to be alive. */
   confirmedAt: Micros = -NEVER;
+  /** When it was given a block again (dormancy.ts). */
+  wokenAt: Micros = -NEVER;
 
   constructor(index: number) {
     this.index = index;
@@ -290,6 +292,8 @@ export class Tcb {
   /** Puts every field back to its first value, so that the block can serve another connection. Buffers must be empty. */
   reset(config: StackConfig): void {
     this.owner = -1;
+    this.state = CLOSED;
+    this.isEntered = false;
     this.nextHop = 0;
     this.localMss = 0;
     this.pathMtu = 0;
@@ -346,6 +350,7 @@ export class Tcb {
     this.probeSince = NEVER;
     this.invalidAckAt = -NEVER;
     this.confirmedAt = -NEVER;
+    this.wokenAt = -NEVER;
     this.rtt.reset(config);
     this.autoReceive.reset();
     resetSend(this.snd);

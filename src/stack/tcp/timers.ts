@@ -35,7 +35,8 @@ export function runTimers(core: TcpCore): void {
   for (;;) {
     const index = wheel.nextExpired();
     if (index < 0) return;
-    expire(core, core.demux.at(index));
+    const tcb = core.demux.at(index);
+    if (tcb !== null) expire(core, tcb);
   }
 }
 

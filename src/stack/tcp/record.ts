@@ -1,0 +1,170 @@
+// What a block holds, in a few words: only the fields that differ from those of a new block, with a bit each that says which. The
+// fields are found by looking at a block, so that a new one needs no mention here.
+
+import type { StackConfig } from '../config.js';
+import type { Slab } from './slab.js';
+import { Tcb } from './tcb.js';
+
+type Fields = Record<string, unknown>;
+
+/** Fields of a block that say where it stands rather than what it holds. */
+const OWN = new Set(['index', 'queued', 'outputQueued']);
+/** Words: the length, then which fields are there, then which of them take two words. */
+const LENGTH = 1;
+const WORD_SHIFT = 5;
+const WORD_MASK = 31;
+const MINUS_ZERO = -0;
+
+/** What a block refers to beyond its own parts, by the names of the fields; those that are null are left out. */
+export type References = Fields;
+
+export class Records {
+  readonly #slab: Slab;
+  /** The parts of a block that hold numbers, '' for the block itself, and by field: its part, its name, its value in a new block. */
+  readonly #parts: readonly string[];
+  readonly #partOf: number[] = [];
+  readonly #names: string[] = [];
+  readonly #fresh: unknown[] = [];
+  /** Names of the fields that refer to something, and what they refer to in a new block. */
+  readonly #references: string[] = [];
+  readonly #freshReferences: unknown[] = [];
+  readonly #maskWords: number;
+  readonly #words: Int32Array;
+  readonly #double = new Float64Array(1);
+  readonly #halves = new Int32Array(this.#double.buffer);
+  readonly #objects: Fields[] = [];
+
+  constructor(slab: Slab, config: StackConfig) {
+    this.#slab = slab;
+    const fresh = new Tcb(0);
+    fresh.reset(config);
+    const block = fresh as unknown as Fields;
+    const parts = [''];
+    for (const [name, value] of Object.entries(block)) {
+      if (OWN.has(name) || typeof value === 'string') continue;
+      if (typeof value !== 'object') this.#addField(0, name, value);
+      else if (isPart(value)) this.#addPart(parts, name, value as Fields);
+      else {
+        this.#references.push(name);
+        this.#freshReferences.push(value);
+      }
+    }
+    this.#parts = parts;
+    this.#maskWords = (this.#names.length + WORD_MASK) >>> WORD_SHIFT;
+    this.#words = new Int32Array(LENGTH + 2 * this.#maskWords + 2 * this.#names.length);
+  }
+
+  #addPart(parts: string[], part: string, fields: Fields): void {
+    for (const [name, value] of Object.entries(fields)) {
+      if (typeof value === 'object')
+        throw new TypeError(`${part}.${name}: parts of a block hold numbers only`);
+      this.#addField(parts.length, name, value);
+    }
+    parts.push(part);
+  }
+
+  #addField(part: number, name: string, value: unknown): void {
+    this.#partOf.push(part);
+    this.#names.push(name);
+    this.#fresh.push(value);
+  }
+
+  /** Writes the numbers of a block into a record; returns its place, 0 when there is no room for more records. */
+  pack(tcb: Tcb): number {
+    const objects = this.#objectsOf(tcb);
+    const words = this.#words;
+    const names = this.#names;
+    const wide = LENGTH + this.#maskWords;
+    words.fill(0, 0, wide + this.#maskWords);
+    let length = wide + this.#maskWords;
+    for (let i = 0; i < names.length; i++) {
+      const value = objects[this.#partOf[i]][names[i]];
+      if (Object.is(value, this.#fresh[i])) continue;
+      const bit = 1 << (i & WORD_MASK);
+      words[LENGTH + (i >>> WORD_SHIFT)] |= bit;
+      const number = Number(value);
+      if ((number | 0) === number && !Object.is(number, MINUS_ZERO)) {
+        words[length++] = number;
+        continue;
+      }
+      words[wide + (i >>> WORD_SHIFT)] |= bit;
+      this.#double[0] = number;
+      words[length++] = this.#halves[0];
+      words[length++] = this.#halves[1];
+    }
+    words[0] = length;
+    const place = this.#slab.take(length);
+    if (place === 0) return 0;
+    const chunk = this.#slab.chunkOf(place);
+    const offset = this.#slab.offsetOf(place);
+    for (let i = 0; i < length; i++) chunk[offset + i] = words[i];
+    return place;
+  }
+
+  /** Reads a record into a block that was reset, and gives its room back. */
+  unpack(place: number, tcb: Tcb): void {
+    const objects = this.#objectsOf(tcb);
+    const chunk = this.#slab.chunkOf(place);
+    const start = this.#slab.offsetOf(place);
+    const wide = start + LENGTH + this.#maskWords;
+    let at = wide + this.#maskWords;
+    for (let i = 0; i < this.#names.length; i++) {
+      const bit = 1 << (i & WORD_MASK);
+      let value = this.#fresh[i];
+      if ((chunk[start + LENGTH + (i >>> WORD_SHIFT)] & bit) !== 0) {
+        let number: number;
+        if ((chunk[wide + (i >>> WORD_SHIFT)] & bit) === 0) {
+          number = chunk[at++];
+        } else {
+          this.#halves[0] = chunk[at++];
+          this.#halves[1] = chunk[at++];
+          number = this.#double[0];
+        }
+        value = typeof value === 'boolean' ? number !== 0 : number;
+      }
+      objects[this.#partOf[i]][this.#names[i]] = value;
+    }
+    this.#slab.release(place, chunk[start]);
+  }
+
+  /** What a block refers to; `like` when that is the same, so that connections of one kind share it. */
+  references(tcb: Tcb, like: References): References {
+    const block = tcb as unknown as Fields;
+    let isLike = true;
+    for (let i = 0; i < this.#references.length && isLike; i++) {
+      const name = this.#references[i];
+      const value = block[name];
+      isLike = like[name] === (value === this.#freshReferences[i] ? undefined : value);
+    }
+    if (isLike) return like;
+    // alloc: for connections that have something of their own
+    const references: References = {};
+    for (let i = 0; i < this.#references.length; i++) {
+      const name = this.#references[i];
+      if (block[name] !== this.#freshReferences[i]) references[name] = block[name];
+    }
+    return references;
+  }
+
+  /** Gives a block what `references` has told. */
+  refer(tcb: Tcb, references: References): void {
+    const block = tcb as unknown as Fields;
+    for (let i = 0; i < this.#references.length; i++) {
+      const name = this.#references[i];
+      block[name] = references[name] ?? this.#freshReferences[i];
+    }
+  }
+
+  #objectsOf(tcb: Tcb): Fields[] {
+    const block = tcb as unknown as Fields;
+    const objects = this.#objects;
+    objects[0] = block;
+    for (let i = 1; i < this.#parts.length; i++) objects[i] = block[this.#parts[i]] as Fields;
+    return objects;
+  }
+}
+
+/** A part is an object that a new block has of its own; what it only refers to is null at first, or frozen. */
+function isPart(value: unknown): boolean {
+  return value !== null && !Object.isFrozen(value);
+}

@@ -1,0 +1,297 @@
+// Idle connections that give up their blocks: nothing of them may be lost, and whoever needs them must not notice.
+
+import t, { type Test } from 'tap';
+import * as api from '../../src/index.js';
+import { StackConfig } from '../../src/stack/config.js';
+import { Records } from '../../src/stack/tcp/record.js';
+import { Slab } from '../../src/stack/tcp/slab.js';
+import { Tcb } from '../../src/stack/tcp/tcb.js';
+import { createHost, type Host, joinHosts } from '../../src/testing/index.js';
+import { listener, nonblocking } from '../api/support.js';
+
+type Fields = Record<string, unknown>;
+
+/** The numbers of a block by their paths, its place and its marks for queues left out. */
+function numbersOf(tcb: Tcb): Map<string, unknown> {
+  const numbers = new Map<string, unknown>();
+  const visit = (fields: Fields, path: string, depth: number): void => {
+    for (const [name, value] of Object.entries(fields)) {
+      if (typeof value === 'number' || typeof value === 'boolean') numbers.set(path + name, value);
+      else if (typeof value === 'object' && value !== null && depth === 0 && !Object.isFrozen(value))
+        visit(value as Fields, `${path}${name}.`, 1);
+    }
+  };
+  visit(tcb as unknown as Fields, '', 0);
+  for (const name of ['index', 'queued', 'outputQueued']) numbers.delete(name);
+  return numbers;
+}
+
+/** Sets a number of a block by its path. */
+function set(tcb: Tcb, path: string, value: unknown): void {
+  const [first, second] = path.split('.');
+  const block = tcb as unknown as Fields;
+  if (second === undefined) block[first] = value;
+  else (block[first] as Fields)[second] = value;
+}
+
+t.test('a record keeps every number of a block', async (t) => {
+  const config = new StackConfig();
+  const slab = new Slab();
+  const records = new Records(slab, config);
+  const tcb = new Tcb(0);
+  tcb.reset(config);
+  const values = [0, 1, -1, 0x7fffffff, -0x80000000, 2 ** 31, 0.5, -0, 1e15, Infinity, -Infinity];
+  const paths = [...numbersOf(tcb)];
+  t.ok(paths.length > 140, `${paths.length} numbers`);
+  let turn = 0;
+  for (let round = 0; round < values.length; round++) {
+    for (const [path, fresh] of paths) {
+      // Every third one stays as it was, so that records differ in what they hold.
+      if (turn++ % 3 === 0) set(tcb, path, fresh);
+      else set(tcb, path, typeof fresh === 'boolean' ? turn % 2 === 0 : values[turn % values.length]);
+    }
+    const before = numbersOf(tcb);
+    const place = records.pack(tcb);
+    const other = new Tcb(0);
+    records.unpack(place, other);
+    t.same(numbersOf(other), before, `round ${round}`);
+  }
+  t.equal(slab.inUse, 0, 'and its room is given back');
+});
+
+t.test('a record shares what a connection refers to with others that refer to the same', async (t) => {
+  const config = new StackConfig();
+  const records = new Records(new Slab(), config);
+  const one = new Tcb(0);
+  const other = new Tcb(1);
+  for (const tcb of [one, other]) tcb.reset(config);
+  const none = {};
+  t.equal(records.references(one, none), none, 'a new block refers to nothing');
+  one.tuning = Object.freeze({ ...one.tuning, nodelay: true });
+  const references = records.references(one, none);
+  t.same(Object.keys(references), ['tuning']);
+  t.not(records.references(other, references), references);
+  other.tuning = one.tuning;
+  t.equal(records.references(other, references), references);
+  records.refer(one, none);
+  t.not(one.tuning, other.tuning);
+  records.refer(one, references);
+  t.equal(one.tuning, other.tuning);
+});
+
+t.test('the slab hands out places that do not overlap, and uses them again', async (t) => {
+  const slab = new Slab();
+  const taken = new Map<number, number>();
+  const random = (
+    (seed) => () =>
+      (seed = Math.imul(seed, 0x5bd1e995) ^ 0x1234567) >>> 0
+  )(7);
+  const fill = (place: number, words: number, value: number): void => {
+    const chunk = slab.chunkOf(place);
+    for (let i = 0; i < words; i++) chunk[slab.offsetOf(place) + i] = value;
+  };
+  for (let i = 0; i < 20_000; i++) {
+    const [first] = taken;
+    if (first !== undefined && random() % 3 === 0) {
+      const [place, words] = first;
+      const chunk = slab.chunkOf(place);
+      const offset = slab.offsetOf(place);
+      if (!chunk.subarray(offset, offset + words).every((value) => value === place)) {
+        t.fail(`${place} was overwritten`);
+        return;
+      }
+      slab.release(place, words);
+      taken.delete(place);
+    } else {
+      const words = 1 + (random() % 300);
+      const place = slab.take(words);
+      if (place === 0 || taken.has(place)) t.fail(`${place} was handed out twice`);
+      taken.set(place, words);
+      fill(place, words, place);
+    }
+  }
+  for (const [place, words] of taken) slab.release(place, words);
+  t.equal(slab.inUse, 0);
+});
+
+const SECOND = 1_000_000;
+const COUNT = 40;
+
+interface World {
+  client: Host;
+  server: Host;
+  /** Connections from the client's side and from the server's, in one order. */
+  pairs: [number, number][];
+  look: () => void;
+}
+
+/** A number of connections between two hosts, the second of which puts idle ones to sleep after a second. */
+function world(t: Test, sysctl: Record<string, number> = {}): World {
+  const client = createHost({ addresses: ['10.0.0.1/24'], link: 'ip' });
+  const options = { tcp_dormant_after_ms: 1000, tcp_dormant_threshold: 0, ...sysctl };
+  const server = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', seed: 2, sysctl: options });
+  joinHosts(client, server, { delayUs: 1000 });
+  t.teardown(() => {
+    client.close();
+    server.close();
+  });
+  const listening = listener(server.mctx, 80, COUNT);
+  api.mtcp_setsock_nonblock(server.mctx, listening);
+  const byPort = new Map<number, number>();
+  const ids = Array.from({ length: COUNT }, () => {
+    const id = nonblocking(client.mctx);
+    api.mtcp_connect(client.mctx, id, api.sockaddr_in('10.0.0.2', 80));
+    const local = api.sockaddr_in('0.0.0.0', 0);
+    api.mtcp_getsockname(client.mctx, id, local);
+    byPort.set(local.port, id);
+    return id;
+  });
+  client.advance(client.now + 10_000);
+  const pairs: [number, number][] = [];
+  for (let left = ids.length; left > 0; left--) {
+    const peer = api.sockaddr_in('0.0.0.0', 0);
+    const accepted = api.mtcp_accept(server.mctx, listening, peer);
+    api.mtcp_setsock_nonblock(server.mctx, accepted);
+    pairs.push([byPort.get(peer.port) ?? -1, accepted]);
+  }
+  const epoll = api.mtcp_epoll_create(server.mctx, 64);
+  const events = api.mtcp_epoll_events(64);
+  const look = (): void => {
+    for (let i = 0; i < 5; i++) {
+      api.mtcp_epoll_wait(server.mctx, epoll, events, 64, 0);
+      client.advance(client.now + 1000);
+    }
+  };
+  return { client, server, pairs, look };
+}
+
+const buffer = Buffer.alloc(100);
+
+t.test('idle connections give up their blocks, and a segment or a call brings them back', async (t) => {
+  const { client, server, pairs, look } = world(t);
+  const { demux } = server.stack.tcp.core;
+  look();
+  t.equal(demux.dormant, 0, 'not at once');
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(demux.dormant, COUNT);
+  t.same([demux.size, demux.allocated, demux.awake], [COUNT, COUNT, 0]);
+  t.equal(server.stack.counters.TcpCurrEstab, COUNT);
+  for (const [i, [id]] of pairs.entries()) {
+    t.equal(api.mtcp_write(client.mctx, id, Buffer.from(`hello ${i}`)), 6 + `${i}`.length);
+  }
+  client.advance(client.now + 10_000);
+  t.equal(demux.dormant, 0, 'their segments have brought them back');
+  for (const [i, [id, accepted]] of pairs.entries()) {
+    const length = api.mtcp_read(server.mctx, accepted, buffer);
+    t.equal(buffer.toString('latin1', 0, length), `hello ${i}`);
+    api.mtcp_write(server.mctx, accepted, buffer, length);
+    client.advance(client.now + 3000);
+    t.equal(api.mtcp_read(client.mctx, id, buffer), length);
+    t.equal(buffer.toString('latin1', 0, length), `hello ${i}`);
+  }
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(demux.dormant, COUNT, 'and they are idle again');
+  const [[id, accepted]] = pairs;
+  t.equal(api.mtcp_write(server.mctx, accepted, Buffer.from('first')), 5, 'the program may write');
+  t.equal(demux.dormant, COUNT - 1);
+  client.advance(client.now + 10_000);
+  t.equal(api.mtcp_read(client.mctx, id, buffer), 5);
+});
+
+t.test('what a program asks of a dormant connection is answered as before', async (t) => {
+  const { client, server, pairs, look } = world(t);
+  const { mctx } = server;
+  const [[, accepted]] = pairs;
+  const ask = (): unknown[] => {
+    const info: Partial<api.TcpInfo> = {};
+    api.mtcp_getsockopt(mctx, accepted, api.SOL_TCP, api.TCP_INFO, info);
+    const {
+      tcpi_last_ack_recv: _ack,
+      tcpi_last_data_recv: _data,
+      tcpi_last_data_sent: _sent,
+      ...rest
+    } = info;
+    const peer = api.sockaddr_in('0.0.0.0', 0);
+    api.mtcp_getpeername(mctx, accepted, peer);
+    return [rest, peer, api.mtcp_read(mctx, accepted, buffer), api.errno];
+  };
+  const before = ask();
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(server.stack.tcp.core.demux.dormant, COUNT);
+  t.same(ask(), before);
+});
+
+t.test('a dormant connection is closed by either side, and by its timers', async (t) => {
+  const { client, server, pairs, look } = world(t, { tcp_keepalive_time: 10, tcp_timewait_ms: 3000 });
+  const { demux, wheel } = server.stack.tcp.core;
+  const [[first, a], [, b], [third, c]] = pairs;
+  api.mtcp_setsockopt(server.mctx, c, api.SOL_SOCKET, api.SO_KEEPALIVE, 1);
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(demux.dormant, COUNT);
+  t.equal(wheel.size, 1, 'only keepalive has a timer');
+  api.mtcp_close(client.mctx, first);
+  client.advance(client.now + 10_000);
+  t.equal(api.mtcp_read(server.mctx, a, buffer), 0, 'the peer has closed');
+  api.mtcp_close(server.mctx, a);
+  api.mtcp_close(server.mctx, b);
+  client.advance(client.now + 10_000);
+  api.mtcp_close(client.mctx, pairs[1][0]);
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(demux.dormant, COUNT - 1, 'TIME-WAIT is dormant too');
+  t.equal(demux.size, COUNT - 1);
+  client.advance(client.now + 2 * SECOND);
+  t.equal(demux.size, COUNT - 2, 'and ends');
+  api.mtcp_close(client.mctx, third);
+  client.advance(client.now + 20 * SECOND);
+  t.equal(api.mtcp_read(server.mctx, c, buffer), 0);
+  t.equal(demux.allocated, COUNT - 2);
+});
+
+t.test('keepalive finds out that the peer of a dormant connection is gone', async (t) => {
+  const { client, server, pairs, look } = world(t, { tcp_keepalive_time: 10, tcp_keepalive_intvl: 1 });
+  const [[, accepted]] = pairs;
+  api.mtcp_setsockopt(server.mctx, accepted, api.SOL_SOCKET, api.SO_KEEPALIVE, 1);
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(server.stack.tcp.core.demux.dormant, COUNT);
+  client.nic.onTransmit = () => {};
+  client.advance(client.now + 60 * SECOND);
+  t.equal(api.mtcp_read(server.mctx, accepted, buffer), -1);
+  t.equal(api.errnoName(api.errno), 'ETIMEDOUT');
+});
+
+t.test('connections that hold something keep their blocks', async (t) => {
+  const { client, server, pairs, look } = world(t);
+  const [[first], [, unsent], [third, ended]] = pairs;
+  api.mtcp_write(client.mctx, first, Buffer.from('unread'));
+  api.mtcp_close(client.mctx, third);
+  t.equal(api.mtcp_send_reserve(server.mctx, unsent, 100, api.mtcp_view()), 100);
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(server.stack.tcp.core.demux.dormant, COUNT - 2, 'unread data, and room that was given out');
+  t.equal(api.mtcp_read(server.mctx, ended, buffer), 0, 'the end of a stream needs no block');
+});
+
+t.test('0 stands for never, and few connections are left alone', async (t) => {
+  for (const sysctl of [{ tcp_dormant_after_ms: 0 }, { tcp_dormant_threshold: COUNT }]) {
+    const { client, server, look } = world(t, sysctl);
+    client.advance(client.now + 10 * SECOND);
+    look();
+    t.equal(server.stack.tcp.core.demux.dormant, 0);
+  }
+});
+
+t.test('a context with dormant connections ends as any other: their peers are told', async (t) => {
+  const { client, server, pairs, look } = world(t);
+  client.advance(client.now + 2 * SECOND);
+  look();
+  server.close();
+  client.advance(client.now + 10_000);
+  for (const [id] of pairs) t.equal(api.mtcp_read(client.mctx, id, buffer), -1);
+  t.equal(api.errnoName(api.errno), 'ECONNRESET');
+});
