@@ -68,7 +68,6 @@ export class End {
   activeAt = 0;
   /** Waits for an event before it does anything. */
   asleep = false;
-  private tcb: Tcb | undefined = undefined;
   private readonly random: Random;
   private readonly outgoing: number;
   private readonly incoming: number;
@@ -87,15 +86,14 @@ export class End {
     this.abortAt = below(random, plan.bytes + 1);
   }
 
-  /** The connection, as long as the program holds it. */
+  /** The block of the connection, as long as the program holds it; one that is dormant wakes. */
   get connection(): Tcb | undefined {
-    return this.tcb;
+    return this.host.mctx.sockets.get(this.socket)?.tcb;
   }
 
   open(socket: number): void {
     this.socket = socket;
-    this.tcb = this.host.mctx.sockets.get(socket)?.tcb;
-    if (this.tcb === undefined) throw new Error('a socket without a connection');
+    if (this.connection === undefined) throw new Error('a socket without a connection');
     this.activeAt = this.host.now;
   }
 
@@ -117,8 +115,8 @@ export class End {
   }
 
   private step(): boolean {
-    const { plan, tcb, host } = this;
-    const ready = this.polls ? host.stack.tcp.readiness(tcb!) : this.hope();
+    const { plan, host } = this;
+    const ready = this.polls ? host.stack.tcp.readiness(this.connection!) : this.hope();
     if (plan.ending === 'abort' && this.written >= this.abortAt && (ready & EPOLLOUT) !== 0)
       return this.let(mtcp_abort);
     if (this.written < plan.bytes && (ready & (EPOLLOUT | EPOLLERR_HUP)) !== 0 && !(this.random() & 1)) {
@@ -133,7 +131,7 @@ export class End {
 
   /** Without asking: once connected, everything may be possible. */
   private hope(): number {
-    const { state } = this.tcb!;
+    const { state } = this.connection!;
     return state === SYN_SENT || state === SYN_RCVD ? 0 : EPOLLIN | EPOLLOUT;
   }
 
@@ -206,7 +204,6 @@ export class End {
   private let(go: typeof mtcp_close): boolean {
     if (go(this.host.mctx, this.socket) !== 0) throw new Error(`${go.name}: ${errnoName(errno)}`);
     this.socket = -1;
-    this.tcb = undefined;
     this.done = true;
     return true;
   }

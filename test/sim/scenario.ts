@@ -111,6 +111,8 @@ export function makeScenario(seed: number): Scenario {
       tcp_moderate_rcvbuf: pick(0, 1),
       // Not drawn, so that the scenarios of seeds that are known stay as they are.
       tcp_uto: seed % 3 === 0 ? 1 : 0,
+      tcp_dormant_threshold: seed % 2 === 0 ? 0 : 1024,
+      tcp_dormant_after_ms: 1,
     },
   });
   const blackout = {

@@ -227,6 +227,7 @@ class Simulation {
     if (this.hasMoved()) for (const invariants of this.invariants) invariants.check();
     if (++this.turns % 4096 === 0) for (const host of this.hosts) host.nic.check();
     if (this.turns > MAX_TURNS) this.fail('it goes on and on', this.live[0]);
+    for (const { stack } of this.hosts) stack.tcp.core.dormancy.look();
     let any = this.accept(0) || this.accept(1);
     let done = false;
     this.wake();
@@ -317,9 +318,9 @@ class Simulation {
 
   /** Looks at the outcome of an end's connect. Returns whether it has failed just now. */
   private connected(end: End): boolean {
+    if (end.read + end.written > 0) return false;
     const tcb = end.connection;
-    if (tcb === undefined || end.read + end.written > 0 || tcb.state >= SYN_SENT || tcb.error === 0)
-      return false;
+    if (tcb === undefined || tcb.state >= SYN_SENT || tcb.error === 0) return false;
     if (tcb.snd.una !== tcb.snd.iss) return false;
     return end.giveUp(`connect: ${errnoName(tcb.error)}`);
   }

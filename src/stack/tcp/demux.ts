@@ -72,7 +72,8 @@ export class Demux {
   }
 
   #keep(tcb: Tcb): void {
-    if (this.#spare.length < SPARE + this.awake) this.#spare.push(tcb);
+    this.#spare.push(tcb);
+    while (this.#spare.length > SPARE + this.awake) this.#spare.pop();
   }
 
   /** Places that there are, in use or not. */
@@ -87,7 +88,7 @@ export class Demux {
 
   /** The block of the connection at a place, which a dormant one gets again; null when there is no connection. */
   at(index: number): Tcb | null {
-    return this.#blocks[index] ?? (this.#isDormant(index) ? this.#wake(index) : null);
+    return this.#blocks[index] ?? (this.isDormant(index) ? this.#wake(index) : null);
   }
 
   /** The block at a place, unless the connection is dormant. */
@@ -118,7 +119,8 @@ export class Demux {
     if (owner >= 0) this.holder?.connectionSleeps(owner, index);
   }
 
-  #isDormant(index: number): boolean {
+  /** True when the connection at a place has no block. */
+  isDormant(index: number): boolean {
     return this.dormant > 0 && index < this.#recordOf.length && this.#recordOf[index] !== 0;
   }
 
