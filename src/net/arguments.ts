@@ -37,7 +37,7 @@ export function connectArguments(args: readonly unknown[]): [ConnectOptions, Cal
   const [first, second] = args;
   const options: Record<string, unknown> =
     typeof first === 'object' && first !== null ? { ...first } : { port: first, host: second };
-  if (options.path != null || isPath(options.port)) throw noPaths();
+  if (options.path != null || isPath(first)) throw noPaths();
   const { port, host, localAddress, localPort, lookup } = options;
   if (port === undefined) {
     throw codedError(
@@ -74,6 +74,13 @@ export function listenArguments(args: readonly unknown[]): [ListenOptions, Callb
   const host = others.find((value) => typeof value === 'string' && value !== '') as string | undefined;
   const backlog = others.find((value) => typeof value === 'number') as number | undefined;
   const port = typeof first === 'function' ? 0 : (first ?? 0);
+  if (typeof port !== 'number' && typeof port !== 'string') {
+    throw codedError(
+      'ERR_INVALID_ARG_VALUE',
+      `The argument 'options' is invalid. Received ${port}`,
+      TypeError,
+    );
+  }
   return [
     {
       port: checkPort(port),

@@ -6,7 +6,7 @@ import { EAFNOSUPPORT } from '../stack/errors.js';
 import { codedError, systemError } from './system-error.js';
 
 /** What becomes of a look-up; `family` is that of the address. */
-export type Found = (error: Error | null, address: string, family: number) => void;
+export type Found = (error: Error | null, address: string, family: number | undefined) => void;
 
 /** How to look up: by whom, and the flags of `dns.lookup`. */
 export interface LookupOptions {
@@ -21,8 +21,8 @@ export interface LookupOptions {
 export function lookUp(host: string, { lookup = dnsLookup, hints = 0 }: LookupOptions, found: Found): void {
   lookup(host, { family: 4, hints }, (error, address, family) => {
     // A function of the caller's may hand out a list, whatever it was asked for.
-    if (typeof address === 'string' || error !== null) found(error, address as string, family ?? 0);
-    else found(null, address[0]?.address ?? '', address[0]?.family ?? 0);
+    if (typeof address === 'string' || error !== null) found(error, address as string, family);
+    else found(null, address[0]?.address ?? '', address[0]?.family);
   });
 }
 

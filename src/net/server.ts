@@ -61,10 +61,18 @@ export class Server extends EventEmitter implements Handle {
   /** Counts calls of `listen` and `close`: the outcome of a look-up is for the last one only. */
   private attempt = 0;
 
-  constructor(mctx: Mctx, options: ServerOptions | ConnectionListener = {}, listener?: ConnectionListener) {
+  constructor(
+    mctx: Mctx,
+    options: ServerOptions | ConnectionListener | null = {},
+    listener?: ConnectionListener,
+  ) {
     super();
+    if (options !== null && typeof options !== 'object' && typeof options !== 'function') {
+      const message = 'The "options" argument must be of type object';
+      throw codedError('ERR_INVALID_ARG_TYPE', message, TypeError);
+    }
     this.driver = driverOf(mctx);
-    this.options = typeof options === 'function' ? {} : options;
+    this.options = typeof options === 'function' ? {} : (options ?? {});
     this.maxConnections = this.options.maxConnections;
     const onConnection = typeof options === 'function' ? options : listener;
     if (onConnection !== undefined) this.on('connection', onConnection);

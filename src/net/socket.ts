@@ -3,7 +3,7 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { isIP } from 'node:net';
-import { Duplex } from 'node:stream';
+import { addAbortSignal, Duplex } from 'node:stream';
 import type { Mctx } from '../api/index.js';
 import {
   AF_INET,
@@ -134,8 +134,10 @@ export class Socket extends Duplex implements Handle {
       decodeStrings: true,
       ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
       ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
-      ...(signal === undefined ? {} : { signal }),
     });
+    // One that has been aborted already destroys what `connect` begins, not what was before.
+    if (signal?.aborted) process.nextTick(addAbortSignal, signal, this);
+    else if (signal !== undefined) addAbortSignal(signal, this);
     this.driver = driverOf(mctx);
     this.noDelay = Boolean(options.noDelay);
     this.keepAlive = Boolean(options.keepAlive);
@@ -350,7 +352,8 @@ export class Socket extends Duplex implements Handle {
     }
     mtcp_shutdown(this.driver.mctx, this.sockid, SHUT_WR);
     this.driver.wake();
-    done();
+    // Not at once: until the end has left for the peer the socket is still there, as in Node.
+    setImmediate(done);
   }
 
   override _destroy(error: Error | null, done: Done): void {
@@ -370,15 +373,17 @@ export class Socket extends Duplex implements Handle {
       this.driver.wake();
     }
     const unsent = this.takeDone();
-    const reason = wasConnecting
-      ? codedError(
-          'ERR_SOCKET_CLOSED_BEFORE_CONNECTION',
-          'Socket closed before the connection was established',
-        )
-      : codedError('ERR_SOCKET_CLOSED', 'Socket is closed');
     done(error);
-    if (unsent !== undefined) process.nextTick(unsent, error ?? reason);
-    process.nextTick(() => this.emit('close', error !== null));
+    if (sockid < 0 && !wasConnecting) {
+      process.nextTick(() => this.emit('close'));
+    } else {
+      // As Node has it, a write that has begun is told that it is over, not that the socket is.
+      if (unsent !== undefined && !wasConnecting) setImmediate(unsent, null);
+      setImmediate(() => {
+        if (unsent !== undefined && wasConnecting) process.nextTick(unsent, closedEarly());
+        this.emit('close', error !== null);
+      });
+    }
     const { server } = this;
     this.server = null;
     server?.forget();
@@ -574,6 +579,11 @@ export class Socket extends Duplex implements Handle {
     if (call(this.driver.mctx, this.sockid, name) < 0) return undefined;
     return { address: name.address, family: 'IPv4', port: name.port };
   }
+}
+
+function closedEarly(): Error {
+  const message = 'Socket closed before the connection was established';
+  return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
 }
 
 /** The first bytes of the scratch buffer as a buffer of their own. */
