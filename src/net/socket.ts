@@ -92,11 +92,12 @@ export class Socket extends Duplex implements Handle {
   bytesRead = 0;
   /** The time that `setTimeout` was given, in ms. */
   timeout: number | undefined = undefined;
-  /** The server that has accepted it. */
-  server: Owner | null = null;
+  /** The server that has accepted it; `node:http` puts its own here. */
+  server: unknown = null;
   /** Addresses that `autoSelectFamily` would have tried; there is one family here. */
   readonly autoSelectFamilyAttemptedAddresses: string[] = [];
   private readonly driver: Driver;
+  private owner: Owner | null = null;
   private sockid = -1;
   /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
   private attempt = 0;
@@ -159,6 +160,7 @@ export class Socket extends Duplex implements Handle {
       ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
     });
     socket.server = server;
+    socket.owner = server;
     mtcp_setsock_nonblock(mctx, sockid);
     socket.adopt(sockid);
     socket.mayRead = true;
@@ -384,9 +386,9 @@ export class Socket extends Duplex implements Handle {
         this.emit('close', error !== null);
       });
     }
-    const { server } = this;
-    this.server = null;
-    server?.forget();
+    const { owner } = this;
+    this.owner = null;
+    owner?.forget();
   }
 
   // Opening
