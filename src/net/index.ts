@@ -4,7 +4,7 @@
 //   net.createServer((socket) => socket.pipe(socket)).listen(7);
 //
 //   const server = http.createServer(handler);
-//   net.createServer((socket) => server.emit('connection', socket)).listen(80);
+//   net.createServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket)).listen(80);
 //   http.get({ host, port, createConnection: net.connect });
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';

@@ -222,6 +222,7 @@ export class Socket extends Duplex implements Handle {
     const [options, callback] = connectArguments(args);
     if (callback !== undefined) this.once('connect', callback);
     if (this.destroyed) this.renew();
+    const inUse = this.sockid < 0 ? 0 : this.connecting ? EALREADY : EISCONN;
     const attempt = ++this.attempt;
     this.connecting = true;
     const { host = 'localhost', port, family, timeout, noDelay, keepAlive, keepAliveInitialDelay } = options;
@@ -233,6 +234,10 @@ export class Socket extends Duplex implements Handle {
       process.nextTick(() => {
         if (attempt === this.attempt) this.open(address, options, reason);
       });
+    if (inUse !== 0) {
+      proceed(host, systemError(inUse, 'connect', host, port));
+      return this;
+    }
     if (isIP(host) !== 0 || family === 6) {
       proceed(host, isIP(host) === 4 ? undefined : systemError(EAFNOSUPPORT, 'connect', host, port));
       return this;
@@ -320,14 +325,15 @@ export class Socket extends Duplex implements Handle {
       if ((events & (MTCP_EPOLLOUT | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) this.onConnected();
       if (this.connecting || this.destroyed) return;
     }
-    if ((events & MTCP_EPOLLERR) !== 0 && this.unsentDone === undefined && (events & MTCP_EPOLLIN) === 0) {
-      this.fail(this.takeError() || ENOTCONN, 'read');
-      return;
-    }
-    if ((events & MTCP_EPOLLOUT) !== 0) this.goOnSending();
+    // Reading comes first, as in Node: after a reset it is the reader who is told.
     if ((events & (MTCP_EPOLLIN | MTCP_EPOLLRDHUP | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) {
       this.mayRead = true;
       if (this.wantsData) this.readMore();
+      if (this.destroyed) return;
+    }
+    if ((events & MTCP_EPOLLOUT) !== 0) this.goOnSending();
+    if ((events & MTCP_EPOLLERR) !== 0 && (events & MTCP_EPOLLIN) === 0 && !this.destroyed) {
+      this.fail(this.takeError() || ENOTCONN, 'read');
     }
   }
 
@@ -415,12 +421,6 @@ export class Socket extends Duplex implements Handle {
     }
     const { mctx } = this.driver;
     const { port, localAddress = INADDR_ANY, localPort = 0 } = options;
-    if (this.sockid >= 0) {
-      // `connect` was called twice.
-      const number = this.remote === undefined ? EALREADY : EISCONN;
-      this.destroy(systemError(number, 'connect', address, port));
-      return;
-    }
     const sockid = mtcp_socket(mctx, AF_INET, SOCK_STREAM);
     if (sockid < 0) {
       this.destroy(systemError(errno, 'connect', address, port));
@@ -430,7 +430,7 @@ export class Socket extends Duplex implements Handle {
     this.adopt(sockid);
     if (localAddress !== INADDR_ANY || localPort !== 0) {
       if (mtcp_bind(mctx, sockid, sockaddr_in(localAddress, localPort)) < 0) {
-        this.destroy(systemError(errno, 'bind', localAddress, localPort));
+        this.destroy(systemError(errno, 'bind', localAddress, options.localPort));
         return;
       }
     }
@@ -551,8 +551,8 @@ export class Socket extends Duplex implements Handle {
 
   private fail(number: number, syscall: string): void {
     const error = systemError(number, syscall);
-    const done = this.takeDone();
-    if (syscall === 'write' && done !== undefined) done(error);
+    const done = syscall === 'write' ? this.takeDone() : undefined;
+    if (done !== undefined) done(error);
     else this.destroy(error);
   }
 

@@ -318,8 +318,15 @@ t.test('connect during a connection is an error, and leaves nothing behind', asy
   const pair = netPair(t);
   await listening(pair, () => {});
   const socket = await connected(pair);
-  socket.connect(80, SERVER);
-  t.match(await pair.run(once(socket, 'error')), [{ code: 'EISCONN', syscall: 'connect' }]);
+  const early = pair.client.connect(80, SERVER);
+  await nextTurn();
+  for (const [who, code] of [
+    [socket, 'EISCONN'],
+    [early, 'EALREADY'],
+  ] as const) {
+    who.connect(80, SERVER);
+    t.match(await pair.run(once(who, 'error')), [{ code, syscall: 'connect', address: SERVER, port: 80 }]);
+  }
   await pair.pass(50_000);
   const { core } = pair.hosts[1].mctx.stack.tcp;
   let open = 0;

@@ -3,9 +3,10 @@
 import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import * as nodeNet from 'node:net';
-import t from 'tap';
+import { isDeepStrictEqual } from 'node:util';
+import t, { type Test } from 'tap';
 import type { Socket } from '../../src/net/index.js';
-import type { Scene, Stage } from './scenes.js';
+import { type Scene, type Stage, setPatience } from './scenes.js';
 import { SERVER_SCENES } from './scenes-servers.js';
 import { SOCKET_SCENES } from './scenes-sockets.js';
 import { netPair, SERVER } from './support.js';
@@ -19,15 +20,26 @@ function stageOf(net: typeof nodeNet, host: string): [Stage, Log] {
 
 for (const [name, scene] of Object.entries<Scene>({ ...SOCKET_SCENES, ...SERVER_SCENES })) {
   t.test(name, async (t) => {
-    const [theirs, expected] = stageOf(nodeNet, '127.0.0.1');
-    await scene(theirs);
-    const pair = netPair(t, { delayUs: 100 });
-    const { createServer, Server } = pair.server;
-    const net = { ...pair.client, createServer, Server };
-    const [ours, told] = stageOf(net as unknown as typeof nodeNet, SERVER);
-    await pair.run(scene(ours));
+    let [told, expected] = await play(scene, t);
+    for (const patience of [5, 20]) {
+      if (isDeepStrictEqual(told, expected)) break;
+      setPatience(patience);
+      [told, expected] = await play(scene, t);
+    }
+    setPatience(1);
     t.same(told, expected);
   });
+}
+
+async function play(scene: Scene, t: Test): Promise<[told: Log, expected: Log]> {
+  const [theirs, expected] = stageOf(nodeNet, '127.0.0.1');
+  await scene(theirs);
+  const pair = netPair(t, { delayUs: 100 });
+  const { createServer, Server } = pair.server;
+  const net = { ...pair.client, createServer, Server };
+  const [ours, told] = stageOf(net as unknown as typeof nodeNet, SERVER);
+  await pair.run(scene(ours));
+  return [told, expected];
 }
 
 // What differs on purpose; the guide has a table of it.
@@ -57,6 +69,7 @@ t.test('a listener of connect that throws: here the socket reads and writes on',
 
 t.test('options of Node that are not there are errors', async (t) => {
   const { client } = netPair(t);
+  t.notOk('BlockList' in client || 'SocketAddress' in client || 'setDefaultAutoSelectFamily' in client);
   const onread = { buffer: Buffer.alloc(10), callback: () => true };
   for (const options of [{ onread }, { fd: 3 }, { handle: {} }, { objectMode: true }]) {
     const [name] = Object.keys(options);

@@ -1,6 +1,6 @@
 // Scenes of sockets: ends, destruction, time, writes.
 
-import { both, outcome, type Scene, serve, sleep, told, watch, withPair } from './scenes.js';
+import { both, ms, outcome, type Scene, serve, sleep, told, watch, withPair } from './scenes.js';
 
 export const SOCKET_SCENES: Record<string, Scene> = {
   'an end of the client, read by the server': withPair(async (_stage, client, accepted) => {
@@ -225,15 +225,15 @@ export const SOCKET_SCENES: Record<string, Scene> = {
   'setTimeout, activity and its end': withPair(async (stage, client, accepted) => {
     accepted.resume();
     stage.log('client', client.timeout);
-    client.setTimeout(60, () => stage.log('client', 'called'));
-    stage.log('client', client.timeout);
+    client.setTimeout(ms(60), () => stage.log('client', 'called'));
+    stage.log('client', client.timeout === ms(60));
     await sleep(30);
     client.write('x');
     await sleep(40);
     stage.log('client', 'not yet');
     await told(client, 'timeout');
     await sleep(80);
-    client.setTimeout(20).setTimeout(0);
+    client.setTimeout(ms(20)).setTimeout(0);
     stage.log('client', client.timeout);
     await sleep(40);
   }),
@@ -335,5 +335,82 @@ export const SOCKET_SCENES: Record<string, Scene> = {
     await told(client, 'close');
     stage.log('client', client.bytesRead);
     server.close();
+  },
+
+  'from an address of somebody else': async (stage) => {
+    const { server, port } = await serve(stage, () => {});
+    for (const more of [{}, { localPort: 7778 }]) {
+      const client = stage.net.connect({ port, host: stage.host, localAddress: '192.0.2.1', ...more });
+      client.on('error', (error: NodeJS.ErrnoException) =>
+        stage.log('client', error.message, error.code, error.errno, error.syscall, Object.keys(error).sort()),
+      );
+      await told(client, 'close');
+    }
+    server.close();
+  },
+
+  'drain, and what is read': withPair(async (stage, client, accepted) => {
+    accepted.setEncoding('utf8');
+    let letters = 0;
+    accepted.on('data', (chunk) => {
+      letters += chunk.length;
+    });
+    stage.log('client', client.write('ü'.repeat(10_000_000)), client.writableNeedDrain);
+    await told(client, 'drain');
+    client.end();
+    await told(accepted, 'close');
+    stage.log('server', letters, accepted.bytesRead, client.bytesWritten);
+  }),
+
+  'the option timeout': async (stage) => {
+    const { server, port } = await serve(stage, (socket) => watch(stage, 'server', socket).resume());
+    const client = watch(stage, 'client', stage.net.connect({ port, host: stage.host, timeout: ms(30) }));
+    stage.log('client', client.timeout === ms(30));
+    await told(client, 'timeout');
+    client.end();
+    client.resume();
+    await told(client, 'close');
+    server.close();
+    await sleep(10);
+  },
+
+  'the peer resets while much is to be written': withPair(
+    async (stage, client, accepted) => {
+      client.write(Buffer.alloc(30_000_000), (error) => stage.log('client', 'write', error === null));
+      await sleep(20);
+      accepted.resetAndDestroy();
+      await told(client, 'close');
+      stage.log('client', client.writable, client.readable, client.readyState, client.errored !== null);
+    },
+    { pauseOnConnect: true },
+  ),
+
+  'the peer resets one that is paused': withPair(
+    async (_stage, client, accepted) => {
+      client.resetAndDestroy();
+      await sleep(30);
+      accepted.resume();
+      await sleep(30);
+    },
+    { pauseOnConnect: true },
+  ),
+
+  'callbacks of end and finish': withPair(async (stage, client, accepted) => {
+    accepted.resume();
+    client.resume();
+    client.write('a', outcome(stage, 'client', 'write'));
+    client.end('b', 'utf8', outcome(stage, 'client', 'end'));
+    stage.log('client', client.writableEnded, client.writableFinished, client.readyState, client.destroyed);
+    await both(client, accepted);
+    stage.log('client', client.writableFinished, client.readableEnded, client.closed);
+  }),
+
+  'a server closes while one connects': async (stage) => {
+    const { server, port } = await serve(stage, (socket) => watch(stage, 'server', socket).resume().end());
+    server.on('close', () => stage.log('listener', 'close'));
+    const client = watch(stage, 'client', stage.net.connect(port, stage.host)).resume();
+    await told(client, 'close');
+    server.close(() => stage.log('listener', 'called'));
+    await sleep(20);
   },
 };

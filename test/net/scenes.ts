@@ -13,7 +13,15 @@ export interface Stage {
 
 export type Scene = (stage: Stage) => Promise<void>;
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+let patience = 1;
+
+/** Makes all times so many times as long: those of the scenes are short, and a machine may be busy. */
+export function setPatience(factor: number): void {
+  patience = factor;
+}
+
+export const ms = (time: number): number => time * patience;
+export const sleep = (time: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms(time)));
 
 const EVENTS = ['connect', 'ready', 'end', 'finish', 'drain', 'timeout'];
 
