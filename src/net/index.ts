@@ -13,8 +13,9 @@ import { Server, type ServerOptions } from './server.js';
 import { Socket, type SocketOptions } from './socket.js';
 
 export type { ConnectOptions, ListenOptions } from './arguments.js';
+export type { SocketAddress } from './names.js';
 export type { Server, ServerOptions } from './server.js';
-export type { Socket, SocketAddress, SocketOptions } from './socket.js';
+export type { Socket, SocketOptions } from './socket.js';
 export type { SystemError } from './system-error.js';
 
 /** What `node:net` gives, on one context. */

@@ -24,7 +24,8 @@ import {
 import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
-import { Socket, type SocketAddress, type SocketOptions } from './socket.js';
+import { nameOf, type SocketAddress } from './names.js';
+import { Socket, type SocketOptions } from './socket.js';
 import { codedError, listenError } from './system-error.js';
 
 /** What a server can be told when it is made. */
@@ -108,9 +109,7 @@ export class Server extends EventEmitter implements Handle {
   /** The address on which it listens; null when it does not. */
   address(): SocketAddress | null {
     if (this.sockid < 0) return null;
-    const name = { family: AF_INET, address: '', port: 0 };
-    if (mtcp_getsockname(this.driver.mctx, this.sockid, name) < 0) return null;
-    return { address: name.address, family: 'IPv4', port: name.port };
+    return nameOf(mtcp_getsockname, this.driver.mctx, this.sockid) ?? null;
   }
 
   /** Stops to listen; `close` follows when the last connection has ended. */

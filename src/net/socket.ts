@@ -40,8 +40,10 @@ import {
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
 import { type ConnectOptions, checkTime, connectArguments, unsupported } from './arguments.js';
+import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
+import { nameOf, type SocketAddress } from './names.js';
 import { codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
@@ -65,23 +67,10 @@ export interface Owner {
 /** Options of Node's that would be wrong to pass over in silence. */
 const UNSUPPORTED = ['fd', 'handle', 'onread', 'objectMode', 'readableObjectMode', 'writableObjectMode'];
 
-/** An address as Node gives it. */
-export interface SocketAddress {
-  address: string;
-  family: 'IPv4';
-  port: number;
-}
-
 type Done = (error?: Error | null) => void;
 
-/** Most bytes that are read at once. */
-const CHUNK = 65_536;
-/** A chunk of at least so many bytes is handed on where it lies, a smaller one is copied. */
-const LARGE_CHUNK = 32_768;
 /** Reads in a row before others have a turn. */
 const READS = 16;
-
-let scratch = Buffer.allocUnsafeSlow(CHUNK);
 
 /** A connection, or what may become one. Made by `createNet`, which knows the context. */
 export class Socket extends Duplex implements Handle {
@@ -488,7 +477,7 @@ export class Socket extends Duplex implements Handle {
         this.driver.again(this.sockid);
         return;
       }
-      const length = mtcp_read(mctx, this.sockid, scratch);
+      const length = mtcp_read(mctx, this.sockid, scratch());
       if (length < 0) {
         this.mayRead = false;
         if (errno !== EAGAIN) this.fail(errno, 'read');
@@ -567,41 +556,19 @@ export class Socket extends Duplex implements Handle {
   }
 
   private peer(): SocketAddress | undefined {
-    if (this.remote === undefined && this.sockid >= 0) this.remote = this.nameBy(mtcp_getpeername);
+    if (this.remote === undefined && this.sockid >= 0)
+      this.remote = nameOf(mtcp_getpeername, this.driver.mctx, this.sockid);
     return this.connecting ? undefined : this.remote;
   }
 
   private own(): SocketAddress | undefined {
-    if (this.local === undefined && this.sockid >= 0) this.local = this.nameBy(mtcp_getsockname);
+    if (this.local === undefined && this.sockid >= 0)
+      this.local = nameOf(mtcp_getsockname, this.driver.mctx, this.sockid);
     return this.local;
-  }
-
-  private nameBy(call: typeof mtcp_getsockname): SocketAddress | undefined {
-    const name = { family: AF_INET, address: '', port: 0 };
-    if (call(this.driver.mctx, this.sockid, name) < 0) return undefined;
-    return { address: name.address, family: 'IPv4', port: name.port };
   }
 }
 
 function closedEarly(): Error {
   const message = 'Socket closed before the connection was established';
   return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
-}
-
-/** The first bytes of the scratch buffer as a buffer of their own. */
-function take(length: number): Buffer {
-  if (length < LARGE_CHUNK) return Buffer.from(scratch.subarray(0, length));
-  const chunk = scratch.subarray(0, length);
-  scratch = Buffer.allocUnsafeSlow(CHUNK);
-  return chunk;
-}
-
-/** What is left of chunks when their first `count` bytes are gone. */
-function without(chunks: Uint8Array[], count: number): Uint8Array[] {
-  let left = count;
-  let first = 0;
-  while (first < chunks.length && left >= chunks[first].length) left -= chunks[first++].length;
-  const rest = chunks.slice(first);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
 }
