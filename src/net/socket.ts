@@ -67,6 +67,9 @@ export interface Owner {
 /** Options of Node's that would be wrong to pass over in silence. */
 const UNSUPPORTED = ['fd', 'handle', 'onread', 'objectMode', 'readableObjectMode', 'writableObjectMode'];
 
+/** What a write is told that its socket did not live to see; the stack has no such number. */
+const ECANCELED = 125;
+
 type Done = (error?: Error | null) => void;
 
 /** Reads in a row before others have a turn. */
@@ -343,8 +346,12 @@ export class Socket extends Duplex implements Handle {
   }
 
   override _final(done: Done): void {
-    if (this.pending) {
+    if (this.connecting) {
       this.finalDone = done;
+      return;
+    }
+    if (this.sockid < 0) {
+      done();
       return;
     }
     mtcp_shutdown(this.driver.mctx, this.sockid, SHUT_WR);
@@ -374,8 +381,7 @@ export class Socket extends Duplex implements Handle {
     if (sockid < 0 && !wasConnecting) {
       process.nextTick(() => this.emit('close'));
     } else {
-      // As Node has it, a write that has begun is told that it is over, not that the socket is.
-      if (unsent !== undefined && !wasConnecting) setImmediate(unsent, null);
+      if (unsent !== undefined && !wasConnecting) setImmediate(unsent, systemError(ECANCELED, 'write'));
       setImmediate(() => {
         if (unsent !== undefined && wasConnecting) process.nextTick(unsent, closedEarly());
         this.emit('close', error !== null);

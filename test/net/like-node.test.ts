@@ -67,6 +67,23 @@ t.test('a listener of connect that throws: here the socket reads and writes on',
   t.same(heard, ['early']);
 });
 
+t.test('a write that has begun when its socket is destroyed: here it is always told so', async (t) => {
+  const { client, server, run } = netPair(t);
+  server.createServer({ pauseOnConnect: true }, () => {}).listen(80);
+  const socket = client.connect(80, SERVER);
+  await run(once(socket, 'connect'));
+  const told = new Promise((resolve) => socket.write(Buffer.alloc(30_000_000), resolve));
+  socket.destroy();
+  t.match(await run(told), { code: 'ECANCELED', errno: -125, syscall: 'write' });
+});
+
+t.test('the end of a socket that never connected: here it is told', async (t) => {
+  const { client, run } = netPair(t);
+  const socket = new client.Socket();
+  await run(new Promise<void>((resolve) => socket.end(resolve)));
+  t.ok(socket.writableFinished);
+});
+
 t.test('options of Node that are not there are errors', async (t) => {
   const { client } = netPair(t);
   t.notOk('BlockList' in client || 'SocketAddress' in client || 'setDefaultAutoSelectFamily' in client);

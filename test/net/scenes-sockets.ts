@@ -126,7 +126,7 @@ export const SOCKET_SCENES: Record<string, Scene> = {
     await sleep(10);
   },
 
-  'end without a connection': async (stage) => {
+  'no connection': async (stage) => {
     const client = watch(stage, 'client', new stage.net.Socket());
     stage.log(
       'client',
@@ -137,8 +137,6 @@ export const SOCKET_SCENES: Record<string, Scene> = {
       client.bytesWritten,
     );
     stage.log('client', client.address(), client.remoteAddress, client.localPort, client.bufferSize);
-    client.end(outcome(stage, 'client', 'end'));
-    await sleep(10);
     client.destroy();
     await sleep(5);
   },
@@ -182,8 +180,9 @@ export const SOCKET_SCENES: Record<string, Scene> = {
 
   'a write that does not fit, and destroy': withPair(
     async (stage, client) => {
-      client.write(Buffer.alloc(30_000_000), outcome(stage, 'client', 'large'));
-      client.write('x', outcome(stage, 'client', 'small'));
+      // With what they are told, the versions of Node differ.
+      client.write(Buffer.alloc(30_000_000), () => stage.log('client', 'large'));
+      client.write('x', (error) => stage.log('client', 'small', error instanceof Error));
       await sleep(20);
       stage.log('client', client.bytesWritten, client.writableLength > 0, client.writableNeedDrain);
       client.destroy();
@@ -376,7 +375,7 @@ export const SOCKET_SCENES: Record<string, Scene> = {
 
   'the peer resets while much is to be written': withPair(
     async (stage, client, accepted) => {
-      client.write(Buffer.alloc(30_000_000), (error) => stage.log('client', 'write', error === null));
+      client.write(Buffer.alloc(30_000_000), () => stage.log('client', 'write'));
       await sleep(20);
       accepted.resetAndDestroy();
       await told(client, 'close');
