@@ -14,8 +14,10 @@ const server = createServer((request, response) => {
   if (request.method === 'POST') request.pipe(response);
   else response.end(`hello, ${request.socket.remoteAddress}\n`);
 });
-const listener = createNet(mctx).createServer({ noDelay: true }, (socket) =>
+// As node:http makes its own sockets; told that somebody listens, it also watches over headersTimeout and requestTimeout.
+const listener = createNet(mctx).createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
   server.emit('connection', socket),
 );
+listener.on('listening', () => server.emit('listening'));
 listener.listen(Number(port), () => console.log(`http://${address.split('/')[0]}:${port}/`));
 process.once('SIGINT', () => listener.close(() => process.exit(0)));

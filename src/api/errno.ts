@@ -1,6 +1,8 @@
 // The error channel of the C-like calls: `errno` as a live binding, one per thread because each worker has its own
 // modules. The numbers are Linux's (src/stack/errors.ts); names and messages are for people.
 
+import { constants } from 'node:os';
+import { getSystemErrorMap } from 'node:util';
 import * as numbers from '../stack/errors.js';
 
 /**
@@ -75,15 +77,21 @@ const DESCRIPTIONS: readonly (readonly [number: number, name: string, message: s
 
 const messages = new Map(DESCRIPTIONS.map((row) => [row[0], row]));
 
-/** Returns the symbol of an error number, such as `ECONNREFUSED`; `E<number>` for one that this stack never raises. */
+/** Names of the numbers that only the kernel raises, such as when a Nic is opened. bpf(2) lets out the kernel's own 524. */
+const kernelNames = new Map<number, string>([
+  ...Object.entries(constants.errno).map(([name, number]): [number, string] => [number, name]),
+  [524, 'ENOTSUPP'],
+]);
+
+/** Returns the symbol of an error number, such as `ECONNREFUSED`; `E<number>` for one that Linux does not have. */
 export function errnoName(number: number): string {
-  return messages.get(number)?.[1] ?? `E${number}`;
+  return messages.get(number)?.[1] ?? kernelNames.get(number) ?? `E${number}`;
 }
 
 /** Returns a short message for an error number, as `strerror(3)` does. */
 export function strerror(number: number): string {
   if (number === 0) return 'Success';
-  return messages.get(number)?.[2] ?? `Unknown error ${number}`;
+  return messages.get(number)?.[2] ?? getSystemErrorMap().get(-number)?.[1] ?? `Unknown error ${number}`;
 }
 
 /**

@@ -1,7 +1,7 @@
 // The forms in which Node's calls take their arguments: `connect(port, host, callback)`, `connect({ port, host }, callback)`,
 // `listen(port, host, backlog, callback)`.
 
-import type { LookupFunction } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
 import { codedError } from './system-error.js';
 
 /** What `connect` takes. */
@@ -11,6 +11,10 @@ export interface ConnectOptions {
   localAddress?: string;
   localPort?: number;
   lookup?: LookupFunction;
+  /** Flags for `dns.lookup`. */
+  hints?: number;
+  /** 6 cannot be. */
+  family?: number;
   noDelay?: boolean;
   keepAlive?: boolean;
   keepAliveInitialDelay?: number;
@@ -30,35 +34,56 @@ type Callback = () => void;
 
 /** Sorts the arguments of `connect`. @throws RangeError, TypeError as Node does */
 export function connectArguments(args: readonly unknown[]): [ConnectOptions, Callback | undefined] {
-  const callback = lastCallback(args);
   const [first, second] = args;
-  const options =
-    typeof first === 'object' && first !== null
-      ? ({ ...first } as ConnectOptions & { path?: string })
-      : { port: first as number, ...(typeof second === 'string' ? { host: second } : {}) };
-  if ('path' in options && options.path !== undefined && options.port === undefined) {
-    throw codedError('ERR_INVALID_ARG_VALUE', 'this stack has no local sockets (option "path")', TypeError);
+  const options: Record<string, unknown> =
+    typeof first === 'object' && first !== null ? { ...first } : { port: first, host: second };
+  if (options.path != null || isPath(first)) throw noPaths();
+  const { port, host, localAddress, localPort, lookup } = options;
+  if (port === undefined) {
+    throw codedError(
+      'ERR_MISSING_ARGS',
+      'The "options" or "port" or "path" argument must be specified',
+      TypeError,
+    );
   }
-  return [{ ...options, port: checkPort(options.port, false) }, callback];
+  if (typeof port !== 'number' && typeof port !== 'string') throw notOf('options.port', 'number or string');
+  if (localAddress && isIP(String(localAddress)) === 0) {
+    throw codedError('ERR_INVALID_IP_ADDRESS', `Invalid IP address: ${localAddress}`, TypeError);
+  }
+  if (localPort && typeof localPort !== 'number') throw notOf('options.localPort', 'number');
+  if (lookup != null && typeof lookup !== 'function') throw notOf('options.lookup', 'function');
+  const { host: _host, ...others } = options;
+  const hosts = typeof host === 'string' && host !== '' ? { host } : {};
+  return [{ ...others, ...hosts, port: checkPort(port) }, lastCallback(args)];
 }
 
 /** Sorts the arguments of `listen`. @throws RangeError, TypeError as Node does */
 export function listenArguments(args: readonly unknown[]): [ListenOptions, Callback | undefined] {
   const callback = lastCallback(args);
-  const [first] = args;
+  const [first, ...others] = args;
   if (typeof first === 'object' && first !== null) {
-    const options = { ...first } as ListenOptions & { path?: string };
-    if (options.path !== undefined) {
-      throw codedError('ERR_INVALID_ARG_VALUE', 'this stack has no local sockets (option "path")', TypeError);
+    const { host, ...options } = { ...first } as ListenOptions & { path?: unknown };
+    if (options.path != null) throw noPaths();
+    if (!('port' in options)) {
+      const message = 'The argument \'options\' must have the property "port"';
+      throw codedError('ERR_INVALID_ARG_VALUE', message, TypeError);
     }
-    return [{ ...options, port: checkPort(options.port ?? 0, true) }, callback];
+    return [{ ...options, ...(host ? { host } : {}), port: checkPort(options.port ?? 0) }, callback];
   }
-  const host = args.find((value, i) => i > 0 && typeof value === 'string') as string | undefined;
-  const backlog = args.find((value, i) => i > 0 && typeof value === 'number') as number | undefined;
-  const port = typeof first === 'function' ? undefined : first;
+  if (isPath(first)) throw noPaths();
+  const host = others.find((value) => typeof value === 'string' && value !== '') as string | undefined;
+  const backlog = others.find((value) => typeof value === 'number') as number | undefined;
+  const port = typeof first === 'function' ? 0 : (first ?? 0);
+  if (typeof port !== 'number' && typeof port !== 'string') {
+    throw codedError(
+      'ERR_INVALID_ARG_VALUE',
+      `The argument 'options' is invalid. Received ${port}`,
+      TypeError,
+    );
+  }
   return [
     {
-      port: checkPort(port ?? 0, true),
+      port: checkPort(port),
       ...(host === undefined ? {} : { host }),
       ...(backlog === undefined ? {} : { backlog }),
     },
@@ -66,17 +91,44 @@ export function listenArguments(args: readonly unknown[]): [ListenOptions, Callb
   ];
 }
 
+/** Checks a time in ms. @throws RangeError, TypeError as Node does */
+export function checkTime(value: unknown): number {
+  if (typeof value !== 'number') throw notOf('msecs', 'number', 'argument');
+  if (value >= 0 && Number.isFinite(value)) return value;
+  const message = `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${value}`;
+  throw codedError('ERR_OUT_OF_RANGE', message, RangeError);
+}
+
+/** Says that an option of Node's is not there. */
+export function unsupported(option: string): Error {
+  return codedError(
+    'ERR_INVALID_ARG_VALUE',
+    `The property 'options.${option}' is not supported by this stack`,
+    TypeError,
+  );
+}
+
+function noPaths(): Error {
+  return codedError('ERR_INVALID_ARG_VALUE', 'this stack has no local sockets (option "path")', TypeError);
+}
+
+function notOf(name: string, type: string, kind = 'property'): Error {
+  return codedError('ERR_INVALID_ARG_TYPE', `The "${name}" ${kind} must be of type ${type}`, TypeError);
+}
+
+/** Node takes a string that is no number for the path of a local socket. */
+function isPath(value: unknown): boolean {
+  return typeof value === 'string' && !(Number(value) >= 0);
+}
+
 function lastCallback(args: readonly unknown[]): Callback | undefined {
   const last = args.at(-1);
   return typeof last === 'function' ? (last as Callback) : undefined;
 }
 
-function checkPort(value: unknown, mayBeAny: boolean): number {
+function checkPort(value: unknown): number {
   const port = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (typeof port === 'number' && Number.isInteger(port) && port >= 0 && port <= 0xffff) return port;
-  if (value === undefined && !mayBeAny) {
-    throw codedError('ERR_MISSING_ARGS', 'The "options" or "port" argument must be specified', TypeError);
-  }
   const message = `options.port should be >= 0 and < 65536. Received ${String(value)}.`;
   throw codedError('ERR_SOCKET_BAD_PORT', message, RangeError);
 }

@@ -1,11 +1,13 @@
 // Drives a context from Node's event loop for sockets and servers of this folder: one epoll set for all of them, a turn of the stack at
 // a time, and the process kept alive as long as one of them wants it.
 
+import { AsyncResource } from 'node:async_hooks';
 import type { Mctx } from '../api/index.js';
 import {
   EpollEvent,
   MTCP_EPOLL_CTL_ADD,
   MTCP_EPOLL_CTL_DEL,
+  MTCP_EPOLL_CTL_MOD,
   MTCP_EPOLLET,
   MTCP_EPOLLIN,
   MTCP_EPOLLOUT,
@@ -21,7 +23,9 @@ import { TIME_WAIT } from '../stack/tcp/state.js';
 export interface Handle {
   /** Whether it keeps the process alive. */
   isReferenced: boolean;
-  /** Deals with events that have come about; they are told once (MTCP_EPOLLET). */
+  /** What its events run in: an AsyncLocalStorage holds there what it held when the handle was made, as in Node. */
+  readonly scope: AsyncResource;
+  /** Deals with events that have come about; they are told once (MTCP_EPOLLET), and again if it throws. */
   onEvents(events: number): void;
 }
 
@@ -48,7 +52,12 @@ export class Driver {
   readonly mctx: Mctx;
   private readonly epoll: number;
   private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
+  /** How many of `events` are filled, and which of them is told next. */
+  private filled = 0;
+  private next = 0;
   private readonly handles = new Map<number, Handle>();
+  /** Keeps the turns out of the scope of whoever happened to cause the first one. */
+  private readonly scope = new AsyncResource('MTCPDRIVER');
   private referenced = 0;
   private idleTurns = 0;
   private isRunning = false;
@@ -70,7 +79,16 @@ export class Driver {
     this.wake();
   }
 
-  /** Ends that; to be called before the socket is closed. */
+  /** Has a handle told again of what holds for its socket, in a turn to come: it has left something undone. */
+  again(sockid: number): void {
+    const handle = this.handles.get(sockid);
+    if (handle === undefined || this.mctx.destroyed) return;
+    const event = { events: WATCHED, data: { ptr: handle } };
+    mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_MOD, sockid, event);
+    this.wake();
+  }
+
+  /** Tells a handle nothing more; to be called before the socket is closed. */
   remove(sockid: number): void {
     const handle = this.handles.get(sockid);
     if (handle === undefined) return;
@@ -91,7 +109,7 @@ export class Driver {
     this.idleTurns = 0;
     if (this.isRunning) return;
     this.isRunning = true;
-    this.schedule();
+    this.scope.runInAsyncScope(this.schedule, this);
   }
 
   private readonly step = (): void => {
@@ -102,14 +120,23 @@ export class Driver {
       return;
     }
     const isBusy = turn(this.mctx);
-    const isHeard = this.dispatch();
+    const isHeard = this.collect();
     this.idleTurns = isBusy || isHeard ? 0 : this.idleTurns + 1;
+    try {
+      this.dispatch();
+    } finally {
+      // A listener may have thrown. As in Node that is the affair of the process alone, and if it lives on, so do all connections.
+      this.goOn();
+    }
+  };
+
+  private goOn(): void {
     if (this.handles.size === 0 && this.idleTurns > 0 && !this.hasUnfinished()) {
       this.isRunning = false;
       return;
     }
     this.schedule();
-  };
+  }
 
   private schedule(): void {
     this.pending = this.idleTurns < IDLE_TURNS ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
@@ -123,15 +150,30 @@ export class Driver {
     else if (this.handles.size > 0) this.pending.unref();
   }
 
-  private dispatch(): boolean {
-    const count = mtcp_epoll_wait(this.mctx, this.epoll, this.events, MAX_EVENTS, 0);
-    for (let i = 0; i < count; i++) {
-      const event = this.events[i];
-      const handle = event.data.ptr as Handle;
-      event.data.ptr = null;
-      handle.onEvents(event.events);
+  /** Asks for events, unless some are left of those that were told last. Returns whether there are any. */
+  private collect(): boolean {
+    if (this.next < this.filled) return true;
+    this.next = 0;
+    this.filled = mtcp_epoll_wait(this.mctx, this.epoll, this.events, MAX_EVENTS, 0);
+    return this.filled > 0;
+  }
+
+  /** Tells the handles. When one throws, the next call begins with the one after it. */
+  private dispatch(): void {
+    while (this.next < this.filled && !this.mctx.destroyed) {
+      const { events, data } = this.events[this.next++];
+      const handle = data.ptr as Handle;
+      data.ptr = null;
+      // Whoever was told before may have closed it.
+      if (this.handles.get(data.sockid) !== handle) continue;
+      let isDone = false;
+      try {
+        handle.scope.runInAsyncScope(handle.onEvents, handle, events);
+        isDone = true;
+      } finally {
+        if (!isDone) this.again(data.sockid);
+      }
     }
-    return count > 0;
   }
 
   /** Connections whose sockets are closed and that still have something to send, or to be told. */

@@ -4,7 +4,7 @@
 //   net.createServer((socket) => socket.pipe(socket)).listen(7);
 //
 //   const server = http.createServer(handler);
-//   net.createServer((socket) => server.emit('connection', socket)).listen(80);
+//   net.createServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket)).listen(80);
 //   http.get({ host, port, createConnection: net.connect });
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
@@ -13,8 +13,9 @@ import { Server, type ServerOptions } from './server.js';
 import { Socket, type SocketOptions } from './socket.js';
 
 export type { ConnectOptions, ListenOptions } from './arguments.js';
+export type { SocketAddress } from './names.js';
 export type { Server, ServerOptions } from './server.js';
-export type { Socket, SocketAddress, SocketOptions } from './socket.js';
+export type { Socket, SocketOptions } from './socket.js';
 export type { SystemError } from './system-error.js';
 
 /** What `node:net` gives, on one context. */

@@ -1,6 +1,7 @@
 // A listener of the stack as Node's `net.Server`.
 
-import { EventEmitter } from 'node:events';
+import { AsyncResource } from 'node:async_hooks';
+import { addAbortListener, captureRejectionSymbol, EventEmitter } from 'node:events';
 import type { Mctx } from '../api/index.js';
 import {
   AF_INET,
@@ -22,17 +23,21 @@ import {
 } from '../api/index.js';
 import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
-import { Socket, type SocketAddress, type SocketOptions } from './socket.js';
-import { codedError, systemError } from './system-error.js';
+import { lookUp, unusable } from './lookup.js';
+import { nameOf, type SocketAddress } from './names.js';
+import { Socket, type SocketOptions } from './socket.js';
+import { codedError, listenError } from './system-error.js';
 
 /** What a server can be told when it is made. */
-export interface ServerOptions extends SocketOptions {
+export interface ServerOptions extends Omit<SocketOptions, 'signal'> {
   /** Let connections wait until `resume` is called on them. */
   pauseOnConnect?: boolean;
   noDelay?: boolean;
   keepAlive?: boolean;
   /** ms. */
   keepAliveInitialDelay?: number;
+  /** Of both sides of the sockets. */
+  highWaterMark?: number;
   /** As `server.maxConnections`. */
   maxConnections?: number;
 }
@@ -47,18 +52,28 @@ const ACCEPTS = 64;
 /** Emits `listening`, `connection`, `drop`, `close` and `error`, as Node's does. Made by `createNet`. */
 export class Server extends EventEmitter implements Handle {
   isReferenced = true;
+  readonly scope = new AsyncResource('MTCPSERVER');
   /** Connections beyond so many are dropped; undefined for no limit. */
   maxConnections: number | undefined;
   private readonly driver: Driver;
   private readonly options: ServerOptions;
   private sockid = -1;
   private connections = 0;
-  private isClosing = false;
+  /** Counts calls of `listen` and `close`: the outcome of a look-up is for the last one only. */
+  private attempt = 0;
 
-  constructor(mctx: Mctx, options: ServerOptions | ConnectionListener = {}, listener?: ConnectionListener) {
+  constructor(
+    mctx: Mctx,
+    options: ServerOptions | ConnectionListener | null = {},
+    listener?: ConnectionListener,
+  ) {
     super();
+    if (options !== null && typeof options !== 'object' && typeof options !== 'function') {
+      const message = 'The "options" argument must be of type object';
+      throw codedError('ERR_INVALID_ARG_TYPE', message, TypeError);
+    }
     this.driver = driverOf(mctx);
-    this.options = typeof options === 'function' ? {} : options;
+    this.options = typeof options === 'function' ? {} : (options ?? {});
     this.maxConnections = this.options.maxConnections;
     const onConnection = typeof options === 'function' ? options : listener;
     if (onConnection !== undefined) this.on('connection', onConnection);
@@ -70,28 +85,31 @@ export class Server extends EventEmitter implements Handle {
 
   /** Listens: `listen(port?, host?, backlog?, callback?)` or `listen(options, callback?)`. @throws when it does already */
   listen(...args: unknown[]): this {
-    const [options, callback] = listenArguments(args);
     if (this.listening) {
       const message = 'Listen method has been called more than once without closing.';
       throw codedError('ERR_SERVER_ALREADY_LISTEN', message);
     }
+    const [options, callback] = listenArguments(args);
     if (callback !== undefined) this.once('listening', callback);
-    const error = this.open(options);
-    // Not at once: whoever has called wants to listen for events first.
-    process.nextTick(() => {
-      if (error !== undefined) this.emit('error', error);
-      else if (this.listening) this.emit('listening');
+    const attempt = ++this.attempt;
+    if (options.signal !== undefined) this.closeOn(options.signal);
+    if (options.host === undefined) {
+      this.open(INADDR_ANY, options);
+      return this;
+    }
+    lookUp(options.host, {}, (error, address) => {
+      if (attempt !== this.attempt) return;
+      if (error !== null) this.emit('error', error);
+      // Any address of IPv6 stands for any address at all.
+      else this.open(address === '::' ? INADDR_ANY : address, options);
     });
-    options.signal?.addEventListener('abort', () => this.close(), { once: true });
     return this;
   }
 
   /** The address on which it listens; null when it does not. */
   address(): SocketAddress | null {
     if (this.sockid < 0) return null;
-    const name = { family: AF_INET, address: '', port: 0 };
-    if (mtcp_getsockname(this.driver.mctx, this.sockid, name) < 0) return null;
-    return { address: name.address, family: 'IPv4', port: name.port };
+    return nameOf(mtcp_getsockname, this.driver.mctx, this.sockid) ?? null;
   }
 
   /** Stops to listen; `close` follows when the last connection has ended. */
@@ -101,7 +119,7 @@ export class Server extends EventEmitter implements Handle {
       if (sockid >= 0) this.once('close', callback);
       else this.once('close', () => callback(codedError('ERR_SERVER_NOT_RUNNING', 'Server is not running.')));
     }
-    this.isClosing = true;
+    this.attempt++;
     if (sockid >= 0) {
       this.sockid = -1;
       this.driver.remove(sockid);
@@ -131,58 +149,75 @@ export class Server extends EventEmitter implements Handle {
     return this;
   }
 
+  /** Where programs ask for it (`events.captureRejections`): a listener's promise that is rejected ends its connection. */
+  override [captureRejectionSymbol](error: Error, event: string | symbol, ...[socket]: unknown[]): void {
+    if (event === 'connection') (socket as Socket).destroy(error);
+    else this.emit('error', error);
+  }
+
   /** Takes events from the driver: somebody waits to be accepted. */
   onEvents(): void {
-    const { mctx } = this.driver;
-    for (let count = 0; this.sockid >= 0; count++) {
-      if (count === ACCEPTS) {
-        setImmediate(() => this.onEvents());
-        return;
-      }
-      const sockid = mtcp_accept(mctx, this.sockid);
+    for (let count = 0; count < ACCEPTS && this.sockid >= 0; count++) {
+      const sockid = mtcp_accept(this.driver.mctx, this.sockid);
       if (sockid < 0) return;
       this.accept(sockid);
     }
+    this.driver.again(this.sockid);
   }
 
-  private open({
-    host = INADDR_ANY,
-    port = 0,
-    backlog = DEFAULT_BACKLOG,
-    reusePort,
-  }: ListenOptions): Error | undefined {
+  /** Listens on an address. What comes of it is told later: whoever has called wants to listen for events first. */
+  private open(address: string, options: ListenOptions): void {
+    const error = this.tryToOpen(address, options);
+    process.nextTick(() => {
+      if (error !== undefined) this.emit('error', error);
+      else if (this.listening) this.emit('listening');
+    });
+  }
+
+  private tryToOpen(
+    address: string,
+    { port = 0, backlog = DEFAULT_BACKLOG, reusePort }: ListenOptions,
+  ): Error | undefined {
     const { mctx } = this.driver;
-    const address = host === 'localhost' || host === '::' ? INADDR_ANY : host;
+    const reason = unusable(address, 'listen', port);
+    if (reason !== undefined) return reason;
     const sockid = mtcp_socket(mctx, AF_INET, SOCK_STREAM);
-    if (sockid < 0) return systemError(errno, 'listen', address, port);
+    if (sockid < 0) return listenError(errno, address, port);
     mtcp_setsock_nonblock(mctx, sockid);
     mtcp_setsockopt(mctx, sockid, SOL_SOCKET, SO_REUSEADDR, 1);
     if (reusePort === true) mtcp_setsockopt(mctx, sockid, SOL_SOCKET, SO_REUSEPORT, 1);
     if (mtcp_bind(mctx, sockid, sockaddr_in(address, port)) < 0 || mtcp_listen(mctx, sockid, backlog) < 0) {
-      const error = systemError(errno, 'listen', address, port);
+      const error = listenError(errno, address, port);
       mtcp_close(mctx, sockid);
       return error;
     }
-    this.isClosing = false;
     this.sockid = sockid;
     this.driver.add(sockid, this);
     return undefined;
   }
 
+  private closeOn(signal: AbortSignal): void {
+    const close = (): unknown => this.close();
+    if (signal.aborted) {
+      process.nextTick(close);
+      return;
+    }
+    const listener = addAbortListener(signal, close);
+    this.once('close', () => listener[Symbol.dispose]());
+  }
+
   private accept(sockid: number): void {
     const { options } = this;
-    const socket = Socket.accepted(this.driver.mctx, sockid, options);
-    if (this.maxConnections !== undefined && this.connections >= this.maxConnections) {
-      const { localAddress, localPort, remoteAddress, remotePort } = socket;
+    const { maxConnections, connections } = this;
+    const isOne = maxConnections === undefined || connections < maxConnections;
+    const socket = Socket.accepted(this.driver.mctx, sockid, options, isOne ? this : null);
+    if (!isOne) {
+      const { localAddress, localPort, localFamily, remoteAddress, remotePort, remoteFamily } = socket;
       socket.destroy();
-      this.emit('drop', { localAddress, localPort, remoteAddress, remotePort });
+      this.emit('drop', { localAddress, localPort, localFamily, remoteAddress, remotePort, remoteFamily });
       return;
     }
     this.connections++;
-    socket.once('close', () => {
-      this.connections--;
-      this.closeIfEmpty();
-    });
     if (options.noDelay === true) socket.setNoDelay(true);
     if (options.keepAlive === true) socket.setKeepAlive(true, options.keepAliveInitialDelay);
     if (options.pauseOnConnect === true) socket.pause();
@@ -190,9 +225,14 @@ export class Server extends EventEmitter implements Handle {
     this.emit('connection', socket);
   }
 
+  /** A connection has ended. Called by its socket. */
+  forget(): void {
+    this.connections--;
+    this.closeIfEmpty();
+  }
+
   private closeIfEmpty(): void {
-    if (!this.isClosing || this.connections > 0) return;
-    this.isClosing = false;
+    if (this.listening || this.connections > 0) return;
     process.nextTick(() => this.emit('close'));
   }
 }

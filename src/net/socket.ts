@@ -1,8 +1,9 @@
 // A connection of the stack as Node's `net.Socket`: a Duplex with the same events, methods, properties and errors, so that whatever
 // works on sockets works on it, `node:http` included.
 
-import { lookup as dnsLookup } from 'node:dns';
-import { Duplex } from 'node:stream';
+import { AsyncResource } from 'node:async_hooks';
+import { isIP } from 'node:net';
+import { addAbortSignal, Duplex } from 'node:stream';
 import type { Mctx } from '../api/index.js';
 import {
   AF_INET,
@@ -37,9 +38,12 @@ import {
   TCP_KEEPIDLE,
   TCP_NODELAY,
 } from '../api/index.js';
-import { EAGAIN, EINPROGRESS, EINVAL, ENOTCONN } from '../stack/errors.js';
-import { type ConnectOptions, connectArguments } from './arguments.js';
+import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
+import { type ConnectOptions, checkTime, connectArguments, unsupported } from './arguments.js';
+import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
+import { lookUp, unusable } from './lookup.js';
+import { nameOf, type SocketAddress } from './names.js';
 import { codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
@@ -49,39 +53,52 @@ export interface SocketOptions {
   readableHighWaterMark?: number;
   writableHighWaterMark?: number;
   signal?: AbortSignal;
+  noDelay?: boolean;
+  keepAlive?: boolean;
+  /** ms. */
+  keepAliveInitialDelay?: number;
 }
 
-/** An address as Node gives it. */
-export interface SocketAddress {
-  address: string;
-  family: 'IPv4';
-  port: number;
+/** What a socket tells the server that has accepted it. */
+export interface Owner {
+  forget(): void;
 }
+
+/** Options of Node's that would be wrong to pass over in silence. */
+const UNSUPPORTED = ['fd', 'handle', 'onread', 'objectMode', 'readableObjectMode', 'writableObjectMode'];
+
+/** What a write is told that its socket did not live to see; the stack has no such number. */
+const ECANCELED = 125;
 
 type Done = (error?: Error | null) => void;
 
-/** Most bytes that are read at once. */
-const CHUNK = 65_536;
-/** A chunk of at least so many bytes is handed on where it lies, a smaller one is copied. */
-const LARGE_CHUNK = 32_768;
 /** Reads in a row before others have a turn. */
 const READS = 16;
-
-let scratch = Buffer.allocUnsafeSlow(CHUNK);
 
 /** A connection, or what may become one. Made by `createNet`, which knows the context. */
 export class Socket extends Duplex implements Handle {
   isReferenced = true;
+  readonly scope = new AsyncResource('MTCPSOCKET');
   /** True between `connect` and its outcome. */
   connecting = false;
   bytesRead = 0;
-  /** The time that `setTimeout` was given, in ms; 0 for none. */
-  timeout = 0;
+  /** The time that `setTimeout` was given, in ms. */
+  timeout: number | undefined = undefined;
+  /** The server that has accepted it; `node:http` puts its own here. */
+  server: unknown = null;
   /** Addresses that `autoSelectFamily` would have tried; there is one family here. */
   readonly autoSelectFamilyAttemptedAddresses: string[] = [];
   private readonly driver: Driver;
+  private owner: Owner | null = null;
   private sockid = -1;
+  /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
+  private attempt = 0;
+  /** Bytes of all that was handed to `send`, and of what it is still busy with. */
   private written = 0;
+  private sending = 0;
+  private noDelay = false;
+  private keepAlive = false;
+  private keepAliveInitialDelay = 0;
   private local: SocketAddress | undefined = undefined;
   private remote: SocketAddress | undefined = undefined;
   private timer: NodeJS.Timeout | undefined = undefined;
@@ -93,25 +110,49 @@ export class Socket extends Duplex implements Handle {
   /** What could not be written yet, and whom to tell when it is. */
   private unsent: Uint8Array[] = [];
   private unsentDone: Done | undefined = undefined;
+  /** Whom to tell that the writable side has ended, which it does once there is a connection. */
+  private finalDone: Done | undefined = undefined;
   private isReset = false;
 
   constructor(mctx: Mctx, options: SocketOptions = {}) {
-    const { allowHalfOpen = false, readableHighWaterMark, writableHighWaterMark, signal } = options;
+    const { allowHalfOpen, readableHighWaterMark, writableHighWaterMark, signal } = options;
+    for (const name of UNSUPPORTED) {
+      const value = (options as Record<string, unknown>)[name];
+      if (value !== undefined && value !== null && value !== false) throw unsupported(name);
+    }
     super({
-      allowHalfOpen,
+      allowHalfOpen: Boolean(allowHalfOpen),
       emitClose: false,
       autoDestroy: true,
       decodeStrings: true,
       ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
       ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
-      ...(signal === undefined ? {} : { signal }),
     });
+    // One that has been aborted already destroys what `connect` begins, not what was before.
+    if (signal?.aborted) process.nextTick(addAbortSignal, signal, this);
+    else if (signal !== undefined) addAbortSignal(signal, this);
     this.driver = driverOf(mctx);
+    this.noDelay = Boolean(options.noDelay);
+    this.keepAlive = Boolean(options.keepAlive);
+    this.keepAliveInitialDelay = options.keepAliveInitialDelay ?? 0;
   }
 
   /** Takes over a connection that a server has accepted. */
-  static accepted(mctx: Mctx, sockid: number, options: SocketOptions): Socket {
-    const socket = new Socket(mctx, options);
+  static accepted(
+    mctx: Mctx,
+    sockid: number,
+    options: SocketOptions & { highWaterMark?: number },
+    server: Owner | null,
+  ): Socket {
+    const { allowHalfOpen = false, highWaterMark: both } = options;
+    const { readableHighWaterMark = both, writableHighWaterMark = both } = options;
+    const socket = new Socket(mctx, {
+      allowHalfOpen,
+      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
+      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
+    });
+    socket.server = server;
+    socket.owner = server;
     mtcp_setsock_nonblock(mctx, sockid);
     socket.adopt(sockid);
     socket.mayRead = true;
@@ -132,11 +173,11 @@ export class Socket extends Duplex implements Handle {
 
   /** Bytes written, those that are still in a queue included. */
   get bytesWritten(): number {
-    return this.written + this.writableLength;
+    return this.written - this.sending + this.writableLength;
   }
 
-  get bufferSize(): number {
-    return this.writableLength;
+  get bufferSize(): number | undefined {
+    return this.sockid < 0 && !this.connecting ? undefined : this.writableLength;
   }
 
   get remoteAddress(): string | undefined {
@@ -172,41 +213,54 @@ export class Socket extends Duplex implements Handle {
   connect(...args: unknown[]): this {
     const [options, callback] = connectArguments(args);
     if (callback !== undefined) this.once('connect', callback);
+    if (this.destroyed) this.renew();
+    const inUse = this.sockid < 0 ? 0 : this.connecting ? EALREADY : EISCONN;
+    const attempt = ++this.attempt;
     this.connecting = true;
-    if (options.noDelay === true) this.once('connect', () => this.setNoDelay(true));
-    if (options.keepAlive === true) {
-      this.once('connect', () => this.setKeepAlive(true, options.keepAliveInitialDelay));
+    const { host = 'localhost', port, family, timeout, noDelay, keepAlive, keepAliveInitialDelay } = options;
+    if (noDelay === true) this.noDelay = true;
+    if (keepAlive === true) this.setKeepAlive(true, keepAliveInitialDelay);
+    if (timeout !== undefined) this.setTimeout(timeout);
+    // Not at once: whoever has called wants to listen for events first.
+    const proceed = (address: string, reason: Error | undefined): void =>
+      process.nextTick(() => {
+        if (attempt === this.attempt) this.open(address, options, reason);
+      });
+    if (inUse !== 0) {
+      proceed(host, systemError(inUse, 'connect', host, port));
+      return this;
     }
-    if (options.timeout !== undefined) this.setTimeout(options.timeout);
-    const { host = '127.0.0.1' } = options;
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(host)) {
-      // Not at once: whoever has called wants to listen for events first.
-      process.nextTick(() => this.open(host, options));
-    } else {
-      this.resolve(host, options);
+    if (isIP(host) !== 0 || family === 6) {
+      proceed(host, isIP(host) === 4 ? undefined : systemError(EAFNOSUPPORT, 'connect', host, port));
+      return this;
     }
+    lookUp(host, options, (error, address, version) => {
+      if (attempt !== this.attempt) return;
+      this.emit('lookup', error, address, version, host);
+      proceed(address, error ?? unusable(address, 'connect', port));
+    });
     return this;
   }
 
   /** Sends small segments at once (default true), or lets Nagle's algorithm hold them. */
   setNoDelay(noDelay = true): this {
-    if (this.sockid >= 0)
-      mtcp_setsockopt(this.driver.mctx, this.sockid, SOL_TCP, TCP_NODELAY, noDelay ? 1 : 0);
+    this.noDelay = Boolean(noDelay);
+    if (!this.pending) this.applyOptions();
     return this;
   }
 
   /** Probes a silent peer, after `initialDelay` ms of silence if that is not 0. */
   setKeepAlive(enable = false, initialDelay = 0): this {
-    const { mctx } = this.driver;
-    if (this.sockid < 0) return this;
-    mtcp_setsockopt(mctx, this.sockid, SOL_SOCKET, SO_KEEPALIVE, enable ? 1 : 0);
-    const seconds = Math.floor(initialDelay / 1000);
-    if (enable && seconds > 0) mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_KEEPIDLE, seconds);
+    this.keepAlive = Boolean(enable);
+    this.keepAliveInitialDelay = initialDelay;
+    if (!this.pending) this.applyOptions();
     return this;
   }
 
-  /** Emits `timeout` after `timeout` ms without anything sent or received; 0 ends that. */
+  /** Emits `timeout` after `timeout` ms without anything sent or received; 0 ends that. @throws as Node does */
   setTimeout(timeout: number, callback?: () => void): this {
+    if (this.destroyed) return this;
+    checkTime(timeout);
     this.timeout = timeout;
     clearTimeout(this.timer);
     this.timer = timeout > 0 ? setTimeout(() => this.emit('timeout'), timeout).unref() : undefined;
@@ -234,11 +288,27 @@ export class Socket extends Duplex implements Handle {
     else this.once('finish', () => this.destroy());
   }
 
-  /** Resets the connection instead of closing it, and destroys the socket. */
+  /** Resets the connection, if need be as soon as there is one, and destroys the socket. */
   resetAndDestroy(): this {
-    this.isReset = true;
+    if (this.connecting) {
+      this.once('connect', () => this.resetAndDestroy());
+      return this;
+    }
     if (this.sockid < 0) return this.destroy(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    this.isReset = true;
     return this.destroy();
+  }
+
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    // The peer has ended, and with it this side: the program may not have noticed yet, and its error is another than after its own end.
+    if (this.readableEnded && this.writableEnded && !this.allowHalfOpen) {
+      const error = codedError('EPIPE', 'This socket has been ended by the other party');
+      const done = typeof encoding === 'function' ? encoding : callback;
+      if (typeof done === 'function') process.nextTick(done as Done, error);
+      this.destroy(error);
+      return false;
+    }
+    return super.write(chunk, encoding as BufferEncoding, callback as Done);
   }
 
   /** Takes events from the driver. */
@@ -247,14 +317,15 @@ export class Socket extends Duplex implements Handle {
       if ((events & (MTCP_EPOLLOUT | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) this.onConnected();
       if (this.connecting || this.destroyed) return;
     }
-    if ((events & MTCP_EPOLLERR) !== 0 && this.unsentDone === undefined && (events & MTCP_EPOLLIN) === 0) {
-      this.fail(this.takeError() || ENOTCONN, 'read');
-      return;
-    }
-    if ((events & MTCP_EPOLLOUT) !== 0 && this.unsentDone !== undefined) this.flush();
+    // Reading comes first, as in Node: after a reset it is the reader who is told.
     if ((events & (MTCP_EPOLLIN | MTCP_EPOLLRDHUP | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) {
       this.mayRead = true;
       if (this.wantsData) this.readMore();
+      if (this.destroyed) return;
+    }
+    if ((events & MTCP_EPOLLOUT) !== 0) this.goOnSending();
+    if ((events & MTCP_EPOLLERR) !== 0 && (events & MTCP_EPOLLIN) === 0 && !this.destroyed) {
+      this.fail(this.takeError() || ENOTCONN, 'read');
     }
   }
 
@@ -276,16 +347,23 @@ export class Socket extends Duplex implements Handle {
 
   override _final(done: Done): void {
     if (this.connecting) {
-      this.once('connect', () => this._final(done));
+      this.finalDone = done;
       return;
     }
-    if (this.sockid >= 0) mtcp_shutdown(this.driver.mctx, this.sockid, SHUT_WR);
+    if (this.sockid < 0) {
+      done();
+      return;
+    }
+    mtcp_shutdown(this.driver.mctx, this.sockid, SHUT_WR);
     this.driver.wake();
-    done();
+    // Not at once: until the end has left for the peer the socket is still there, as in Node.
+    setImmediate(done);
   }
 
   override _destroy(error: Error | null, done: Done): void {
     clearTimeout(this.timer);
+    const wasConnecting = this.connecting;
+    this.attempt++;
     this.connecting = false;
     // Names are asked for even after the end.
     this.peer();
@@ -298,29 +376,44 @@ export class Socket extends Duplex implements Handle {
       if (!this.isReset || mtcp_abort(mctx, sockid) < 0) mtcp_close(mctx, sockid);
       this.driver.wake();
     }
-    const unsent = this.unsentDone;
-    this.unsentDone = undefined;
-    this.unsent = [];
-    unsent?.(error ?? codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
+    const unsent = this.takeDone();
     done(error);
-    process.nextTick(() => this.emit('close', error !== null));
+    if (sockid < 0 && !wasConnecting) {
+      process.nextTick(() => this.emit('close'));
+    } else {
+      if (unsent !== undefined && !wasConnecting) setImmediate(unsent, systemError(ECANCELED, 'write'));
+      setImmediate(() => {
+        if (unsent !== undefined && wasConnecting) process.nextTick(unsent, closedEarly());
+        this.emit('close', error !== null);
+      });
+    }
+    const { owner } = this;
+    this.owner = null;
+    owner?.forget();
   }
 
   // Opening
 
-  private resolve(host: string, options: ConnectOptions): void {
-    const lookup = options.lookup ?? dnsLookup;
-    lookup(host, { family: 4 }, (error, address, family) => {
-      if (this.destroyed) return;
-      this.emit('lookup', error, address, family, host);
-      if (error !== null) this.destroy(error);
-      else if (typeof address === 'string') this.open(address, options);
-      else this.open(address[0].address, options);
-    });
+  /** Makes a socket that has been destroyed ready to connect once more. */
+  private renew(): void {
+    (this as unknown as { _undestroy(): void })._undestroy();
+    this.local = undefined;
+    this.remote = undefined;
+    this.bytesRead = 0;
+    this.written = 0;
+    this.wantsData = false;
+    this.mayRead = false;
+    this.hasEnded = false;
+    this.isReset = false;
+    this.finalDone = undefined;
   }
 
-  private open(address: string, options: ConnectOptions): void {
-    if (this.destroyed) return;
+  private open(address: string, options: ConnectOptions, reason: Error | undefined): void {
+    if (!this.connecting) return;
+    if (reason !== undefined) {
+      this.destroy(reason);
+      return;
+    }
     const { mctx } = this.driver;
     const { port, localAddress = INADDR_ANY, localPort = 0 } = options;
     const sockid = mtcp_socket(mctx, AF_INET, SOCK_STREAM);
@@ -332,7 +425,7 @@ export class Socket extends Duplex implements Handle {
     this.adopt(sockid);
     if (localAddress !== INADDR_ANY || localPort !== 0) {
       if (mtcp_bind(mctx, sockid, sockaddr_in(localAddress, localPort)) < 0) {
-        this.destroy(systemError(errno, 'bind', localAddress, localPort));
+        this.destroy(systemError(errno, 'bind', localAddress, options.localPort));
         return;
       }
     }
@@ -357,10 +450,27 @@ export class Socket extends Duplex implements Handle {
     }
     this.connecting = false;
     this.touch();
+    this.applyOptions();
     this.emit('connect');
     this.emit('ready');
     // From here on an end or a reset is noticed, though nobody may read yet.
     if (!this.isPaused()) this.read(0);
+  }
+
+  /** Sends what was written, or ended, while there was no connection or no room. Called again where a listener has thrown. */
+  private goOnSending(): void {
+    if (this.unsentDone !== undefined) this.flush();
+    const final = this.finalDone;
+    this.finalDone = undefined;
+    if (final !== undefined) this._final(final);
+  }
+
+  private applyOptions(): void {
+    const { mctx } = this.driver;
+    mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_NODELAY, this.noDelay ? 1 : 0);
+    mtcp_setsockopt(mctx, this.sockid, SOL_SOCKET, SO_KEEPALIVE, this.keepAlive ? 1 : 0);
+    const seconds = Math.floor(this.keepAliveInitialDelay / 1000);
+    if (this.keepAlive && seconds > 0) mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_KEEPIDLE, seconds);
   }
 
   // Reading and writing
@@ -370,10 +480,10 @@ export class Socket extends Duplex implements Handle {
     for (let reads = 0; this.wantsData && !this.destroyed && !this.hasEnded; reads++) {
       if (reads === READS) {
         // The rest has its turn after the others.
-        setImmediate(() => this.wantsData && this.mayRead && !this.destroyed && this.readMore());
+        this.driver.again(this.sockid);
         return;
       }
-      const length = mtcp_read(mctx, this.sockid, scratch);
+      const length = mtcp_read(mctx, this.sockid, scratch());
       if (length < 0) {
         this.mayRead = false;
         if (errno !== EAGAIN) this.fail(errno, 'read');
@@ -393,13 +503,25 @@ export class Socket extends Duplex implements Handle {
   }
 
   private send(chunks: Uint8Array[], done: Done): void {
-    if (this.connecting) {
-      this.once('connect', () => this.send(chunks, done));
+    if (this.sockid < 0 && !this.connecting) {
+      done(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
       return;
     }
     this.unsent = chunks;
     this.unsentDone = done;
-    this.flush();
+    this.sending = 0;
+    for (const { length } of chunks) this.sending += length;
+    this.written += this.sending;
+    if (!this.connecting) this.flush();
+  }
+
+  /** Gives away whom to tell of what is unsent, and forgets about it. */
+  private takeDone(): Done | undefined {
+    const done = this.unsentDone;
+    this.unsent = [];
+    this.unsentDone = undefined;
+    this.sending = 0;
+    return done;
   }
 
   private flush(): void {
@@ -415,22 +537,17 @@ export class Socket extends Duplex implements Handle {
         this.fail(errno, 'write');
         return;
       }
-      this.written += count;
       this.touch();
       this.unsent = without(unsent, count);
     }
-    const done = this.unsentDone;
-    this.unsentDone = undefined;
     this.driver.wake();
-    done?.();
+    this.takeDone()?.();
   }
 
   private fail(number: number, syscall: string): void {
     const error = systemError(number, syscall);
-    const done = this.unsentDone;
-    this.unsentDone = undefined;
-    this.unsent = [];
-    if (syscall === 'write' && done !== undefined) done(error);
+    const done = syscall === 'write' ? this.takeDone() : undefined;
+    if (done !== undefined) done(error);
     else this.destroy(error);
   }
 
@@ -445,36 +562,19 @@ export class Socket extends Duplex implements Handle {
   }
 
   private peer(): SocketAddress | undefined {
-    if (this.remote === undefined && this.sockid >= 0) this.remote = this.nameBy(mtcp_getpeername);
+    if (this.remote === undefined && this.sockid >= 0)
+      this.remote = nameOf(mtcp_getpeername, this.driver.mctx, this.sockid);
     return this.connecting ? undefined : this.remote;
   }
 
   private own(): SocketAddress | undefined {
-    if (this.local === undefined && this.sockid >= 0) this.local = this.nameBy(mtcp_getsockname);
+    if (this.local === undefined && this.sockid >= 0)
+      this.local = nameOf(mtcp_getsockname, this.driver.mctx, this.sockid);
     return this.local;
   }
-
-  private nameBy(call: typeof mtcp_getsockname): SocketAddress | undefined {
-    const name = { family: AF_INET, address: '', port: 0 };
-    if (call(this.driver.mctx, this.sockid, name) < 0) return undefined;
-    return { address: name.address, family: 'IPv4', port: name.port };
-  }
 }
 
-/** The first bytes of the scratch buffer as a buffer of their own. */
-function take(length: number): Buffer {
-  if (length < LARGE_CHUNK) return Buffer.from(scratch.subarray(0, length));
-  const chunk = scratch.subarray(0, length);
-  scratch = Buffer.allocUnsafeSlow(CHUNK);
-  return chunk;
-}
-
-/** What is left of chunks when their first `count` bytes are gone. */
-function without(chunks: Uint8Array[], count: number): Uint8Array[] {
-  let left = count;
-  let first = 0;
-  while (first < chunks.length && left >= chunks[first].length) left -= chunks[first++].length;
-  const rest = chunks.slice(first);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
+function closedEarly(): Error {
+  const message = 'Socket closed before the connection was established';
+  return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
 }

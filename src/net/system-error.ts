@@ -1,5 +1,6 @@
 // Errors as Node's own sockets give them: `connect ECONNREFUSED 10.0.0.2:80` with code, errno, syscall, address and port.
 
+import { getSystemErrorMap } from 'node:util';
 import { errnoName } from '../api/index.js';
 
 /** An error of a call of the stack, with the fields of Node's errors. */
@@ -22,6 +23,14 @@ export function systemError(number: number, syscall: string, address?: string, p
   error.syscall = syscall;
   if (address !== undefined) error.address = address;
   if (port !== undefined) error.port = port;
+  return error;
+}
+
+/** As `systemError`, for `listen`, where Node's message has a sentence as well: `listen EADDRINUSE: address already in use …`. */
+export function listenError(number: number, address: string, port: number): SystemError {
+  const error = systemError(number, 'listen', address, port);
+  const sentence = getSystemErrorMap().get(-number)?.[1] ?? 'unknown error';
+  error.message = `listen ${error.code}: ${sentence} ${address}:${port}`;
   return error;
 }
 
