@@ -5,7 +5,7 @@ import { EDOM, EINVAL, ENOENT } from '../stack/errors.js';
 import { congestionControl } from '../stack/tcp/congestion.js';
 import { formatKeys, parseKeys } from '../stack/tcp/fast-open.js';
 import type { TcpInfo } from '../stack/tcp/info.js';
-import type { Tuning } from '../stack/tcp/tuning.js';
+import { change, type Tuning } from '../stack/tcp/tuning.js';
 import { advertisedUs, isUtoEnabled, userTimeoutUs } from '../stack/tcp/user-timeout.js';
 import * as C from './constants.js';
 import type { Context } from './context.js';
@@ -33,7 +33,11 @@ const DEFAULT_MSS = 536;
 
 /** Gives a socket, and the connection or listener that it has, other options. */
 export function retune(core: Context, socket: Socket, changes: Partial<Tuning>): void {
-  socket.tuning = { ...socket.tuning, ...changes };
+  let { tuning } = socket;
+  for (const option of Object.keys(changes) as (keyof Tuning)[])
+    tuning = change(tuning, option, changes[option]!);
+  if (tuning === socket.tuning) return;
+  socket.tuning = tuning;
   if (socket.tcb !== undefined) {
     core.touch();
     core.stack.tcp.tune(socket.tcb, socket.tuning);

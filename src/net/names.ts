@@ -1,6 +1,6 @@
 // The addresses of the two ends of a socket.
 
-import { AF_INET, type Mctx, type mtcp_getsockname } from '../api/index.js';
+import { type Mctx, type mtcp_getsockname, SockAddr } from '../api/index.js';
 
 /** An address as Node gives it. */
 export interface SocketAddress {
@@ -9,9 +9,13 @@ export interface SocketAddress {
   port: number;
 }
 
-/** What `mtcp_getsockname` or `mtcp_getpeername` says of a socket; undefined when it fails. */
-export function nameOf(call: typeof mtcp_getsockname, mctx: Mctx, sockid: number): SocketAddress | undefined {
-  const name = { family: AF_INET, address: '', port: 0 };
-  if (call(mctx, sockid, name) < 0) return undefined;
-  return { address: name.address, family: 'IPv4', port: name.port };
+/** What `mtcp_getsockname` or `mtcp_getpeername` says of a socket, not yet as text; undefined when it fails. */
+export function endOf(call: typeof mtcp_getsockname, mctx: Mctx, sockid: number): SockAddr | undefined {
+  const end = new SockAddr();
+  return call(mctx, sockid, end) < 0 ? undefined : end;
+}
+
+/** An end as Node tells it. */
+export function nameOf({ address, port }: SockAddr): SocketAddress {
+  return { address, family: 'IPv4', port };
 }

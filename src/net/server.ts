@@ -24,7 +24,7 @@ import {
 import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
-import { nameOf, type SocketAddress } from './names.js';
+import { endOf, nameOf, type SocketAddress } from './names.js';
 import { Socket, type SocketOptions } from './socket.js';
 import { codedError, listenError } from './system-error.js';
 
@@ -109,7 +109,8 @@ export class Server extends EventEmitter implements Handle {
   /** The address on which it listens; null when it does not. */
   address(): SocketAddress | null {
     if (this.sockid < 0) return null;
-    return nameOf(mtcp_getsockname, this.driver.mctx, this.sockid) ?? null;
+    const end = endOf(mtcp_getsockname, this.driver.mctx, this.sockid);
+    return end === undefined ? null : nameOf(end);
   }
 
   /** Stops to listen; `close` follows when the last connection has ended. */

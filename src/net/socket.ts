@@ -34,6 +34,7 @@ import {
   SOCK_STREAM,
   SOL_SOCKET,
   SOL_TCP,
+  type SockAddr,
   sockaddr_in,
   TCP_KEEPIDLE,
   TCP_NODELAY,
@@ -43,7 +44,7 @@ import { type ConnectOptions, checkTime, connectArguments, unsupported } from '.
 import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
-import { nameOf, type SocketAddress } from './names.js';
+import { endOf, nameOf, type SocketAddress } from './names.js';
 import { codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
@@ -99,8 +100,8 @@ export class Socket extends Duplex implements Handle {
   private noDelay = false;
   private keepAlive = false;
   private keepAliveInitialDelay = 0;
-  private local: SocketAddress | undefined = undefined;
-  private remote: SocketAddress | undefined = undefined;
+  private local: SockAddr | undefined = undefined;
+  private remote: SockAddr | undefined = undefined;
   private timer: NodeJS.Timeout | undefined = undefined;
   /** The consumer wants more. */
   private wantsData = false;
@@ -185,7 +186,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   get remoteFamily(): string | undefined {
-    return this.peer()?.family;
+    return this.peer() && 'IPv4';
   }
 
   get remotePort(): number | undefined {
@@ -197,7 +198,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   get localFamily(): string | undefined {
-    return this.own()?.family;
+    return this.own() && 'IPv4';
   }
 
   get localPort(): number | undefined {
@@ -206,7 +207,8 @@ export class Socket extends Duplex implements Handle {
 
   /** The local address; an empty object when there is none. */
   address(): SocketAddress | Record<string, never> {
-    return this.own() ?? {};
+    const end = this.own();
+    return end === undefined ? {} : nameOf(end);
   }
 
   /** Connects: `connect(port, host?, callback?)` or `connect(options, callback?)`; emits `connect`, or `error`. */
@@ -245,7 +247,7 @@ export class Socket extends Duplex implements Handle {
   /** Sends small segments at once (default true), or lets Nagle's algorithm hold them. */
   setNoDelay(noDelay = true): this {
     this.noDelay = Boolean(noDelay);
-    if (!this.pending) this.applyOptions();
+    if (!this.pending) this.applyNoDelay();
     return this;
   }
 
@@ -253,7 +255,7 @@ export class Socket extends Duplex implements Handle {
   setKeepAlive(enable = false, initialDelay = 0): this {
     this.keepAlive = Boolean(enable);
     this.keepAliveInitialDelay = initialDelay;
-    if (!this.pending) this.applyOptions();
+    if (!this.pending) this.applyKeepAlive();
     return this;
   }
 
@@ -429,7 +431,7 @@ export class Socket extends Duplex implements Handle {
         return;
       }
     }
-    this.remote = { address, family: 'IPv4', port };
+    this.remote = sockaddr_in(address, port);
     if (mtcp_connect(mctx, sockid, sockaddr_in(address, port)) < 0 && errno !== EINPROGRESS) {
       this.destroy(systemError(errno, 'connect', address, port));
       return;
@@ -450,7 +452,8 @@ export class Socket extends Duplex implements Handle {
     }
     this.connecting = false;
     this.touch();
-    this.applyOptions();
+    this.applyNoDelay();
+    this.applyKeepAlive();
     this.emit('connect');
     this.emit('ready');
     // From here on an end or a reset is noticed, though nobody may read yet.
@@ -465,9 +468,12 @@ export class Socket extends Duplex implements Handle {
     if (final !== undefined) this._final(final);
   }
 
-  private applyOptions(): void {
+  private applyNoDelay(): void {
+    mtcp_setsockopt(this.driver.mctx, this.sockid, SOL_TCP, TCP_NODELAY, this.noDelay ? 1 : 0);
+  }
+
+  private applyKeepAlive(): void {
     const { mctx } = this.driver;
-    mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_NODELAY, this.noDelay ? 1 : 0);
     mtcp_setsockopt(mctx, this.sockid, SOL_SOCKET, SO_KEEPALIVE, this.keepAlive ? 1 : 0);
     const seconds = Math.floor(this.keepAliveInitialDelay / 1000);
     if (this.keepAlive && seconds > 0) mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_KEEPIDLE, seconds);
@@ -561,15 +567,15 @@ export class Socket extends Duplex implements Handle {
     return error.value;
   }
 
-  private peer(): SocketAddress | undefined {
+  private peer(): SockAddr | undefined {
     if (this.remote === undefined && this.sockid >= 0)
-      this.remote = nameOf(mtcp_getpeername, this.driver.mctx, this.sockid);
+      this.remote = endOf(mtcp_getpeername, this.driver.mctx, this.sockid);
     return this.connecting ? undefined : this.remote;
   }
 
-  private own(): SocketAddress | undefined {
+  private own(): SockAddr | undefined {
     if (this.local === undefined && this.sockid >= 0)
-      this.local = nameOf(mtcp_getsockname, this.driver.mctx, this.sockid);
+      this.local = endOf(mtcp_getsockname, this.driver.mctx, this.sockid);
     return this.local;
   }
 }

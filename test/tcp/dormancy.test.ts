@@ -6,6 +6,7 @@ import { StackConfig } from '../../src/stack/config.js';
 import { Records } from '../../src/stack/tcp/record.js';
 import { Slab } from '../../src/stack/tcp/slab.js';
 import { Tcb } from '../../src/stack/tcp/tcb.js';
+import { change, UNTUNED } from '../../src/stack/tcp/tuning.js';
 import { createHost, type Host, joinHosts } from '../../src/testing/index.js';
 import { listener, nonblocking } from '../api/support.js';
 
@@ -77,6 +78,16 @@ t.test('a record shares what a connection refers to with others that refer to th
   t.not(one.tuning, other.tuning);
   records.refer(one, references);
   t.equal(one.tuning, other.tuning);
+});
+
+t.test('connections whose programs set the same options share them', async (t) => {
+  const one = change(change(UNTUNED, 'nodelay', true), 'keepIdleUs', 5);
+  t.equal(change(change(UNTUNED, 'nodelay', true), 'keepIdleUs', 5), one);
+  t.match(one, { nodelay: true, keepIdleUs: 5, keepalive: false });
+  t.equal(change(one, 'nodelay', true), one, 'what is so already is no change');
+  t.not(change(one, 'keepIdleUs', 6), one);
+  // More than are remembered are no less right.
+  for (let i = 1; i < 200; i++) t.equal(change(UNTUNED, 'keepProbes', i).keepProbes, i);
 });
 
 t.test('the slab hands out places that do not overlap, and uses them again', async (t) => {

@@ -84,6 +84,28 @@ export const UNTUNED: Tuning = Object.freeze({
   deferAcceptUs: 0,
 });
 
+/** What tunings have become by one change, by the tuning and the change: connections of one kind share theirs. */
+const changed = new WeakMap<Tuning, Map<string, Tuning>>();
+/** Changes of one tuning that are remembered. */
+const REMEMBERED = 64;
+
+/** A tuning with one option changed; the same one when it has that value already. */
+export function change<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
+  if (tuning[option] === value) return tuning;
+  let changes = changed.get(tuning);
+  if (changes === undefined) {
+    changes = new Map();
+    changed.set(tuning, changes);
+  }
+  const key = `${option}=${value}`;
+  let result = changes.get(key);
+  if (result === undefined) {
+    result = Object.freeze({ ...tuning, [option]: value });
+    if (changes.size < REMEMBERED) changes.set(key, result);
+  }
+  return result;
+}
+
 /**
  * Longest stay of a closed connection in FIN-WAIT-2, in µs. As on Linux not less than three and a half timeouts, so that a FIN that
  * was lost can come again; none at all when TCP_LINGER2 says so.
