@@ -128,14 +128,16 @@ export function mtcp_epoll_wait(
     count = interests.collect(set, events, maxevents);
     if (count > 0) return count;
   }
-  stack.tcp.core.dormancy.look();
+  const { dormancy } = stack.tcp.core;
+  dormancy.resume();
   let busy = turn(core);
   count = interests.collect(set, events, maxevents);
   if (count > 0 || timeout === 0) return count;
   const untilUs = timeout < 0 ? Number.POSITIVE_INFINITY : stack.now + timeout * 1000;
   while (count === 0 && stack.now < untilUs) {
-    if (!busy) idle(core, untilUs);
+    if (!busy) idle(core, Math.min(untilUs, dormancy.deadline));
     if (core.isInterrupted) return fail(EINTR);
+    dormancy.look();
     busy = turn(core);
     count = interests.collect(set, events, maxevents);
   }

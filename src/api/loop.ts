@@ -80,7 +80,7 @@ export function runOnEventLoop(core: Context, onTurn: () => unknown): () => void
   let stopped = false;
   const step = (): void => {
     if (stopped || core.destroyed) return;
-    core.stack.tcp.core.dormancy.look();
+    core.stack.tcp.core.dormancy.resume();
     const busy = turn(core);
     const again = (busy || idleTurns === 0) && onTurn() === true;
     if (stopped || core.destroyed) return;

@@ -288,6 +288,29 @@ t.test('connections that hold something keep their blocks', async (t) => {
   t.equal(api.mtcp_read(server.mctx, ended, buffer), 0, 'the end of a stream needs no block');
 });
 
+t.test(
+  'who waits for events without end lets connections fall asleep meanwhile, and then sleeps itself',
+  async (t) => {
+    const { client, server, pairs } = world(t);
+    const { demux, dormancy } = server.stack.tcp.core;
+    const epoll = api.mtcp_epoll_create(server.mctx, 8);
+    const events = api.mtcp_epoll_events(8);
+    const [[first, accepted]] = pairs;
+    api.mtcp_epoll_ctl(server.mctx, epoll, api.MTCP_EPOLL_CTL_ADD, accepted, { events: api.MTCP_EPOLLIN });
+    t.equal(api.mtcp_epoll_wait(server.mctx, epoll, events, 8, 5000), 0);
+    t.equal(demux.dormant, COUNT);
+    t.equal(dormancy.deadline, Number.POSITIVE_INFINITY, 'nobody is left to look for');
+    api.mtcp_write(client.mctx, first, Buffer.from('unread'));
+    t.equal(api.mtcp_epoll_wait(server.mctx, epoll, events, 8, -1), 1);
+    const { turns } = server.mctx;
+    t.equal(api.mtcp_epoll_wait(server.mctx, api.mtcp_epoll_create(server.mctx, 8), events, 8, 60_000), 0);
+    t.ok(
+      server.mctx.turns - turns < 100,
+      `${server.mctx.turns - turns} turns in a minute for one that holds data`,
+    );
+  },
+);
+
 t.test('0 stands for never, and few connections are left alone', async (t) => {
   for (const sysctl of [{ tcp_dormant_after_ms: 0 }, { tcp_dormant_threshold: COUNT }]) {
     const { client, server, look } = world(t, sysctl);

@@ -16,9 +16,22 @@ export class Dormancy {
   readonly #core: TcpCore;
   #next = 0;
   #nextAt: Micros = -NEVER;
+  /** Places to look at before there is no need to: a whole round in which nobody is idle, or will be by the mere passing of time. */
+  #left = 0;
 
   constructor(core: TcpCore) {
     this.#core = core;
+  }
+
+  /** When to look again though nothing happens. */
+  get deadline(): Micros {
+    return this.#left > 0 && this.#isWorthwhile ? this.#nextAt : NEVER;
+  }
+
+  /** Something may have happened since the last look: there will be a whole round. */
+  resume(): void {
+    this.#left = this.#core.demux.places;
+    this.look();
   }
 
   /**
@@ -26,15 +39,29 @@ export class Dormancy {
    * further up holds a block: not from within a call that waits for one connection.
    */
   look(): void {
-    const { clock, config, demux } = this.#core;
-    if (clock.now < this.#nextAt || demux.awake <= config.dormantThreshold || config.dormantAfterUs === 0)
-      return;
+    const { clock, demux } = this.#core;
+    if (clock.now < this.#nextAt || !this.#isWorthwhile) return;
     this.#nextAt = clock.now + LOOK_US;
-    for (let left = Math.min(LOOKS, demux.places); left > 0; left--) {
-      this.#next = this.#next + 1 < demux.places ? this.#next + 1 : 0;
+    const { places } = demux;
+    for (let looks = Math.min(LOOKS, places); looks > 0; looks--) {
+      this.#next = this.#next + 1 < places ? this.#next + 1 : 0;
+      this.#left--;
       const tcb = demux.awakeAt(this.#next);
-      if (tcb !== null && isIdle(this.#core, tcb)) this.#sleep(tcb);
+      if (tcb === null || !waitsOnly(tcb)) continue;
+      this.#left = places;
+      if (this.#isIdle(tcb)) this.#sleep(tcb);
     }
+  }
+
+  get #isWorthwhile(): boolean {
+    const { config, demux } = this.#core;
+    return demux.awake > config.dormantThreshold && config.dormantAfterUs !== 0;
+  }
+
+  #isIdle(tcb: Tcb): boolean {
+    const { clock, config } = this.#core;
+    const since = clock.now - config.dormantAfterUs;
+    return tcb.heardAt <= since && tcb.wokenAt <= since;
   }
 
   #sleep(tcb: Tcb): void {
@@ -48,9 +75,7 @@ export class Dormancy {
 }
 
 /** True for a connection that waits for its peer or its end, and holds nothing: no data, no place in a queue, no timer but for those. */
-function isIdle(core: TcpCore, tcb: Tcb): boolean {
-  const since = core.clock.now - core.config.dormantAfterUs;
-  if (tcb.heardAt > since || tcb.wokenAt > since) return false;
+function waitsOnly(tcb: Tcb): boolean {
   const { snd } = tcb;
   return (
     (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT || tcb.state === TIME_WAIT) &&
