@@ -3,6 +3,7 @@
 import t, { type Test } from 'tap';
 import * as api from '../../src/index.js';
 import { StackConfig } from '../../src/stack/config.js';
+import { ENTRIES, Ledger } from '../../src/stack/tcp/ledger.js';
 import { Records } from '../../src/stack/tcp/record.js';
 import { Slab } from '../../src/stack/tcp/slab.js';
 import { Tcb } from '../../src/stack/tcp/tcb.js';
@@ -23,7 +24,7 @@ function numbersOf(tcb: Tcb): Map<string, unknown> {
     }
   };
   visit(tcb as unknown as Fields, '', 0);
-  for (const name of ['index', 'queued', 'outputQueued']) numbers.delete(name);
+  for (const name of ['index', 'row', 'queued', 'outputQueued']) numbers.delete(name);
   return numbers;
 }
 
@@ -38,7 +39,8 @@ function set(tcb: Tcb, path: string, value: unknown): void {
 t.test('a record keeps every number of a block', async (t) => {
   const config = new StackConfig();
   const slab = new Slab();
-  const records = new Records(slab, config);
+  const ledger = new Ledger();
+  const records = new Records(slab, config, ledger);
   const tcb = new Tcb(0);
   tcb.reset(config);
   const values = [0, 1, -1, 0x7fffffff, -0x80000000, 2 ** 31, 0.5, -0, 1e15, Infinity, -Infinity];
@@ -51,18 +53,25 @@ t.test('a record keeps every number of a block', async (t) => {
       if (turn++ % 3 === 0) set(tcb, path, fresh);
       else set(tcb, path, typeof fresh === 'boolean' ? turn % 2 === 0 : values[turn % values.length]);
     }
+    ledger.open(0);
+    const counted = Array.from({ length: ENTRIES }, (_, entry) =>
+      entry % 3 === 0 ? 0 : entry * 10 ** round,
+    );
+    counted.forEach((value, entry) => ledger.setEntry(0, entry, value % 2 ** 32));
     const before = numbersOf(tcb);
     const place = records.pack(tcb);
-    const other = new Tcb(0);
+    const other = new Tcb(0, 1);
     records.unpack(place, other);
     t.same(numbersOf(other), before, `round ${round}`);
+    const entries = (row: number): number[] => counted.map((_, entry) => ledger.entryOf(row, entry));
+    t.same(entries(1), entries(0), 'and its row of the ledger');
   }
   t.equal(slab.inUse, 0, 'and its room is given back');
 });
 
 t.test('a record shares what a connection refers to with others that refer to the same', async (t) => {
   const config = new StackConfig();
-  const records = new Records(new Slab(), config);
+  const records = new Records(new Slab(), config, new Ledger());
   const one = new Tcb(0);
   const other = new Tcb(1);
   for (const tcb of [one, other]) tcb.reset(config);

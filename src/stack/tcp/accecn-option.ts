@@ -101,7 +101,7 @@ export function takeCounters(
   if (ecn.optionSeen === OPTION_MANGLED) return false;
   if (options.accEcnKind === 0) {
     if (ecn.optionSeen === OPTION_NEVER) {
-      if (core.ledger.sumOf(tcb.index, BYTES_SENT) >= UNSEEN_LIMIT) ecn.optionSeen = OPTION_MANGLED;
+      if (core.ledger.sumOf(tcb.row, BYTES_SENT) >= UNSEEN_LIMIT) ecn.optionSeen = OPTION_MANGLED;
       return false;
     }
     if (ecn.growing === NOT_ECT) return false;

@@ -80,7 +80,7 @@ function isDuplicate(tcb: Tcb, seg: Segment, wnd: number): boolean {
 function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   const { snd, sendBuffer } = tcb;
   snd.una = seg.ack;
-  core.ledger.add(tcb.index, BYTES_ACKED, acked);
+  core.ledger.add(tcb.row, BYTES_ACKED, acked);
   // Kept close behind, or after 2 GiB it would seem to lie ahead and hold small segments back for ever.
   snd.small = max(snd.small, snd.una);
   snd.up = max(snd.up, snd.una);
@@ -92,7 +92,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
   if (tcb.records !== null) tcb.records.acknowledge(snd.una);
   if (tcb.board === null) {
     core.report.delivered = acked;
-    core.ledger.count(tcb.index, DELIVERED);
+    core.ledger.count(tcb.row, DELIVERED);
     measureSyn(core, tcb);
   } else {
     settle(core, tcb, tcb.board);
@@ -114,7 +114,7 @@ function progress(core: TcpCore, tcb: Tcb, seg: Segment, acked: number): void {
 /** There is progress again after retransmission timeouts. */
 export function endTimeouts(core: TcpCore, tcb: Tcb): void {
   tcb.retransmits = 0;
-  core.ledger.add(tcb.index, RTO_US, core.clock.now - core.ledger.sumOf(tcb.index, RTO_SINCE));
+  core.ledger.add(tcb.row, RTO_US, core.clock.now - core.ledger.sumOf(tcb.row, RTO_SINCE));
 }
 
 /** Takes acknowledged segments out of the scoreboard, and a round-trip sample from them (RFC 6298 3, Karn). */
@@ -192,7 +192,7 @@ function recover(core: TcpCore, tcb: Tcb, seg: Segment): void {
     core.counters.TcpExtTCPDSACKRecv++;
     const length = diff(report.dsackRight, report.dsackLeft);
     const segments = Math.max(1, Math.ceil(length / tcb.snd.mss));
-    core.ledger.setCount(tcb.index, DSACK_DUPS, core.ledger.countOf(tcb.index, DSACK_DUPS) + segments);
+    core.ledger.setCount(tcb.row, DSACK_DUPS, core.ledger.countOf(tcb.row, DSACK_DUPS) + segments);
   }
   // A probe is no repair: that both it and the original arrive says nothing about reordering.
   if (report.isVain && !(tcb.cc.tlpPending && report.dsackRight === tcb.cc.tlpEnd)) onDsack(tcb);

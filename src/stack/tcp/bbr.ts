@@ -110,7 +110,7 @@ export const bbr: CongestionControl = {
 
   /** 5.4.1, HandleRestartFromIdle */
   onRestart(core: TcpCore, tcb: Tcb): void {
-    if (core.ledger.sumOf(tcb.index, APP_LIMITED) === 0) return;
+    if (core.ledger.sumOf(tcb.row, APP_LIMITED) === 0) return;
     const state = bbrOf(tcb);
     state.idleRestart = true;
     state.extraAckedAt = core.clock.now;

@@ -68,12 +68,12 @@ export function onDeparture(
     board.deliveredAt = core.clock.now;
   }
   const at = number & board.mask;
-  departures.delivered[at] = ledger.sumOf(tcb.index, DELIVERED_BYTES);
-  departures.lost[at] = ledger.sumOf(tcb.index, LOST_BYTES);
+  departures.delivered[at] = ledger.sumOf(tcb.row, DELIVERED_BYTES);
+  departures.lost[at] = ledger.sumOf(tcb.row, LOST_BYTES);
   departures.deliveredAt[at] = board.deliveredAt;
   departures.firstSentAt[at] = board.firstSentAt;
   departures.inFlight[at] = pipe(tcb);
-  departures.appLimited[at] = ledger.sumOf(tcb.index, APP_LIMITED) > 0 ? 1 : 0;
+  departures.appLimited[at] = ledger.sumOf(tcb.row, APP_LIMITED) > 0 ? 1 : 0;
 }
 
 /** A segment has arrived (4.1.2.3, UpdateRateSample). To be called before the scoreboard lets go of it. */
@@ -84,7 +84,7 @@ export function onArrival(core: TcpCore, tcb: Tcb, board: Scoreboard, number: nu
   const { now } = core.clock;
   const at = number & board.mask;
   const sentAt = board.sentAt[at];
-  ledger.count(tcb.index, DELIVERED);
+  ledger.count(tcb.row, DELIVERED);
   board.deliveredAt = now;
   if (sample.hasData && !isNewest(sample, board, at, sentAt)) return;
   sample.hasData = true;
@@ -108,28 +108,28 @@ function isNewest(sample: RateSample, board: Scoreboard, at: number, sentAt: Mic
 export function completeSample(core: TcpCore, tcb: Tcb): void {
   const { ledger, report } = core;
   const { sample } = report;
-  const { index } = tcb;
+  const { row } = tcb;
   if (report.delivered <= 0) return;
-  ledger.add(index, DELIVERED_BYTES, report.delivered);
-  const delivered = ledger.sumOf(index, DELIVERED_BYTES);
-  if (delivered > ledger.sumOf(index, APP_LIMITED)) ledger.setSum(index, APP_LIMITED, 0);
+  ledger.add(row, DELIVERED_BYTES, report.delivered);
+  const delivered = ledger.sumOf(row, DELIVERED_BYTES);
+  if (delivered > ledger.sumOf(row, APP_LIMITED)) ledger.setSum(row, APP_LIMITED, 0);
   if (!sample.hasData) return;
   sample.delivered = delivered - sample.priorDelivered;
   // An interval shorter than any round trip comes from a segment that was sent again for nothing.
   if (sample.intervalUs <= 0 || sample.intervalUs < tcb.rtt.minRttUs) return;
   sample.rate = sample.delivered / sample.intervalUs;
-  const past = ledger.countOf(index, RATE_BYTES) / Math.max(1, ledger.countOf(index, RATE_INTERVAL_US));
+  const past = ledger.countOf(row, RATE_BYTES) / Math.max(1, ledger.countOf(row, RATE_INTERVAL_US));
   if (sample.isAppLimited && sample.rate < past) return;
-  ledger.setCount(index, RATE_BYTES, sample.delivered);
-  ledger.setCount(index, RATE_INTERVAL_US, sample.intervalUs);
-  ledger.setCount(index, RATE_APP_LIMITED, sample.isAppLimited ? 1 : 0);
+  ledger.setCount(row, RATE_BYTES, sample.delivered);
+  ledger.setCount(row, RATE_INTERVAL_US, sample.intervalUs);
+  ledger.setCount(row, RATE_APP_LIMITED, sample.isAppLimited ? 1 : 0);
 }
 
 /** Deems a segment lost, and tells everybody who wants to know. Returns whether that is news. */
 export function lose(core: TcpCore, tcb: Tcb, board: Scoreboard, number: number): boolean {
   const length = board.lose(number);
   if (length === 0) return false;
-  core.ledger.add(tcb.index, LOST_BYTES, length);
+  core.ledger.add(tcb.row, LOST_BYTES, length);
   core.report.lost += length;
   tcb.congestion?.onLost(core, tcb, number & board.mask);
   return true;
@@ -145,23 +145,23 @@ export function checkAppLimited(core: TcpCore, tcb: Tcb): void {
 
 /** 4.1.2.4, MarkConnectionAppLimited */
 export function markAppLimited(core: TcpCore, tcb: Tcb): void {
-  const delivered = core.ledger.sumOf(tcb.index, DELIVERED_BYTES);
-  core.ledger.setSum(tcb.index, APP_LIMITED, Math.max(delivered + pipe(tcb), 1));
+  const delivered = core.ledger.sumOf(tcb.row, DELIVERED_BYTES);
+  core.ledger.setSum(tcb.row, APP_LIMITED, Math.max(delivered + pipe(tcb), 1));
 }
 
 /** Bytes delivered since the connection began (C.delivered). */
 export function deliveredBytes(core: TcpCore, tcb: Tcb): number {
-  return core.ledger.sumOf(tcb.index, DELIVERED_BYTES);
+  return core.ledger.sumOf(tcb.row, DELIVERED_BYTES);
 }
 
 /** RS.lost: bytes lost since the segment left that the sample was taken from. */
 export function lostSinceDeparture(core: TcpCore, tcb: Tcb): number {
-  return core.ledger.sumOf(tcb.index, LOST_BYTES) - core.report.sample.priorLost;
+  return core.ledger.sumOf(tcb.row, LOST_BYTES) - core.report.sample.priorLost;
 }
 
 /** Bytes lost since the segment in a slot last left (C.lost - P.lost). */
 export function lostSince(core: TcpCore, tcb: Tcb, board: Scoreboard, at: number): number {
-  return core.ledger.sumOf(tcb.index, LOST_BYTES) - board.departures.lost[at];
+  return core.ledger.sumOf(tcb.row, LOST_BYTES) - board.departures.lost[at];
 }
 
 /** Length of the segment in a slot, in sequence numbers. */

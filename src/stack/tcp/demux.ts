@@ -5,6 +5,7 @@
 import { Clock } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Endpoint } from '../wire/address.js';
+import type { TcpCore } from './core.js';
 import { Records, type References } from './record.js';
 import { Slab } from './slab.js';
 import { Tcb } from './tcb.js';
@@ -33,6 +34,9 @@ export class Demux {
   readonly #free: number[] = [];
   /** Blocks that no connection has. */
   readonly #spare: Tcb[] = [];
+  /** Rows of the ledger that blocks have had, and those of them that are free again. */
+  #rows = 0;
+  readonly #freeRows: number[] = [];
   /** Connections in the table. */
   size = 0;
   /** Connections without a block. */
@@ -57,7 +61,7 @@ export class Demux {
   allocate(config: StackConfig): Tcb {
     const index = this.#free.pop() ?? this.#blocks.length;
     // alloc: the pool grows; blocks are used again
-    const tcb = this.#spare.pop() ?? new Tcb(index);
+    const tcb = this.#spare.pop() ?? this.#make(index);
     tcb.index = index;
     this.#blocks[index] = tcb;
     tcb.reset(config);
@@ -73,7 +77,12 @@ export class Demux {
 
   #keep(tcb: Tcb): void {
     this.#spare.push(tcb);
-    while (this.#spare.length > SPARE + this.awake) this.#spare.pop();
+    while (this.#spare.length > SPARE + this.awake) this.#freeRows.push(this.#spare.pop()!.row);
+  }
+
+  #make(index: number): Tcb {
+    // alloc: the pool grows
+    return new Tcb(index, this.#freeRows.pop() ?? this.#rows++);
   }
 
   /** Places that there are, in use or not. */
@@ -102,9 +111,9 @@ export class Demux {
   }
 
   /** Takes the block of a connection; it stays in the table. Does nothing when there is no room for its record. */
-  sleep(tcb: Tcb, config: StackConfig): void {
+  sleep(tcb: Tcb, { config, ledger }: Pick<TcpCore, 'config' | 'ledger'>): void {
     // alloc: with the first one
-    this.#records ??= new Records(new Slab(), config);
+    this.#records ??= new Records(new Slab(), config, ledger);
     const { index, owner } = tcb;
     const record = this.#records.pack(tcb);
     if (record === 0) return;
@@ -126,7 +135,7 @@ export class Demux {
 
   #wake(index: number): Tcb {
     // alloc: as in `allocate`
-    const tcb = this.#spare.pop() ?? new Tcb(index);
+    const tcb = this.#spare.pop() ?? this.#make(index);
     this.#records!.unpack(this.#recordOf[index], tcb);
     this.#records!.refer(tcb, this.#references[index]);
     this.#recordOf[index] = 0;

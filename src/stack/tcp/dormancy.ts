@@ -65,12 +65,12 @@ export class Dormancy {
   }
 
   #sleep(tcb: Tcb): void {
-    const { config, demux, wheel } = this.#core;
+    const { demux, wheel } = this.#core;
     // The wheel may have been set for something that is over: it would wake the connection for nothing.
     const deadline = tcb.keepAt < tcb.lifeAt ? tcb.keepAt : tcb.lifeAt;
     wheel.clear(tcb.index);
     if (deadline !== NEVER) wheel.set(tcb.index, deadline);
-    demux.sleep(tcb, config);
+    demux.sleep(tcb, this.#core);
   }
 }
 

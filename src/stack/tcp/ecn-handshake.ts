@@ -146,7 +146,7 @@ export function thirdAckArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (seg.dataLength > 0 || (seg.flags & SYN) !== 0) return;
   if (!checkReflection(core, ecn, ace, NOT_ECT) || REFLECTED[ace] !== CE) return;
   ecn.deliveredCe = 1;
-  core.ledger.setCount(tcb.index, DELIVERED_CE, 1);
+  core.ledger.setCount(tcb.row, DELIVERED_CE, 1);
 }
 
 /** Whether the field that the peer says it saw can be what became of the one that was sent (RFC 9768 3.2.2.3). */

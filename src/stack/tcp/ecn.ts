@@ -172,6 +172,6 @@ function disambiguate(tcb: Tcb, ecn: EcnState, delivered: number, change: number
 function mark(core: TcpCore, tcb: Tcb, ecn: EcnState, packets: number, report: AckReport): void {
   if (ecn.mode !== CLASSIC) ecn.deliveredCe += packets;
   report.ceMarked = Math.max(1, Math.min(report.delivered, packets * tcb.snd.mss));
-  core.ledger.addCount(tcb.index, DELIVERED_CE, packets);
+  core.ledger.addCount(tcb.row, DELIVERED_CE, packets);
   core.counters.TcpExtTCPDeliveredCE += packets;
 }

@@ -27,7 +27,7 @@ export const NO_QUICK_ACKS: number = -1;
 
 /** Fills a new block with what the tuple and the options decide, before its SYN or SYN-ACK. */
 export function prepare(core: TcpCore, tcb: Tcb, local: Endpoint, remote: Endpoint, nextHop: number): void {
-  core.ledger.open(tcb.index);
+  core.ledger.open(tcb.row);
   tcb.local.copyEndpoint(local);
   tcb.remote.copyEndpoint(remote);
   tcb.nextHop = nextHop;

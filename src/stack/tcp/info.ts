@@ -182,13 +182,13 @@ export interface TcpInfo {
 
 /** Tells what is known of a connection. */
 export function tcpInfo(core: TcpCore, tcb: Tcb): TcpInfo {
-  const { snd, rcv, cc, rtt, index } = tcb;
+  const { snd, rcv, cc, rtt, row } = tcb;
   const { ledger } = core;
   const now = core.clock.now;
   const mss = Math.max(1, snd.mss);
   const isOpen = State.isSynchronized(tcb.state);
-  const count = (which: number): number => ledger.countOf(index, which);
-  const sum = (which: number): number => ledger.sumOf(index, which);
+  const count = (which: number): number => ledger.countOf(row, which);
+  const sum = (which: number): number => ledger.sumOf(row, which);
   const sinceMs = (then: number): number => (then > 0 && then < now ? Math.floor((now - then) / 1000) : 0);
   const board = countBoard(tcb);
   const limited = limitedUs(core, tcb, RWND_LIMITED_US) + limitedUs(core, tcb, SNDBUF_LIMITED_US);

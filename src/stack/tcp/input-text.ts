@@ -59,7 +59,7 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   tcb.recvBuffer.place(0, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   tcb.recvBuffer.advance(seg.dataLength);
-  core.ledger.add(tcb.index, BYTES_RECEIVED, seg.dataLength);
+  core.ledger.add(tcb.row, BYTES_RECEIVED, seg.dataLength);
   if (tcb.reassembly !== null) noteOverlap(core, tcb, tcb.reassembly, seg.seq, end);
   rcv.nxt = end;
   onDataArrived(core, tcb, seg, seg.dataLength);
@@ -76,10 +76,10 @@ export function textArrives(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
  */
 function noteArrival(core: TcpCore, tcb: Tcb): void {
   const { now } = core.clock;
-  const last = core.ledger.sumOf(tcb.index, LAST_DATA_RECEIVED);
+  const last = core.ledger.sumOf(tcb.row, LAST_DATA_RECEIVED);
   const hasAnswered = tcb.cc.lastSentAt !== NEVER && tcb.cc.lastSentAt >= last;
   if (last > 0 && now - last > tcb.rtt.rtoUs && !hasAnswered) hurryAcks(tcb);
-  core.ledger.setSum(tcb.index, LAST_DATA_RECEIVED, now);
+  core.ledger.setSum(tcb.row, LAST_DATA_RECEIVED, now);
 }
 
 /** The next ACKs are not delayed, unless the program wants them to be. */
@@ -114,7 +114,7 @@ function outOfOrder(core: TcpCore, tcb: Tcb, seg: Segment, end: number, ahead: n
     core.counters.TcpExtTCPDuplicateSegs++;
   } else {
     core.counters.TcpExtTCPOFOQueue++;
-    core.ledger.count(tcb.index, RCV_OOOPACK);
+    core.ledger.count(tcb.row, RCV_OOOPACK);
     tcb.recvBuffer.place(ahead, core.ip.span, seg.dataOffset, seg.dataLength, core.buffers);
   }
   sendAck(core, tcb);
@@ -125,7 +125,7 @@ function fillHole(core: TcpCore, tcb: Tcb): void {
   const reassembly = core.reassemblyOf(tcb);
   const next = reassembly.advance(tcb.rcv.nxt);
   tcb.recvBuffer.advance(diff(next, tcb.rcv.nxt));
-  core.ledger.add(tcb.index, BYTES_RECEIVED, diff(next, tcb.rcv.nxt));
+  core.ledger.add(tcb.row, BYTES_RECEIVED, diff(next, tcb.rcv.nxt));
   tcb.rcv.nxt = next;
   if (reassembly.count === 0) core.dropReassembly(tcb);
   // RFC 5681 4.2: a segment that fills a hole is acknowledged at once.
@@ -168,7 +168,7 @@ export function finArrives(core: TcpCore, tcb: Tcb, seg: Segment): void {
   if (!rcv.finSeen || !geq(rcv.nxt, rcv.finSeq)) return;
   rcv.nxt = add(rcv.finSeq, 1);
   // As on Linux, where it counts what RCV.NXT goes over.
-  core.ledger.add(tcb.index, BYTES_RECEIVED, 1);
+  core.ledger.add(tcb.row, BYTES_RECEIVED, 1);
   tcb.readShut = true;
   acknowledgeNow(core, tcb);
   switch (tcb.state) {

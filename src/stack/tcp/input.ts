@@ -20,8 +20,8 @@ export function segmentArrives(core: TcpCore): void {
   }
   const tcb = core.demux.find(seg.dst, seg.src);
   if (tcb !== undefined) {
-    core.ledger.count(tcb.index, SEGS_IN);
-    if (seg.dataLength > 0) core.ledger.count(tcb.index, DATA_SEGS_IN);
+    core.ledger.count(tcb.row, SEGS_IN);
+    if (seg.dataLength > 0) core.ledger.count(tcb.row, DATA_SEGS_IN);
   }
   if (tcb === undefined) {
     noConnection(core, seg, undefined);

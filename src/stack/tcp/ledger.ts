@@ -1,6 +1,5 @@
 // What is counted of each connection for TCP_INFO and for the estimate of its delivery rate. A row of numbers in two typed arrays
-// for each block of the table of connections, found by its index: adding to one is a load and a store, and a connection that
-// is idle keeps 188 bytes of them and no object.
+// for each block: adding to one is a load and a store. Of a dormant connection the record holds those that are not 0.
 
 // Counts, modulo 2^32.
 export const SEGS_IN = 0;
@@ -52,50 +51,63 @@ export const RTO_SINCE = 13;
 export const RTO_US = 14;
 const SUMS = 15;
 
+/** Numbers of a row. */
+export const ENTRIES = COUNTS + SUMS;
+
 const FIRST_ROWS = 64;
 
 export class Ledger {
   #counts = new Uint32Array(COUNTS * FIRST_ROWS);
   #sums = new Float64Array(SUMS * FIRST_ROWS);
 
-  /** Makes row `index` one of zeros; to be called before it is used. */
-  open(index: number): void {
-    if ((index + 1) * COUNTS > this.#counts.length) this.#grow(index);
-    this.#counts.fill(0, index * COUNTS, (index + 1) * COUNTS);
-    this.#sums.fill(0, index * SUMS, (index + 1) * SUMS);
+  /** Makes a row one of zeros; to be called before it is used. */
+  open(row: number): void {
+    if ((row + 1) * COUNTS > this.#counts.length) this.#grow(row);
+    this.#counts.fill(0, row * COUNTS, (row + 1) * COUNTS);
+    this.#sums.fill(0, row * SUMS, (row + 1) * SUMS);
   }
 
-  countOf(index: number, which: number): number {
-    return this.#counts[index * COUNTS + which];
+  countOf(row: number, which: number): number {
+    return this.#counts[row * COUNTS + which];
   }
 
-  count(index: number, which: number): void {
-    this.#counts[index * COUNTS + which]++;
+  count(row: number, which: number): void {
+    this.#counts[row * COUNTS + which]++;
   }
 
-  addCount(index: number, which: number, amount: number): void {
-    this.#counts[index * COUNTS + which] += amount;
+  addCount(row: number, which: number, amount: number): void {
+    this.#counts[row * COUNTS + which] += amount;
   }
 
-  setCount(index: number, which: number, value: number): void {
-    this.#counts[index * COUNTS + which] = value;
+  setCount(row: number, which: number, value: number): void {
+    this.#counts[row * COUNTS + which] = value;
   }
 
-  sumOf(index: number, which: number): number {
-    return this.#sums[index * SUMS + which];
+  sumOf(row: number, which: number): number {
+    return this.#sums[row * SUMS + which];
   }
 
-  add(index: number, which: number, amount: number): void {
-    this.#sums[index * SUMS + which] += amount;
+  add(row: number, which: number, amount: number): void {
+    this.#sums[row * SUMS + which] += amount;
   }
 
-  setSum(index: number, which: number, value: number): void {
-    this.#sums[index * SUMS + which] = value;
+  setSum(row: number, which: number, value: number): void {
+    this.#sums[row * SUMS + which] = value;
   }
 
-  #grow(index: number): void {
+  /** One of a row's numbers, the counts first; for records. */
+  entryOf(row: number, entry: number): number {
+    return entry < COUNTS ? this.countOf(row, entry) : this.sumOf(row, entry - COUNTS);
+  }
+
+  setEntry(row: number, entry: number, value: number): void {
+    if (entry < COUNTS) this.setCount(row, entry, value);
+    else this.setSum(row, entry - COUNTS, value);
+  }
+
+  #grow(row: number): void {
     let rows = this.#counts.length / COUNTS;
-    while (rows <= index) rows *= 2;
+    while (rows <= row) rows *= 2;
     // alloc: there are more connections than ever before
     const counts = new Uint32Array(COUNTS * rows);
     counts.set(this.#counts);

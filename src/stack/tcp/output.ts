@@ -130,11 +130,11 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
 /** Keeps what TCP_INFO tells of segments sent. */
 function countDeparture(core: TcpCore, tcb: Tcb, length: number): void {
   const { ledger } = core;
-  ledger.count(tcb.index, SEGS_OUT);
-  ledger.setSum(tcb.index, LAST_ACK_SENT, core.clock.now);
+  ledger.count(tcb.row, SEGS_OUT);
+  ledger.setSum(tcb.row, LAST_ACK_SENT, core.clock.now);
   if (length === 0) return;
-  ledger.count(tcb.index, DATA_SEGS_OUT);
-  ledger.add(tcb.index, BYTES_SENT, length);
+  ledger.count(tcb.row, DATA_SEGS_OUT);
+  ledger.add(tcb.row, BYTES_SENT, length);
 }
 
 /** Writes the SACK option beside `length` bytes of data: a duplicate first (RFC 2883 4), then what lies beyond holes (RFC 2018 4). */
@@ -208,8 +208,8 @@ export function sendAgain(core: TcpCore, tcb: Tcb, start: number, length: number
     const flags = isLast ? (fin ? FIN : 0) | (isPushed ? PSH : 0) : 0;
     if (emit(core, tcb, add(start, done), size, flags) > 0) return false;
     core.counters.TcpRetransSegs++;
-    core.ledger.count(tcb.index, TOTAL_RETRANS);
-    core.ledger.add(tcb.index, BYTES_RETRANS, size);
+    core.ledger.count(tcb.row, TOTAL_RETRANS);
+    core.ledger.add(tcb.row, BYTES_RETRANS, size);
     tcb.cc.undoResent++;
     done += size;
   } while (done < length);
@@ -279,10 +279,10 @@ export function sendSyn(core: TcpCore, tcb: Tcb, isAgain = false): number {
     tcb.rcv.edge = add(tcb.rcv.nxt, wnd);
     tcb.rcv.lastAck = tcb.rcv.nxt;
   }
-  core.ledger.count(tcb.index, SEGS_OUT);
+  core.ledger.count(tcb.row, SEGS_OUT);
   if (tcb.retransmits > 0) {
     core.counters.TcpRetransSegs++;
-    core.ledger.count(tcb.index, TOTAL_RETRANS);
+    core.ledger.count(tcb.row, TOTAL_RETRANS);
   } else {
     core.counters.TcpOutSegs++;
   }

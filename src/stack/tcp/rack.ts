@@ -82,15 +82,15 @@ export function onDelivered(
 
 /** The segment that begins at `start` has been overtaken; TCP_INFO tells how often that happens in an ACK, and by how much at most. */
 function onReordering(core: TcpCore, tcb: Tcb, start: number): void {
-  const { rack, index, snd } = tcb;
+  const { rack, row, snd } = tcb;
   const { ledger, report } = core;
   rack.reorderingSeen = true;
   const distance = Math.ceil(diff(rack.fack, start) / snd.mss);
   const most = Math.min(distance, MAX_REORDERING);
-  if (most > ledger.countOf(index, REORDERING)) ledger.setCount(index, REORDERING, most);
+  if (most > ledger.countOf(row, REORDERING)) ledger.setCount(row, REORDERING, most);
   if (report.isReordered) return;
   report.isReordered = true;
-  ledger.count(index, REORD_SEEN);
+  ledger.count(row, REORD_SEEN);
 }
 
 /**

@@ -1,14 +1,15 @@
-// What a block holds, in a few words: only the fields that differ from those of a new block, with a bit each that says which. The
-// fields are found by looking at a block, so that a new one needs no mention here.
+// What a block holds, in a few words: only the fields that differ from those of a new block, with a bit each that says which, and
+// likewise what its row of the ledger holds. The fields are found by looking at a block, so that a new one needs no mention here.
 
 import type { StackConfig } from '../config.js';
+import { ENTRIES, type Ledger } from './ledger.js';
 import type { Slab } from './slab.js';
 import { Tcb } from './tcb.js';
 
 type Fields = Record<string, unknown>;
 
 /** Fields of a block that say where it stands rather than what it holds. */
-const OWN = new Set(['index', 'queued', 'outputQueued']);
+const OWN = new Set(['index', 'row', 'queued', 'outputQueued']);
 /** Words: the length, then which fields are there, then which of them take two words. */
 const LENGTH = 1;
 const WORD_SHIFT = 5;
@@ -20,6 +21,7 @@ export type References = Fields;
 
 export class Records {
   readonly #slab: Slab;
+  readonly #ledger: Ledger;
   /** The parts of a block that hold numbers, '' for the block itself, and by field: its part, its name, its value in a new block. */
   readonly #parts: readonly string[];
   readonly #partOf: number[] = [];
@@ -33,9 +35,12 @@ export class Records {
   readonly #double = new Float64Array(1);
   readonly #halves = new Int32Array(this.#double.buffer);
   readonly #objects: Fields[] = [];
+  /** Where `unpack` reads next. */
+  #at = 0;
 
-  constructor(slab: Slab, config: StackConfig) {
+  constructor(slab: Slab, config: StackConfig, ledger: Ledger) {
     this.#slab = slab;
+    this.#ledger = ledger;
     const fresh = new Tcb(0);
     fresh.reset(config);
     const block = fresh as unknown as Fields;
@@ -50,8 +55,9 @@ export class Records {
       }
     }
     this.#parts = parts;
-    this.#maskWords = (this.#names.length + WORD_MASK) >>> WORD_SHIFT;
-    this.#words = new Int32Array(LENGTH + 2 * this.#maskWords + 2 * this.#names.length);
+    const values = this.#names.length + ENTRIES;
+    this.#maskWords = (values + WORD_MASK) >>> WORD_SHIFT;
+    this.#words = new Int32Array(LENGTH + 2 * this.#maskWords + 2 * values);
   }
 
   #addPart(parts: string[], part: string, fields: Fields): void {
@@ -73,24 +79,16 @@ export class Records {
   pack(tcb: Tcb): number {
     const objects = this.#objectsOf(tcb);
     const words = this.#words;
-    const names = this.#names;
-    const wide = LENGTH + this.#maskWords;
-    words.fill(0, 0, wide + this.#maskWords);
-    let length = wide + this.#maskWords;
-    for (let i = 0; i < names.length; i++) {
-      const value = objects[this.#partOf[i]][names[i]];
-      if (Object.is(value, this.#fresh[i])) continue;
-      const bit = 1 << (i & WORD_MASK);
-      words[LENGTH + (i >>> WORD_SHIFT)] |= bit;
-      const number = Number(value);
-      if ((number | 0) === number && !Object.is(number, MINUS_ZERO)) {
-        words[length++] = number;
-        continue;
-      }
-      words[wide + (i >>> WORD_SHIFT)] |= bit;
-      this.#double[0] = number;
-      words[length++] = this.#halves[0];
-      words[length++] = this.#halves[1];
+    const fields = this.#names.length;
+    let length = LENGTH + 2 * this.#maskWords;
+    words.fill(0, 0, length);
+    for (let i = 0; i < fields; i++) {
+      const value = objects[this.#partOf[i]][this.#names[i]];
+      if (!Object.is(value, this.#fresh[i])) length = this.#write(i, Number(value), length);
+    }
+    for (let entry = 0; entry < ENTRIES; entry++) {
+      const value = this.#ledger.entryOf(tcb.row, entry);
+      if (value !== 0) length = this.#write(fields + entry, value, length);
     }
     words[0] = length;
     const place = this.#slab.take(length);
@@ -101,30 +99,56 @@ export class Records {
     return place;
   }
 
-  /** Reads a record into a block that was reset, and gives its room back. */
+  /** Appends one value; returns the length that there is then. */
+  #write(value: number, number: number, length: number): number {
+    const words = this.#words;
+    const mask = LENGTH + (value >>> WORD_SHIFT);
+    const bit = 1 << (value & WORD_MASK);
+    words[mask] |= bit;
+    if ((number | 0) === number && !Object.is(number, MINUS_ZERO)) {
+      words[length] = number;
+      return length + 1;
+    }
+    words[mask + this.#maskWords] |= bit;
+    this.#double[0] = number;
+    words[length] = this.#halves[0];
+    words[length + 1] = this.#halves[1];
+    return length + 2;
+  }
+
+  /** Reads a record into a block, whatever that has held, and gives its room back. */
   unpack(place: number, tcb: Tcb): void {
     const objects = this.#objectsOf(tcb);
     const chunk = this.#slab.chunkOf(place);
     const start = this.#slab.offsetOf(place);
-    const wide = start + LENGTH + this.#maskWords;
-    let at = wide + this.#maskWords;
-    for (let i = 0; i < this.#names.length; i++) {
-      const bit = 1 << (i & WORD_MASK);
+    const fields = this.#names.length;
+    this.#at = start + LENGTH + 2 * this.#maskWords;
+    for (let i = 0; i < fields; i++) {
       let value = this.#fresh[i];
-      if ((chunk[start + LENGTH + (i >>> WORD_SHIFT)] & bit) !== 0) {
-        let number: number;
-        if ((chunk[wide + (i >>> WORD_SHIFT)] & bit) === 0) {
-          number = chunk[at++];
-        } else {
-          this.#halves[0] = chunk[at++];
-          this.#halves[1] = chunk[at++];
-          number = this.#double[0];
-        }
+      if (this.#has(chunk, start, i)) {
+        const number = this.#read(chunk, start, i);
         value = typeof value === 'boolean' ? number !== 0 : number;
       }
       objects[this.#partOf[i]][this.#names[i]] = value;
     }
+    this.#ledger.open(tcb.row);
+    for (let entry = 0; entry < ENTRIES; entry++) {
+      if (!this.#has(chunk, start, fields + entry)) continue;
+      this.#ledger.setEntry(tcb.row, entry, this.#read(chunk, start, fields + entry));
+    }
     this.#slab.release(place, chunk[start]);
+  }
+
+  #has(chunk: Int32Array, start: number, value: number): boolean {
+    return ((chunk[start + LENGTH + (value >>> WORD_SHIFT)] >>> (value & WORD_MASK)) & 1) !== 0;
+  }
+
+  /** Takes the next value, which is this one. */
+  #read(chunk: Int32Array, start: number, value: number): number {
+    if (!this.#has(chunk, start + this.#maskWords, value)) return chunk[this.#at++];
+    this.#halves[0] = chunk[this.#at++];
+    this.#halves[1] = chunk[this.#at++];
+    return this.#double[0];
   }
 
   /** What a block refers to; `like` when that is the same, so that connections of one kind share it. */

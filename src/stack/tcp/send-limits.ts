@@ -16,14 +16,14 @@ const SUM_OF: readonly number[] = [-1, BUSY_US, RWND_LIMITED_US, SNDBUF_LIMITED_
 /** Notes what the connection waits for from now on. */
 export function noteLimit(core: TcpCore, tcb: Tcb): void {
   const { ledger } = core;
-  const { index } = tcb;
-  const before = ledger.countOf(index, LIMIT);
+  const { row } = tcb;
+  const before = ledger.countOf(row, LIMIT);
   const limit = limitOf(tcb);
   if (limit === before) return;
   const { now } = core.clock;
-  if (before !== IDLE) ledger.add(index, SUM_OF[before], now - ledger.sumOf(index, LIMIT_SINCE));
-  ledger.setCount(index, LIMIT, limit);
-  ledger.setSum(index, LIMIT_SINCE, now);
+  if (before !== IDLE) ledger.add(row, SUM_OF[before], now - ledger.sumOf(row, LIMIT_SINCE));
+  ledger.setCount(row, LIMIT, limit);
+  ledger.setSum(row, LIMIT_SINCE, now);
 }
 
 function limitOf(tcb: Tcb): number {
@@ -42,8 +42,8 @@ function limitOf(tcb: Tcb): number {
 /** How long a limit has held so far, in µs: `which` is BUSY_US, RWND_LIMITED_US or SNDBUF_LIMITED_US. */
 export function limitedUs(core: TcpCore, tcb: Tcb, which: number): number {
   const { ledger } = core;
-  const { index } = tcb;
-  const past = ledger.sumOf(index, which);
-  const isNow = SUM_OF[ledger.countOf(index, LIMIT)] === which;
-  return isNow ? past + core.clock.now - ledger.sumOf(index, LIMIT_SINCE) : past;
+  const { row } = tcb;
+  const past = ledger.sumOf(row, which);
+  const isNow = SUM_OF[ledger.countOf(row, LIMIT)] === which;
+  return isNow ? past + core.clock.now - ledger.sumOf(row, LIMIT_SINCE) : past;
 }

@@ -144,6 +144,8 @@ export class Tcb {
   readonly kind = 'tcb';
   /** Place in the table of connections, which is also the timer's id; of a block that no connection has, the last one. */
   index: number;
+  /** Row of the ledger that the block has, whatever its connection. */
+  readonly row: number;
   /** Socket of the API that holds this connection; -1 for none. */
   owner = -1;
   state: number = CLOSED;
@@ -285,8 +287,9 @@ export class Tcb {
   /** When it was given a block again (dormancy.ts). */
   wokenAt: Micros = -NEVER;
 
-  constructor(index: number) {
+  constructor(index: number, row: number = index) {
     this.index = index;
+    this.row = row;
   }
 
   /** Puts every field back to its first value, so that the block can serve another connection. Buffers must be empty. */

@@ -99,10 +99,10 @@ function onSynTimeout(core: TcpCore, tcb: Tcb): void {
 /** One more timeout in a row; TCP_INFO tells of the rows as well. */
 function countTimeout(core: TcpCore, tcb: Tcb): void {
   const { ledger } = core;
-  ledger.count(tcb.index, TOTAL_RTO);
+  ledger.count(tcb.row, TOTAL_RTO);
   if (tcb.retransmits++ > 0) return;
-  ledger.count(tcb.index, RTO_RECOVERIES);
-  ledger.setSum(tcb.index, RTO_SINCE, core.clock.now);
+  ledger.count(tcb.row, RTO_RECOVERIES);
+  ledger.setSum(tcb.row, RTO_SINCE, core.clock.now);
 }
 
 function onFlightTimeout(core: TcpCore, tcb: Tcb): void {
