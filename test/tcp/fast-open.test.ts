@@ -110,6 +110,26 @@ t.test('server: a cookie is given, and with it the data of a SYN is taken at onc
   );
 });
 
+t.test('server: an option that cannot be is none (RFC 7413 4.1.1)', async (t) => {
+  for (const cookie of ['001122', '0011', '00112233445566'])
+    plays(
+      t,
+      `a cookie of ${cookie.length / 2} bytes`,
+      `+0 < S 0:10(10) win 1000 <mss 1000,FO ${cookie},nop>
+   +0 > S. 0:0(0) ack 1 <mss 1460>`,
+    );
+  plays(
+    t,
+    'behind the SYN',
+    `+0 < S 0:0(0) win 1000 <mss 1000>
+   +0 > S. 0:0(0) ack 1 <mss 1460>
+   +0 < . 1:1(0) ack 1 win 1000 <FO,nop,nop>
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 100) = 100
+   +0 > P. 1:101(100) ack 1`,
+  );
+});
+
 t.test('server: whoever was reset counts as pending for a minute (RFC 7413 5.1)', async (t) => {
   // Data without a cookie, for all listeners.
   const host = createHost({ addresses: ['10.0.0.1/8'], link: 'ip', sysctl: { tcp_fastopen: 0x602 } });
