@@ -150,6 +150,20 @@ t.test('slow start doubles, and ends at the threshold', async (t) => {
 });
 
 t.test(
+  'one ACK adds eight segments in slow start at most, and as much as it tells of when paced',
+  async (t) => {
+    // RFC 9406 4.3: L is 8 without pacing.
+    const path = new Path(20, 50_000);
+    path.report.delivered = 12 * MSS;
+    cubic.onAck(path.core, path.tcb, path.report);
+    t.equal(path.segments, 28);
+    path.tcb.pacer = {} as Tcb['pacer'];
+    cubic.onAck(path.core, path.tcb, path.report);
+    t.equal(path.segments, 40);
+  },
+);
+
+t.test(
   'HyStart++: growth is slowed when the delay grows, and slow start ends after five such rounds',
   async (t) => {
     // RFC 9406 4.2: the threshold is an eighth of 80 ms, 10 ms; a quarter of the growth in conservative slow start

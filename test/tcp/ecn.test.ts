@@ -66,6 +66,7 @@ t.test('what is offered and what is agreed on, by net.ipv4.tcp_ecn', async (t) =
     [3, 'S.', 0],
     [3, 'SE.', 8],
     [3, 'SW.', 8],
+    [3, 'SEA.', 8],
     [3, 'SEWA.', 0],
   ] as const) {
     const script = `${CONNECT} +0 > [noecn] ${value === 1 ? 'SEW' : 'SEWA'} 0:0(0) <...>
@@ -259,6 +260,62 @@ t.test('classic: a probe of a closed window has no ECT (RFC 3168 6.1.6)', async 
   );
 });
 
+t.test(
+  'accurate: six marks are told at once, and a field that went round is read with care (RFC 9768 3.2.2.5)',
+  async (t) => {
+    const open = `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1012,nop,nop,sackOK>
+   +0 > [noecn] SW. 0:0(0) ack 1 <...>
+  +.1 < [ect0] W. 1:1(0) ack 1 win 65535 <ECN e0b 1 ceb 0 e1b 1,nop>
+   +0 accept(3, ..., ...) = 4
+`;
+    const marks = Array.from(
+      { length: 6 },
+      (_, i) => `+0 < [ce] EAP. ${101 + 100 * i}:${201 + 100 * i}(100) ack 1 win 65535\n`,
+    ).join('');
+    plays(
+      t,
+      'receiver',
+      'tcp_ecn=3',
+      `${open}
+   +0 setsockopt(4, SOL_TCP, TCP_QUICKACK, [0], 4) = 0
+   +0 < [ce] EAP. 1:101(100) ack 1 win 65535
+   +0 > [ect0] WA. 1:1(0) ack 101 <...>
+   ${marks}
+   +0 > [ect0] A. 1:1(0) ack 701 <...>
+`,
+    );
+    const send = (first = '', second = ''): string => `${open}
+   +0 write(4, ..., 1000) = 1000
+   +0 > [ect0] EAP. 1:1001(1000) ack 1 <...>
+  +.1 < [ect0] EA. 1:1(0) ack 1001 win 65535 ${first}
+   +0 write(4, ..., 1000) = 1000
+   +0 > [ect0] EAP. 1001:2001(1000) ack 1 <...>
+  +.1 < [ect0] EA. 1:1(0) ack 2001 win 65535 ${second}
+   +0 write(4, ..., 10000) = 10000
+   +0 > [ect0] EAP. 2001:12001(10000) ack 1 <...>
+`;
+    plays(
+      t,
+      'sender: one mark more may be nine',
+      'tcp_ecn=3',
+      `${send()}
+  +.1 < [ect0] WA. 1:1(0) ack 12001 win 65535
+   +0 %{ assert tcpi_delivered_ce == 9 }%
+`,
+    );
+    plays(
+      t,
+      'sender: the bytes of the option say that it was one',
+      'tcp_ecn=3',
+      `${send('<ECN e0b 1001 ceb 0 e1b 1,nop>', '<ECN e0b 2001 ceb 0 e1b 1,nop>')}
+  +.1 < [ect0] WA. 1:1(0) ack 12001 win 65535 <ECN e0b 11001 ceb 1000 e1b 1,nop>
+   +0 %{ assert tcpi_delivered_ce == 1 }%
+`,
+    );
+  },
+);
+
 t.test('accurate: a SYN-ACK whose field was changed on the way stops ECT (RFC 9768 3.2.2.3)', async (t) => {
   plays(
     t,
@@ -292,7 +349,7 @@ t.test(
   },
 );
 
-t.test('DCTCP: what is echoed, and how the window answers (RFC 8257 3.2 to 3.4)', async (t) => {
+t.test('DCTCP: what is echoed, and how the window answers (RFC 8257 3.2 to 3.6)', async (t) => {
   const open = `${LISTEN}
    +0 < [ect0] SEW 0:0(0) win 65535 <mss 1000,nop,nop,sackOK>
    +0 > [ect0] SE. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK>

@@ -163,7 +163,12 @@ function pair(
   serverMtu = 1500,
 ): { client: Host; server: Host; listening: number } {
   const client = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl });
-  const server = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', mtu: serverMtu, sysctl: { tcp_fastopen: 2 } });
+  const server = createHost({
+    addresses: ['10.0.0.2/24'],
+    link: 'ip',
+    mtu: serverMtu,
+    sysctl: { tcp_fastopen: 2 },
+  });
   joinHosts(client, server, { delayUs: 10_000, record: true });
   t.teardown(() => {
     client.close();
