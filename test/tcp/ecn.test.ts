@@ -316,6 +316,28 @@ t.test(
   },
 );
 
+t.test('accurate: an option that was zeroed on the way counts nothing (RFC 9768 3.2.3.2)', async (t) => {
+  for (const [first, bytes] of [
+    ['e0b 1 ceb 0 e1b 1', 1000],
+    ['e0b 0 ceb 0 e1b 0', 0],
+  ] as const)
+    plays(
+      t,
+      first,
+      'tcp_ecn=3',
+      `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1012,nop,nop,sackOK>
+   +0 > [noecn] SW. 0:0(0) ack 1 <...>
+  +.1 < [ect0] W. 1:1(0) ack 1 win 65535 <ECN ${first},nop>
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 2000) = 2000
+   +0 > [ect0] EAP. 1:2001(2000) ack 1 <...>
+  +.1 < [ect0] WA. 1:1(0) ack 2001 win 65535 <ECN e0b 1001 ceb 1000 e1b 1,nop>
+   +0 %{ assert tcpi_delivered_ce == 1 and tcpi_delivered_ce_bytes == ${bytes} }%
+`,
+    );
+});
+
 t.test('accurate: a SYN-ACK whose field was changed on the way stops ECT (RFC 9768 3.2.2.3)', async (t) => {
   plays(
     t,
