@@ -271,7 +271,7 @@ t.test(
 `;
     const marks = Array.from(
       { length: 6 },
-      (_, i) => `+0 < [ce] EAP. ${101 + 100 * i}:${201 + 100 * i}(100) ack 1 win 65535\n`,
+      (_, i) => `+.001 < [ce] EAP. ${101 + 20 * i}:${121 + 20 * i}(20) ack 1 win 65535\n`,
     ).join('');
     plays(
       t,
@@ -282,7 +282,7 @@ t.test(
    +0 < [ce] EAP. 1:101(100) ack 1 win 65535
    +0 > [ect0] WA. 1:1(0) ack 101 <...>
    ${marks}
-   +0 > [ect0] A. 1:1(0) ack 701 <...>
+   +0 > [ect0] A. 1:1(0) ack 221 <...>
 `,
     );
     const send = (first = '', second = ''): string => `${open}
