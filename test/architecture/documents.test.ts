@@ -112,6 +112,47 @@ t.test('docs/rfc.md has every number of RFC 9293 Appendix B, once', async (t) =>
   t.same([...numbers].sort(), [...REQUIREMENTS].sort());
 });
 
+/** The RFCs that the stack is meant to have. */
+const RFCS = [
+  1122, 1191, 1337, 1948, 2018, 2883, 3042, 3168, 3390, 3465, 3522, 4015, 4138, 4821, 4987, 5461, 5482, 5681,
+  5682, 5927, 5961, 6056, 6069, 6093, 6191, 6298, 6528, 6582, 6633, 6675, 6928, 7323, 7413, 7661, 8257, 8312,
+  8899, 8985, 9293, 9406, 9438, 9768, 9937,
+];
+
+t.test('docs/rfc.md has rows of every RFC, or tells which one has taken its place', async (t) => {
+  const page = read('docs/rfc.md');
+  const [, replaced = ''] = page.split('| RFC | now |');
+  const clauses = rows(page).map(({ cells: [clause = ''] }) => clause);
+  const olds = rows(replaced.split('\n\n')[0]!).map(({ cells: [numbers = ''] }) => numbers);
+  const missing = RFCS.filter((rfc) => {
+    const isNamed = (cell: string): boolean => new RegExp(`\\b${rfc}\\b(?!\\.)`).test(cell);
+    return (
+      !page.includes(`## RFC ${rfc}`) &&
+      !clauses.some((cell) => / RFC /.test(cell) && isNamed(cell)) &&
+      !olds.some(isNamed)
+    );
+  });
+  t.same(missing, []);
+});
+
+t.test('a row of docs/rfc.md without a test says that it is not, or partly, done', async (t) => {
+  const wrong = rows(read('docs/rfc.md'))
+    .filter(
+      ({ cells: [, what = '', , tested = ''] }) => tested.trim() === 'none' && !/^ (not|partly)\b/.test(what),
+    )
+    .map(({ line }) => `docs/rfc.md:${line}`);
+  t.same(wrong, []);
+});
+
+t.test('no row of docs/rfc.md stands outside of a table', async (t) => {
+  const lines = read('docs/rfc.md').split('\n');
+  const wrong = lines.flatMap((text, i) => {
+    const isFirst = text.startsWith('|') && !lines[i - 1]?.startsWith('|');
+    return isFirst && !/^\|[-|]+\|$/.test(lines[i + 1] ?? '') ? [`docs/rfc.md:${i + 1}`] : [];
+  });
+  t.same(wrong, []);
+});
+
 t.test('the programs in the guides print what the guides say', async (t) => {
   const page = read('docs/guides/deterministic-tests.md');
   const programs = [...page.matchAll(/```js\n([\s\S]*?)```\n\n```text\n([\s\S]*?)```/g)];

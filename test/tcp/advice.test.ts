@@ -1,13 +1,15 @@
 // What TCP tells the layers below, and takes from a program for them: negative advice about a next hop (RFC 9293 MUST-20), and the
-// DSCP of what is sent (MUST-48).
+// DSCP of what is sent (MUST-48) and the local address (MUST-43 to 45).
 
 import t from 'tap';
 import {
   AF_INET,
   IP_TOS,
   IPPROTO_IP,
+  mtcp_abort,
   mtcp_accept,
   mtcp_bind,
+  mtcp_connect,
   mtcp_getsockopt,
   mtcp_listen,
   mtcp_setsock_nonblock,
@@ -84,5 +86,40 @@ t.test(
     t.equal(out.value, 0x28, 'the bits of ECN are not for the program');
     mtcp_setsockopt(mctx, id, 6, 1, 1);
     t.equal(tosOfNext(), 0x28);
+  },
+);
+
+t.test(
+  "the local address is the program's or the route's, for every segment (RFC 9293 MUST-43 to 45)",
+  async (t) => {
+    const host = createHost({ addresses: [`${LOCAL}/24`, '10.0.0.5/24'], link: 'ip' });
+    t.teardown(() => host.close());
+    const { mctx } = host;
+    const sources = (): (string | undefined)[] =>
+      host.take().map(({ bytes }) => `${parsePacket(bytes, 'ip').ip?.src}`);
+    const connects = (from: string | null): void => {
+      const id = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
+      mtcp_setsock_nonblock(mctx, id);
+      if (from !== null) mtcp_bind(mctx, id, sockaddr_in(from, 0));
+      mtcp_connect(mctx, id, sockaddr_in(PEER, 80));
+      host.advance(host.now + 3_500_000);
+      mtcp_abort(mctx, id);
+    };
+    connects(null);
+    t.same(sources(), [LOCAL, LOCAL, LOCAL], 'the one of the route');
+    connects('10.0.0.5');
+    t.same(sources(), ['10.0.0.5', '10.0.0.5', '10.0.0.5'], 'the one that it is bound to');
+
+    const listener = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
+    mtcp_bind(mctx, listener, sockaddr_in('10.0.0.5', 80));
+    mtcp_listen(mctx, listener, 4);
+    const asks = (dst: string): string | undefined => {
+      host.take();
+      host.inject(buildTcp({ src: PEER, dst, srcPort: 5000, dstPort: 80, seq: 0, flags: 'S' }));
+      const { ip, tcp } = parsePacket(host.take()[0]!.bytes, 'ip');
+      return `${ip?.src} ${tcp?.flags}`;
+    };
+    t.equal(asks('10.0.0.5'), '10.0.0.5 S.', 'a listener of one address answers from it');
+    t.equal(asks(LOCAL), `${LOCAL} R.`, 'and for it alone');
   },
 );

@@ -4,6 +4,7 @@ import t from 'tap';
 import { Clock } from '../../src/stack/clock.js';
 import { StackConfig } from '../../src/stack/config.js';
 import { createRandom } from '../../src/stack/random.js';
+import { onDsack, onRecoveryEnd } from '../../src/stack/tcp/rack.js';
 import { RttEstimator } from '../../src/stack/tcp/rtt.js';
 import * as seq from '../../src/stack/tcp/seq.js';
 import * as state from '../../src/stack/tcp/state.js';
@@ -182,4 +183,16 @@ t.test('the stack sends a random number of challenges in a second, at most the l
 t.test('a limit of 0 challenges nobody', async (t) => {
   const { throttle: limit } = throttle(0);
   t.notOk(limit.allowChallenge(new Tcb(0)));
+});
+
+t.test('a reordering window that D-SACKs have widened wears off after 16 recoveries', async (t) => {
+  // RFC 8985 6.2 step 4, RACK.reo_wnd_persist
+  const tcb = new Tcb(0);
+  tcb.reset(new StackConfig());
+  onDsack(tcb);
+  t.equal(tcb.rack.reoWndMult, 2);
+  for (let i = 0; i < 15; i++) onRecoveryEnd(tcb);
+  t.equal(tcb.rack.reoWndMult, 2);
+  onRecoveryEnd(tcb);
+  t.equal(tcb.rack.reoWndMult, 1);
 });

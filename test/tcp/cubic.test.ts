@@ -110,6 +110,18 @@ t.test('where Reno is faster CUBIC is as fast', async (t) => {
   t.ok(Math.abs((path.segments - before) / 9 - 1) < 0.06, `${(path.segments - before) / 9} in a round trip`);
 });
 
+t.test('in a round trip the window grows by half at most', async (t) => {
+  // RFC 9438 4.2: the target is bounded by 1.5 times the window, however steep the curve is.
+  const path = new Path(10, 2_000_000);
+  path.lose();
+  for (let round = 0; round < 6; round++) {
+    const before = path.segments;
+    path.round();
+    t.ok(path.segments <= 1.5 * before + 0.01, `${before} to ${path.segments}`);
+  }
+  t.ok(path.segments > 30, 'and the curve was steeper');
+});
+
 t.test('time without data is not part of the curve', async (t) => {
   const idle = new Path(1000, 100_000);
   const busy = new Path(1000, 100_000);
@@ -150,6 +162,20 @@ t.test('slow start doubles, and ends at the threshold', async (t) => {
 });
 
 t.test(
+  'one ACK adds eight segments in slow start at most, and as much as it tells of when paced',
+  async (t) => {
+    // RFC 9406 4.3: L is 8 without pacing.
+    const path = new Path(20, 50_000);
+    path.report.delivered = 12 * MSS;
+    cubic.onAck(path.core, path.tcb, path.report);
+    t.equal(path.segments, 28);
+    path.tcb.pacer = {} as Tcb['pacer'];
+    cubic.onAck(path.core, path.tcb, path.report);
+    t.equal(path.segments, 40);
+  },
+);
+
+t.test(
   'HyStart++: growth is slowed when the delay grows, and slow start ends after five such rounds',
   async (t) => {
     // RFC 9406 4.2: the threshold is an eighth of 80 ms, 10 ms; a quarter of the growth in conservative slow start
@@ -167,6 +193,20 @@ t.test(
     t.ok(path.tcb.cc.ssthresh < UNLIMITED, 'slow start is over');
   },
 );
+
+t.test('HyStart++: 4 ms of delay at least count as growth, and 16 ms always do', async (t) => {
+  // RFC 9406 4.3, MIN_RTT_THRESH and MAX_RTT_THRESH; eighths of the round trips would be 1 ms and 50 ms.
+  const short = new Path(16, 8_000);
+  short.round();
+  short.round(() => 11_000);
+  t.equal(short.segments, 64, '3 ms are not enough');
+  short.round(() => 15_500);
+  t.equal(short.segments, 64 + 8 + 56 / 4);
+  const long = new Path(16, 400_000);
+  long.round();
+  long.round(() => 417_000);
+  t.equal(long.segments, 32 + 8 + 24 / 4);
+});
 
 t.test('HyStart++: slow start goes on when the delay was but a spike', async (t) => {
   const path = new Path(16, 80_000);

@@ -66,6 +66,7 @@ t.test('what is offered and what is agreed on, by net.ipv4.tcp_ecn', async (t) =
     [3, 'S.', 0],
     [3, 'SE.', 8],
     [3, 'SW.', 8],
+    [3, 'SEA.', 8],
     [3, 'SEWA.', 0],
   ] as const) {
     const script = `${CONNECT} +0 > [noecn] ${value === 1 ? 'SEW' : 'SEWA'} 0:0(0) <...>
@@ -240,6 +241,199 @@ t.test('accurate: counters of packets and bytes, both ways (RFC 9768 3.2)', asyn
    +0 accept(3, ..., ...) = 4
    +0 write(4, ..., 100) = 100
    +0 > [noecn] EAP. 1:101(100) ack 1 <ECN e1b 1 ceb 0 e0b 1,nop>
+`,
+  );
+});
+
+t.test('classic: a probe of a closed window has no ECT (RFC 3168 6.1.6)', async (t) => {
+  plays(
+    t,
+    'the peer closes its window',
+    'tcp_ecn=2',
+    `${CLASSIC}
+   +0 write(4, ..., 1000) = 1000
+   +0 > [ect0] P. 1:1001(1000) ack 1
+  +.1 < . 1:1(0) ack 1001 win 0
+   +0 write(4, ..., 100) = 100
+  +.2~+.4 > [noecn] . 1000:1000(0) ack 1
+`,
+  );
+});
+
+t.test(
+  'accurate: six marks are told at once, and a field that went round is read with care (RFC 9768 3.2.2.5)',
+  async (t) => {
+    const open = `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1012,nop,nop,sackOK>
+   +0 > [noecn] SW. 0:0(0) ack 1 <...>
+  +.1 < [ect0] W. 1:1(0) ack 1 win 65535 <ECN e0b 1 ceb 0 e1b 1,nop>
+   +0 accept(3, ..., ...) = 4
+`;
+    const marks = Array.from(
+      { length: 6 },
+      (_, i) => `+.001 < [ce] EAP. ${101 + 20 * i}:${121 + 20 * i}(20) ack 1 win 65535\n`,
+    ).join('');
+    plays(
+      t,
+      'receiver',
+      'tcp_ecn=3',
+      `${open}
+   +0 setsockopt(4, SOL_TCP, TCP_QUICKACK, [0], 4) = 0
+   +0 < [ce] EAP. 1:101(100) ack 1 win 65535
+   +0 > [ect0] WA. 1:1(0) ack 101 <...>
+   ${marks}
+   +0 > [ect0] A. 1:1(0) ack 221 <...>
+`,
+    );
+    const send = (first = '', second = ''): string => `${open}
+   +0 write(4, ..., 1000) = 1000
+   +0 > [ect0] EAP. 1:1001(1000) ack 1 <...>
+  +.1 < [ect0] EA. 1:1(0) ack 1001 win 65535 ${first}
+   +0 write(4, ..., 1000) = 1000
+   +0 > [ect0] EAP. 1001:2001(1000) ack 1 <...>
+  +.1 < [ect0] EA. 1:1(0) ack 2001 win 65535 ${second}
+   +0 write(4, ..., 10000) = 10000
+   +0 > [ect0] EAP. 2001:12001(10000) ack 1 <...>
+`;
+    plays(
+      t,
+      'sender: one mark more may be nine',
+      'tcp_ecn=3',
+      `${send()}
+  +.1 < [ect0] WA. 1:1(0) ack 12001 win 65535
+   +0 %{ assert tcpi_delivered_ce == 9 }%
+`,
+    );
+    plays(
+      t,
+      'sender: the bytes of the option say that it was one',
+      'tcp_ecn=3',
+      `${send('<ECN e0b 1001 ceb 0 e1b 1,nop>', '<ECN e0b 2001 ceb 0 e1b 1,nop>')}
+  +.1 < [ect0] WA. 1:1(0) ack 12001 win 65535 <ECN e0b 11001 ceb 1000 e1b 1,nop>
+   +0 %{ assert tcpi_delivered_ce == 1 }%
+`,
+    );
+  },
+);
+
+t.test('accurate: an option that was zeroed on the way counts nothing (RFC 9768 3.2.3.2)', async (t) => {
+  for (const [first, bytes] of [
+    ['e0b 1 ceb 0 e1b 1', 1000],
+    ['e0b 0 ceb 0 e1b 0', 0],
+  ] as const)
+    plays(
+      t,
+      first,
+      'tcp_ecn=3',
+      `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1012,nop,nop,sackOK>
+   +0 > [noecn] SW. 0:0(0) ack 1 <...>
+  +.1 < [ect0] W. 1:1(0) ack 1 win 65535 <ECN ${first},nop>
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 2000) = 2000
+   +0 > [ect0] EAP. 1:2001(2000) ack 1 <...>
+  +.1 < [ect0] WA. 1:1(0) ack 2001 win 65535 <ECN e0b 1001 ceb 1000 e1b 1,nop>
+   +0 %{ assert tcpi_delivered_ce == 1 and tcpi_delivered_ce_bytes == ${bytes} }%
+`,
+    );
+});
+
+t.test('accurate: a SYN-ACK whose field was changed on the way stops ECT (RFC 9768 3.2.2.3)', async (t) => {
+  plays(
+    t,
+    'it left without ECT, and the peer has seen ECT(0)',
+    'tcp_ecn=3',
+    `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1000>
+   +0 > [noecn] SW. 0:0(0) ack 1 <mss 1460,ECN e1b 1 ceb 0 e0b 1,nop>
+  +.1 < [ect0] A. 1:1(0) ack 1 win 65535 <ECN e0b 1 ceb 0 e1b 1,nop>
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 100) = 100
+   +0 > [noecn] EAP. 1:101(100) ack 1 <...>
+`,
+  );
+});
+
+t.test(
+  'accurate: a SYN-ACK that seems to be lost for its flags is sent without them (RFC 9768 3.1.4)',
+  async (t) => {
+    plays(
+      t,
+      'the third one goes without',
+      'tcp_ecn=3',
+      `${LISTEN}
+   +0 < SEWA 0:0(0) win 65535 <mss 1000>
+   +0 > SW. 0:0(0) ack 1 <mss 1460,ECN e1b 1 ceb 0 e0b 1,nop>
+   +1 > SW. 0:0(0) ack 1 <mss 1460>
+   +2 > S. 0:0(0) ack 1 <mss 1460>
+`,
+    );
+  },
+);
+
+t.test('DCTCP: what is echoed, and how the window answers (RFC 8257 3.2 to 3.6)', async (t) => {
+  const open = `${LISTEN}
+   +0 < [ect0] SEW 0:0(0) win 65535 <mss 1000,nop,nop,sackOK>
+   +0 > [ect0] SE. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK>
+  +.1 < [ect0] . 1:1(0) ack 1 win 65535
+   +0 accept(3, ..., ...) = 4
+`;
+  plays(
+    t,
+    'receiver: what came before a change is acknowledged as it came, and a change at once',
+    'tcp_ecn=1 net.ipv4.tcp_congestion_control=dctcp',
+    `${open}
+   +0 setsockopt(4, SOL_TCP, TCP_QUICKACK, [0], 4) = 0
+   +0 < [ect0] . 1:1001(1000) ack 1 win 65535
+   +0 < [ce] . 1001:2001(1000) ack 1 win 65535
+   +0 > . 1:1(0) ack 1001
+   +0 > E. 1:1(0) ack 2001
+   +0 < [ce] . 2001:3001(1000) ack 1 win 65535
+   +0 < [ect0] . 3001:4001(1000) ack 1 win 65535
+   +0 > E. 1:1(0) ack 3001
+   +0 > . 1:1(0) ack 4001
+`,
+  );
+  plays(
+    t,
+    'sender: alpha begins at 1, so that the first mark halves the window',
+    'tcp_ecn=1 net.ipv4.tcp_congestion_control=dctcp',
+    `${open}
+   +0 write(4, ..., 10000) = 10000
+   +0 > [ect0] . 1:10001(10000) ack 1
+  +.1 < E. 1:1(0) ack 1001 win 65535
+   +0 %{ assert tcpi_snd_ssthresh == 5 }%
+`,
+  );
+  // (15/16)^10 is 0.52: 10 segments become 7.4.
+  const clean = Array.from(
+    { length: 10 },
+    (_, i) => `
+   +0 write(4, ..., 100) = 100
+   +0 > [ect0] P. ${1 + 100 * i}:${101 + 100 * i}(100) ack 1
+  +.1 < . 1:1(0) ack ${101 + 100 * i} win 65535`,
+  ).join('');
+  plays(
+    t,
+    'sender: each window without a mark takes a sixteenth of alpha',
+    'tcp_ecn=1 net.ipv4.tcp_congestion_control=dctcp',
+    `${open}${clean}
+   +0 write(4, ..., 10000) = 10000
+   +0 > [ect0] . 1001:11001(10000) ack 1
+  +.1 < E. 1:1(0) ack 2001 win 65535
+   +0 %{ assert tcpi_snd_ssthresh == 7 }%
+`,
+  );
+  plays(
+    t,
+    'sender: a loss halves the window, whatever alpha says (RFC 8257 3.5)',
+    'tcp_ecn=1 net.ipv4.tcp_congestion_control=dctcp',
+    `${open}
+   +0 write(4, ..., 10000) = 10000
+   +0 > [ect0] . 1:10001(10000) ack 1
+  +.1 < . 1:1(0) ack 1 win 65535 <sack 1001:10001,nop,nop>
+   +0 > . 1:1001(1000) ack 1
+   +0 %{ assert tcpi_snd_ssthresh == 5 }%
 `,
   );
 });

@@ -110,6 +110,26 @@ t.test('server: a cookie is given, and with it the data of a SYN is taken at onc
   );
 });
 
+t.test('server: an option that cannot be is none (RFC 7413 4.1.1)', async (t) => {
+  for (const cookie of ['001122', '0011', '00112233445566'])
+    plays(
+      t,
+      `a cookie of ${cookie.length / 2} bytes`,
+      `+0 < S 0:10(10) win 1000 <mss 1000,FO ${cookie},nop>
+   +0 > S. 0:0(0) ack 1 <mss 1460>`,
+    );
+  plays(
+    t,
+    'behind the SYN',
+    `+0 < S 0:0(0) win 1000 <mss 1000>
+   +0 > S. 0:0(0) ack 1 <mss 1460>
+   +0 < . 1:1(0) ack 1 win 1000 <FO,nop,nop>
+   +0 accept(3, ..., ...) = 4
+   +0 write(4, ..., 100) = 100
+   +0 > P. 1:101(100) ack 1`,
+  );
+});
+
 t.test('server: whoever was reset counts as pending for a minute (RFC 7413 5.1)', async (t) => {
   // Data without a cookie, for all listeners.
   const host = createHost({ addresses: ['10.0.0.1/8'], link: 'ip', sysctl: { tcp_fastopen: 0x602 } });
@@ -140,9 +160,15 @@ t.test('server: whoever was reset counts as pending for a minute (RFC 7413 5.1)'
 function pair(
   t: Test,
   sysctl: Record<string, number> = {},
+  serverMtu = 1500,
 ): { client: Host; server: Host; listening: number } {
   const client = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl });
-  const server = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', sysctl: { tcp_fastopen: 2 } });
+  const server = createHost({
+    addresses: ['10.0.0.2/24'],
+    link: 'ip',
+    mtu: serverMtu,
+    sysctl: { tcp_fastopen: 2 },
+  });
   joinHosts(client, server, { delayUs: 10_000, record: true });
   t.teardown(() => {
     client.close();
@@ -217,6 +243,21 @@ t.test('client: a server that takes the SYN only gets the data like any other', 
   const accepted = api.mtcp_accept(server.mctx, listening);
   t.equal(api.mtcp_read(server.mctx, accepted, Buffer.alloc(10)), 5, 'and it arrives once');
   t.equal(client.stack.counters.TcpExtTCPFastOpenActiveFail, 1);
+});
+
+t.test("client: no more goes on a SYN than the server's MSS (RFC 7413 4.1.3)", async (t) => {
+  const { client, server, listening } = pair(t, {}, 600);
+  api.mtcp_sendto(client.mctx, socket(client.mctx), hello, 5, api.MSG_FASTOPEN, peer);
+  client.advance(client.now + 100_000);
+  api.mtcp_accept(server.mctx, listening);
+  client.take();
+  const long = Buffer.alloc(1400);
+  t.equal(api.mtcp_sendto(client.mctx, socket(client.mctx), long, 1400, api.MSG_FASTOPEN, peer), 1400);
+  client.advance(client.now + 11_000);
+  const [syn] = client.take();
+  const { tcp, payload } = parsePacket(syn.bytes, 'ip');
+  t.equal(tcp?.flags, 'S');
+  t.ok(payload.length > 500 && syn.bytes.length <= 600, `${payload.length} bytes`);
 });
 
 t.test('client: a path that swallows data on SYNs is spared for an hour', async (t) => {

@@ -18,7 +18,7 @@ import {
 } from '../wire/icmp.js';
 import type { TcpCore } from './core.js';
 import { packetTooBig } from './path-mtu.js';
-import { geq, leq } from './seq.js';
+import { geq, lt } from './seq.js';
 import { isSynchronized, SYN_SENT } from './state.js';
 import { RTO, type Tcb } from './tcb.js';
 import { watchFlight } from './transmit.js';
@@ -34,7 +34,7 @@ export function icmpErrorArrives(
 ): void {
   const tcb = core.demux.find(local, remote);
   // RFC 5927 4.1: an error about something that is not in flight was not caused by us.
-  if (tcb === undefined || !geq(seq, tcb.snd.una) || !leq(seq, tcb.snd.nxt)) {
+  if (tcb === undefined || !geq(seq, tcb.snd.una) || !lt(seq, tcb.snd.nxt)) {
     core.counters.TcpExtOutOfWindowIcmps++;
     return;
   }

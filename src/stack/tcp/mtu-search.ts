@@ -134,7 +134,7 @@ export function isLossOfProbe(core: TcpCore, tcb: Tcb, search: MtuSearch): boole
   if (search.size === 0 || snd.una !== search.start || board === null) return false;
   if (board.lost !== search.size - headerBytes(tcb)) return false;
   core.counters.TcpExtTCPMTUPFail++;
-  search.high = search.size - 1;
+  search.high = Math.min(search.high, search.size - 1);
   search.size = 0;
   board.cut(snd.mss);
   // Duplicates that still come are about the probe, too.

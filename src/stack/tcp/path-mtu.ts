@@ -18,6 +18,8 @@ export function packetTooBig(core: TcpCore, tcb: Tcb, nextHopMtu: number): void 
   const { minPmtu } = core.config;
   const mtu = nextHopMtu > 0 ? nextHopMtu : plateauBelow(tcb.snd.mss + headers);
   const mss = Math.max(mtu, minPmtu) - headers;
+  // RFC 8899 4.6.2: it may be about a probe, and no larger one is worth sending.
+  if (tcb.mtuSearch !== null) limitSearch(tcb.mtuSearch, mss + headers);
   if (mss >= tcb.snd.mss) {
     core.counters.TcpExtOutOfWindowIcmps++;
     return;
@@ -25,7 +27,6 @@ export function packetTooBig(core: TcpCore, tcb: Tcb, nextHopMtu: number): void 
   tcb.snd.mss = mss;
   tcb.pathMtu = mss + headers;
   tcb.pathMtuAt = core.clock.now;
-  if (tcb.mtuSearch !== null) limitSearch(tcb.mtuSearch, tcb.pathMtu);
   tcb.board?.cut(mss);
   core.output.push(tcb);
 }
