@@ -14,7 +14,7 @@ import { compare, compareCheckouts } from './compare.js';
 import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
 import { measure, type Run, type Times } from './measure.js';
-import { otherCheckout, PEERS, type Peer, type Workplace } from './peers.js';
+import { otherCheckout, PEERS, type Peer, peersOf, type Workplace } from './peers.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report } from './report/report.js';
@@ -72,7 +72,7 @@ function makePlan(): Plan {
   const base = values.quick ? QUICK : FULL;
   const rounds = values.rounds === undefined ? base.rounds : Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
-  const usual = CASES.filter(({ quick }) => quick || !values.quick);
+  const usual = CASES.filter(({ when }) => when === 'quick' || (when === 'full' && !values.quick));
   const chosen = values.peers === undefined ? PEERS : choose('peer', PEERS, values.peers.split(','));
   return {
     cases: positionals.length === 0 ? usual : choose('case', CASES, positionals),
@@ -91,9 +91,9 @@ async function runCase(
 ): Promise<CaseResult> {
   const runs = new Map<Peer, Run[]>(peers.map((peer) => [peer, []]));
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
-  labUp({ name: place.lab, queues: 1, mtu: work.mtu });
+  labUp({ name: place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
   try {
-    for (let round = 0; round < plan.rounds; round++) {
+    for (let round = 0; round < (work.rounds ?? plan.rounds); round++) {
       for (const peer of peers) {
         try {
           runs.get(peer)?.push(await measure(work, peer, place, plan.times));
@@ -132,7 +132,7 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
   for (const work of plan.cases) {
     const result = await runCase(
       work,
-      peers.filter((peer) => peer.serves(work)),
+      peersOf(work, peers),
       place,
       plan,
     );

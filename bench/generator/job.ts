@@ -6,11 +6,18 @@ export interface Job {
   readonly netns: string;
   readonly iface: string;
   readonly serverMac: string;
+  /** The first of its addresses, and how many follow each other: a connection needs a port of one of them. */
   readonly client: string;
+  readonly addresses: number;
   readonly server: string;
   readonly port: number;
-  /** `conn`: a connection for each request. `rpc`: connections stay open. `idle`: they are opened, and nothing is asked. */
-  readonly mode: 'conn' | 'rpc' | 'idle';
+  /**
+   * `conn`: a connection for each request. `rpc`: connections stay open. `idle`: they are opened, and asked once when that is told.
+   * `sink`: streams are sent that have no end.
+   */
+  readonly mode: 'conn' | 'rpc' | 'idle' | 'sink';
+  /** Queues of the interface: each has a share of the connections. */
+  readonly queues: number;
   readonly connections: number;
   /** Requests under way per connection. */
   readonly pipeline: number;
@@ -18,16 +25,24 @@ export interface Job {
   readonly request: string;
   /** Bytes of the reply; 0 for HTTP, where the first reply says how long all are and what body they have. */
   readonly replyBytes: number;
+  /** Bytes of replies that may be under way on a connection; undefined for what an unscaled window says. */
+  readonly windowBytes: number | undefined;
   readonly warmupMs: number;
-  /** How long to measure; `idle`: the longest that opening may take. */
+  /** How long to measure; `idle`: the longest that opening may take, and the longest that asking may. */
   readonly durationMs: number;
   readonly mtu: number;
 }
 
+/** What the generator of idle connections is told on its standard input when it is to ask on each of them. */
+export const ASK = 'ask\n';
+
 /** What came of it. */
 export interface JobResult {
-  /** Replies, which in mode `conn` are connections, per second. */
+  /** Replies per second: connections in mode `conn`, acknowledged bytes in mode `sink`. */
   readonly perSecond: number;
+  /** When measuring began and ended, in ms since 1970. */
+  readonly from: number;
+  readonly to: number;
   readonly replies: number;
   /** Replies that were wrong, connections that were refused or reset. */
   readonly errors: number;
