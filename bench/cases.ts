@@ -123,7 +123,13 @@ export const CASES: readonly BenchCase[] = [
     connections: 8,
     windowBytes: 1 << 17,
   },
-  { ...OUT, name: 'bulk-out-9000', title: 'Out of the server, one flow, MTU 9000', connections: 1, mtu: 9000 },
+  {
+    ...OUT,
+    name: 'bulk-out-9000',
+    title: 'Out of the server, one flow, MTU 9000',
+    connections: 1,
+    mtu: 9000,
+  },
   {
     ...OUT,
     name: 'bulk-out-65535',
@@ -142,7 +148,12 @@ export const CASES: readonly BenchCase[] = [
     connections: 1,
     mtu: LARGEST_MTU,
   },
-  { ...CORES, name: 'cores-1', title: 'Messages of 64 B, 64 connections, startCores with one core', cores: 1 },
+  {
+    ...CORES,
+    name: 'cores-1',
+    title: 'Messages of 64 B, 64 connections, startCores with one core',
+    cores: 1,
+  },
   {
     ...CORES,
     name: 'cores-2',

@@ -5,8 +5,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
 import { PATTERN_PERIOD } from '../src/cli/servers/pattern.js';
+import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { replyBytes } from './peers/reply.js';
 

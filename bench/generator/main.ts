@@ -2,9 +2,9 @@
 // spins until that is done, and prints the result as a line of JSON. For `idle` it prints when all connections are open, keeps them,
 // asks on every one of them when its standard input says so, prints again, and goes when that ends.
 
+import { PATTERN_PERIOD } from '../../src/cli/servers/pattern.js';
 import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
 import type { XdpNic } from '../../src/nic/xdp-nic.js';
-import { PATTERN_PERIOD } from '../../src/cli/servers/pattern.js';
 import { replyBytes } from '../peers/reply.js';
 import { Client, type Exchange, longestPayload } from './client.js';
 import { ASK, type Job, type JobResult } from './job.js';

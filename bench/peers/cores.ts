@@ -1,8 +1,8 @@
 // The same server on several cores of one interface, as `mtcp serve --cores` has it.
 
 import { once } from 'node:events';
-import { startCores } from '../../src/index.js';
 import type { ServiceChoice } from '../../src/cli/servers/choice.js';
+import { startCores } from '../../src/index.js';
 import { placeIn } from './context.js';
 import type { ServerOptions } from './options.js';
 

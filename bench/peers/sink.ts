@@ -1,6 +1,5 @@
 // Takes in streams of the pattern and compares every byte, on mtcp_* calls: a wrong one resets the connection.
 
-import { errno, type Mctx, MTCP_EPOLLIN, mtcp_read } from '../../src/index.js';
 import { findDifference, PATTERN_PERIOD } from '../../src/cli/servers/pattern.js';
 import {
   ABORT,
@@ -12,6 +11,7 @@ import {
   type Totals,
   TURNS,
 } from '../../src/cli/servers/session.js';
+import { errno, type Mctx, MTCP_EPOLLIN, mtcp_read } from '../../src/index.js';
 import { EAGAIN } from '../../src/stack/errors.js';
 
 /** Makes sessions that take in a stream each. */

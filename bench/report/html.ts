@@ -3,7 +3,8 @@
 import { standings } from '../goals.js';
 import { shorten } from '../statistics.js';
 import { loadSentence } from './markdown.js';
-import type { CaseResult, Report } from './report.js';
+import type { CaseResult, Report, ReportTable } from './report.js';
+import { tablesOf } from './tables.js';
 
 const WIDTH = 720;
 const LABEL = 220;
@@ -28,6 +29,7 @@ export function toHtml(report: Report): string {
 <p>Medians of ${rounds} rounds, the peers interleaved; the line through a bar is from the least to the largest figure. ${escapeText([loadSentence(report), ...left].join(' '))}</p>
 ${goalTable(report)}
 ${report.cases.map(chart).join('\n')}
+${tablesOf(report).map(plainTable).join('\n')}
 </html>
 `;
 }
@@ -39,6 +41,14 @@ function goalTable(report: Report): string {
   });
   const head = ['case', 'goal', 'moonshot', 'measured', '', 'why'].map((cell) => `<th>${cell}</th>`).join('');
   return `<h2>Goals</h2><table><tr>${head}</tr>${rows.join('')}</table>`;
+}
+
+function plainTable({ name, title, head, rows }: ReportTable): string {
+  const line = (cells: readonly string[], tag: string): string => {
+    return `<tr>${cells.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join('')}</tr>`;
+  };
+  const body = rows.map((cells) => line(cells, 'td')).join('');
+  return `<h2>${escapeText(name)}</h2><p>${escapeText(title)}.</p><table>${line(head, 'th')}${body}</table>`;
 }
 
 /** Horizontal bars, one per peer. */

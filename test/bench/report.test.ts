@@ -13,7 +13,17 @@ import { noiseOf, shorten, spreadOf } from '../../bench/statistics.js';
 
 function peer(name: string, figures: number[], failures: string[] = [], otherLoad = 0.1): PeerResult {
   const latencyUs = { p50: 1, p99: 2, p999: 3, max: 4 };
-  const load = { perSecond: 1, from: 0, to: 1, replies: 1, errors: 0, resent: 0, idle: 0.5, open: 1, latencyUs };
+  const load = {
+    perSecond: 1,
+    from: 0,
+    to: 1,
+    replies: 1,
+    errors: 0,
+    resent: 0,
+    idle: 0.5,
+    open: 1,
+    latencyUs,
+  };
   const runs = figures.map((figure) => ({ figure, otherLoad, startMs: 1, load }));
   const spread = figures.length === 0 ? undefined : spreadOf(figures);
   return { name, title: `<${name}>`, spread, runs, failures };
