@@ -14,7 +14,7 @@ import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
 import { measure, type Run } from './measure.js';
 import { type Peer, peersOf, type Workplace } from './peers.js';
-import { clockText, expectedTotalMs, makePlan, type Plan } from './plan.js';
+import { clockText, expectedTotalMs, makePlan, type Plan, roundsOf } from './plan.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report, ReportTable } from './report/report.js';
@@ -40,7 +40,7 @@ async function runCase(
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
   labUp({ name: place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
   try {
-    for (let round = 0; round < (work.rounds ?? plan.rounds); round++) {
+    for (let round = 0; round < roundsOf(work, plan); round++) {
       for (const peer of peers) {
         try {
           runs.get(peer)?.push(await measure(work, peer, place, plan.times));

@@ -72,6 +72,7 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
   nextClient += addresses;
   return {
     netns: peerNamespace(lab),
+    lab,
     iface: LAB_PEER_INTERFACE,
     serverMac: labStatus(lab).stack.link?.mac ?? '',
     client,

@@ -78,12 +78,18 @@ export function makePlan(args: readonly string[]): Plan {
   };
 }
 
+/** Rounds of a case. */
+export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>): number {
+  return Math.min(rounds ?? plan.rounds, plan.rounds);
+}
+
 /** How long a case will take, in ms. */
-export function expectedMs(work: BenchCase, { peers, rounds, times }: Plan): number {
+export function expectedMs(work: BenchCase, plan: Plan): number {
+  const { peers, times } = plan;
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
   const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + times.warmupMs + loaded;
-  return LAB_MS + (work.rounds ?? rounds) * peersOf(work, peers).length * (OVERHEAD_MS + each);
+  return LAB_MS + roundsOf(work, plan) * peersOf(work, peers).length * (OVERHEAD_MS + each);
 }
 
 /** How long all of it will take, in ms. */

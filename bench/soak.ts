@@ -23,6 +23,8 @@ export interface Soak {
   readonly grows: boolean;
   /** The longest turn of the loop and the longest collection from second 10 on, in ms; and turns beyond a millisecond. */
   readonly pauseMs: number;
+  /** The longest turn without the time in which something else had the CPU. */
+  readonly ownPauseMs: number;
   readonly gcMs: number;
   readonly longTurns: number;
 }
@@ -58,6 +60,7 @@ export function summarize(samples: readonly WatchSample[]): Soak {
     heapAfter,
     grows: isGrowth(rssBefore, rssAfter) || isGrowth(heapBefore, heapAfter),
     pauseMs: Math.max(...settled.map(({ turnMs }) => turnMs)),
+    ownPauseMs: Math.max(...settled.map(({ ownTurnMs }) => ownTurnMs)),
     gcMs: Math.max(...settled.map(({ gcMs }) => gcMs)),
     longTurns: settled.reduce((sum, { longTurns }) => sum + longTurns, 0),
   };

@@ -42,6 +42,8 @@ export interface Exchange {
 export interface Origin {
   /** How many addresses there are, from the own one on; 1 when left out. */
   readonly addresses?: number;
+  /** Which ports of an address may be used; all of them when left out. */
+  readonly accepts?: (address: number, port: number) => boolean;
 }
 
 /** All connections of a generator. */
@@ -76,6 +78,7 @@ export class Client {
   /** By address and port. */
   private readonly slotOf: Int32Array;
   private readonly nextPort: Uint16Array;
+  private readonly accepts: Origin['accepts'];
   private readonly dirty: Int32Array;
   private dirtyCount = 0;
   private nextIss = 1;
@@ -91,8 +94,9 @@ export class Client {
     serverPort: number,
     connections: number,
     exchange: Exchange,
-    { addresses = 1 }: Origin = {},
+    { addresses = 1, accepts }: Origin = {},
   ) {
+    this.accepts = accepts;
     this.nic = nic;
     this.serverPort = serverPort;
     this.exchange = exchange;
@@ -192,7 +196,7 @@ export class Client {
     const address = this.addressOf(slot);
     let port = this.nextPort[address];
     do port = port === PORTS - 1 ? FIRST_PORT : port + 1;
-    while (this.slotOf[address * PORTS + port] >= 0);
+    while (this.slotOf[address * PORTS + port] >= 0 || !this.isAccepted(address, port));
     this.nextPort[address] = port;
     this.port[slot] = port;
     this.slotOf[address * PORTS + port] = slot;
@@ -208,6 +212,10 @@ export class Client {
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
     this.send(slot, SYN, this.nextIss, 0, 0, 0);
+  }
+
+  private isAccepted(address: number, port: number): boolean {
+    return this.accepts === undefined || this.accepts((this.firstAddress + address) | 0, port);
   }
 
   private onSegment(nowMs: number): void {

@@ -4,6 +4,8 @@
 export interface Job {
   /** Namespace and interface on which it sits, and the server's MAC address. */
   readonly netns: string;
+  /** The lab they are part of. */
+  readonly lab: string;
   readonly iface: string;
   readonly serverMac: string;
   /** The first of its addresses, and how many follow each other: a connection needs a port of one of them. */

@@ -4,6 +4,8 @@
 
 import { PATTERN_PERIOD } from '../../src/cli/servers/pattern.js';
 import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
+import { labRss } from '../../src/nic/os/lab.js';
+import { Rss } from '../../src/nic/rss.js';
 import type { XdpNic } from '../../src/nic/xdp-nic.js';
 import { replyBytes } from '../peers/reply.js';
 import { Client, type Exchange, longestPayload } from './client.js';
@@ -41,7 +43,13 @@ function makeLoad(nic: XdpNic, queue: number): Client | Sender {
   };
   const share = Math.ceil((job.connections - queue) / job.queues);
   if (job.mode !== 'sink') {
-    return new Client(nic, ends, job.port, share, exchangeOf(job), { addresses: perQueue });
+    const rss = job.queues > 1 ? Rss.of(labRss(job.lab)) : undefined;
+    // What this queue sends arrives on the one of its number: those are the connections that belong to the core there.
+    const accepts = (address: number, port: number): boolean => {
+      return rss?.queueOfHash(rss.hashV4(address, ends.peer, port, job.port)) === queue;
+    };
+    const origin = { addresses: perQueue, ...(rss === undefined ? {} : { accepts }) };
+    return new Client(nic, ends, job.port, share, exchangeOf(job), origin);
   }
   const pattern = replyBytes(PATTERN_PERIOD + ends.mss);
   return new Sender(nic, ends, job.port, share, pattern, PATTERN_PERIOD);

@@ -1,6 +1,7 @@
 // Watches a server's loop from within while it is under load: memory each second, the longest time between two turns that was not spent
 // in waiting, and the longest pause of the garbage collector. It keeps what it sees in arrays that are there from the start.
 
+import { closeSync, openSync, readSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import type { Nic } from '../../src/nic/nic.js';
 
@@ -15,10 +16,41 @@ export interface WatchSample {
   readonly heapBytes: number;
   /** The longest turn, and how many took more than a millisecond. */
   readonly turnMs: number;
+  /** The longest without the time in which something else had the CPU: that is taken off a little too much, never too little. */
+  readonly ownTurnMs: number;
   readonly longTurns: number;
   /** The longest collection, and how many there were. */
   readonly gcMs: number;
   readonly collections: number;
+}
+
+/** How long the main thread has been ready to run and has waited for its CPU, as the scheduler tells (/proc/…/schedstat). */
+class RunDelay {
+  readonly #fd: number;
+  readonly #text = Buffer.alloc(128);
+  #last = 0;
+
+  constructor() {
+    let fd = -1;
+    try {
+      fd = openSync('/proc/self/schedstat', 'r');
+      process.once('exit', () => closeSync(fd));
+    } catch {
+      // A kernel that does not count it: all turns are the server's own.
+    }
+    this.#fd = fd;
+    this.sinceLast();
+  }
+
+  /** Milliseconds since the last call. */
+  sinceLast(): number {
+    if (this.#fd < 0) return 0;
+    const length = readSync(this.#fd, this.#text, 0, this.#text.length, 0);
+    const total = Number(this.#text.toString('latin1', 0, length).split(' ')[1]) / 1e6;
+    const delay = total - this.#last;
+    this.#last = total;
+    return delay;
+  }
 }
 
 /** Samples, one a second. */
@@ -27,7 +59,9 @@ export class LoopWatch {
   readonly #rss = new Float64Array(SECONDS);
   readonly #heap = new Float64Array(SECONDS);
   readonly #turnMs = new Float64Array(SECONDS);
+  readonly #ownTurnMs = new Float64Array(SECONDS);
   readonly #longTurns = new Int32Array(SECONDS);
+  readonly #delay = new RunDelay();
   readonly #gcMs = new Float64Array(SECONDS);
   readonly #collections = new Int32Array(SECONDS);
   #count = 0;
@@ -59,6 +93,10 @@ export class LoopWatch {
     if (i === SECONDS) return;
     if (took > this.#turnMs[i]) this.#turnMs[i] = took;
     if (took > LONG_MS) this.#longTurns[i]++;
+    if (took > this.#ownTurnMs[i]) {
+      const own = took > LONG_MS ? Math.max(0, took - this.#delay.sinceLast()) : took;
+      if (own > this.#ownTurnMs[i]) this.#ownTurnMs[i] = own;
+    }
     if (now < this.#nextAt) return;
     this.#nextAt += 1000;
     const { rss, heapUsed } = process.memoryUsage();
@@ -66,6 +104,7 @@ export class LoopWatch {
     this.#rss[i] = rss;
     this.#heap[i] = heapUsed;
     this.#count++;
+    this.#delay.sinceLast();
     // Looking at the own memory is none of the server's work.
     this.#last = performance.now();
   }
@@ -86,6 +125,7 @@ export class LoopWatch {
       rssBytes: this.#rss[i],
       heapBytes: this.#heap[i],
       turnMs: this.#turnMs[i],
+      ownTurnMs: this.#ownTurnMs[i],
       longTurns: this.#longTurns[i],
       gcMs: this.#gcMs[i],
       collections: this.#collections[i],

@@ -63,18 +63,19 @@ function soakTable(report: Report): ReportTable {
           `${mib(soak.heapBefore)} to ${mib(soak.heapAfter)}`,
           soak.grows ? 'yes' : 'no',
           soak.pauseMs.toFixed(2),
+          soak.ownPauseMs.toFixed(2),
           soak.gcMs.toFixed(2),
           `${soak.longTurns}`,
         ],
       ];
     });
   });
-  const pauses = ['longest turn, ms', 'longest collection, ms', 'turns above 1 ms'];
+  const pauses = ['longest turn, ms', 'its own, ms', 'longest collection, ms', 'turns above 1 ms'];
   return {
     name: 'a minute at full load',
     title:
       'Memory after second 10 and at the end (the heap after collections), and pauses of the server from second 10 on. ' +
-      'A turn during which something else had the CPU counts as a pause',
+      'Of its own is a turn without the time in which something else had the CPU',
     head: ['case', 'server', 'errors', 'resident', 'heap', 'grows', ...pauses],
     rows,
   };
