@@ -50,7 +50,7 @@ export interface JobResult {
   readonly errors: number;
   /** Segments sent again because nothing came for a quarter of a second. */
   readonly resent: number;
-  /** Share of the looks at the ring that found nothing: near 0, the generator was the limit and not the server. */
+  /** Share of the time that went into looks that found nothing: near 0, the generator was the limit and not the server. */
   readonly idle: number;
   /** Connections open at the end. */
   readonly open: number;

@@ -84,19 +84,20 @@ function total(of: (load: Client | Sender) => number): number {
 const open = (): number => total((load) => load.open);
 const replies = (): number => total((load) => load.replies);
 
-/** Spins for some time, or until `done`. Returns the share of turns that found nothing. */
+/** Spins for some time, or until `done`. Returns the share of the time that went into looks that found nothing. */
 function spin(ms: number, done: () => boolean = () => false): number {
-  const end = performance.now() + ms;
-  let turns = 0;
+  const start = performance.now();
   let empty = 0;
-  for (let now = performance.now(); now < end; now = performance.now()) {
-    for (let i = 0; i < loads.length; i++) {
-      turns++;
-      if (loads[i].turn(now) === 0) empty++;
-    }
+  let now = start;
+  while (now < start + ms) {
+    let frames = 0;
+    for (let i = 0; i < loads.length; i++) frames += loads[i].turn(now);
+    const then = now;
+    now = performance.now();
+    if (frames === 0) empty += now - then;
     if (done()) break;
   }
-  return empty / turns;
+  return empty / (now - start);
 }
 
 /** Measures what a piece of work makes of the counters. */

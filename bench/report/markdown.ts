@@ -6,8 +6,8 @@ import { noiseOf, shorten } from '../statistics.js';
 import { type CaseResult, meanLoad, NOISE_LIMIT, type Report } from './report.js';
 import { tablesOf } from './tables.js';
 
-/** A generator that waits in a smaller share of its turns is at its own limit. */
-const BUSY = 0.01;
+/** A generator that waits for a smaller share of the time is at its own limit. */
+const BUSY = 0.05;
 
 function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
