@@ -73,13 +73,7 @@ function pause(report: Report, name: string): Standing {
   const own = soak?.ownPauseMs ?? 0;
   const figure = soak === undefined ? undefined : `${ms.toFixed(2)} ms, ${own.toFixed(2)} of its own`;
   const why = 'collections included';
-  const told = standing(
-    `${name}, mtcp`,
-    `no pause > ${PAUSE_GOAL_MS} ms`,
-    figure,
-    ms <= PAUSE_GOAL_MS,
-    why,
-  );
+  const told = standing(`${name}, mtcp`, `no pause > ${PAUSE_GOAL_MS} ms`, figure, ms <= PAUSE_GOAL_MS, why);
   // Where something else had the CPU, how long the server itself would have taken is not known for sure.
   const isDisturbed = meanLoad(report) > NOISE_LIMIT || own <= PAUSE_GOAL_MS;
   return told.state === 'not met' && isDisturbed ? { ...told, state: 'too noisy' } : told;

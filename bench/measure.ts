@@ -99,7 +99,7 @@ async function measureLoad(work: BenchCase, job: Job): Promise<Pick<Run, 'figure
   const generator = startJob(job);
   try {
     const load = await generator.result;
-    if (load.replies === 0) throw new Error(nothing(load));
+    if (load.replies === 0 && load.bytes === 0) throw new Error(nothing(load));
     return { figure: figureOf(work, load), load };
   } finally {
     await generator.end();
@@ -110,8 +110,7 @@ function nothing({ open, errors, resent }: JobResult): string {
   return `no reply came: ${open} connections open, ${errors} errors, ${resent} segments sent again`;
 }
 
-function figureOf({ unit, mode, replyBytes }: BenchCase, { perSecond, latencyUs }: JobResult): number {
+function figureOf({ unit }: BenchCase, { perSecond, bytes, from, to, latencyUs }: JobResult): number {
   if (unit === 'µs') return latencyUs.p50;
-  if (unit === 'Gbit/s') return (perSecond * (mode === 'sink' ? 1 : replyBytes) * 8) / 1e9;
-  return perSecond;
+  return unit === 'Gbit/s' ? (bytes * 8) / ((to - from) * 1e6) : perSecond;
 }

@@ -51,6 +51,8 @@ export interface Origin {
 /** All connections of a generator. */
 export class Client {
   replies = 0;
+  /** Bytes of replies: of long ones, few come to their end in the time of a run. */
+  bytes = 0;
   errors = 0;
   resent = 0;
   open = 0;
@@ -257,6 +259,7 @@ export class Client {
         return;
       }
       this.received[slot] += dataLength;
+      this.bytes += dataLength;
       this.rcvNxt[slot] = (this.rcvNxt[slot] + dataLength) | 0;
     }
     if (hasEnd) {

@@ -40,12 +40,14 @@ export const ASK = 'ask\n';
 
 /** What came of it. */
 export interface JobResult {
-  /** Replies per second: connections in mode `conn`, acknowledged bytes in mode `sink`. */
+  /** Replies per second, which are connections in mode `conn`. */
   readonly perSecond: number;
   /** When measuring began and ended, in ms since 1970. */
   readonly from: number;
   readonly to: number;
   readonly replies: number;
+  /** Bytes of replies, those included that have not come whole; in mode `sink` what the server has acknowledged. */
+  readonly bytes: number;
   /** Replies that were wrong, connections that were refused or reset. */
   readonly errors: number;
   /** Segments sent again because nothing came for a quarter of a second. */

@@ -105,6 +105,7 @@ function measure(work: () => number, countOf: () => number): JobResult {
   const errors = total((load) => load.errors);
   const resent = total((load) => load.resent);
   const before = countOf();
+  const bytes = total((load) => load.bytes);
   for (const load of loads) load.latency.clear();
   const from = performance.timeOrigin + performance.now();
   const idle = work();
@@ -118,6 +119,7 @@ function measure(work: () => number, countOf: () => number): JobResult {
     from,
     to,
     replies: count,
+    bytes: total((load) => load.bytes) - bytes,
     errors: total((load) => load.errors) - errors,
     resent: total((load) => load.resent) - resent,
     idle,

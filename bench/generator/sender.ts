@@ -19,6 +19,8 @@ const PATIENCE_MS = 20;
 const CLOSED = 0;
 const SYN_SENT = 1;
 const OPEN = 2;
+/** It has found a wrong byte, or has gone: that is told, and not tried again. */
+const FAILED = 3;
 
 interface Flow {
   readonly port: number;
@@ -42,11 +44,12 @@ interface Flow {
 /** Streams, and how much of them has been acknowledged. */
 export class Sender {
   /** Bytes that the server has acknowledged. */
-  replies = 0;
+  bytes = 0;
+  /** A stream has none. */
+  readonly replies = 0;
   errors = 0;
   resent = 0;
   open = 0;
-  /** Of nothing: a stream has no replies. */
   readonly latency = new Histogram();
   private readonly nic: Nic;
   private readonly serverPort: number;
@@ -103,7 +106,7 @@ export class Sender {
     }
     for (let i = 0; i < flows.length; i++) {
       if (flows[i].state === OPEN) this.sendMore(flows[i], nowMs);
-      else this.openIt(flows[i], nowMs);
+      else if (flows[i].state !== FAILED) this.openIt(flows[i], nowMs);
     }
     nic.flush();
     return count;
@@ -112,8 +115,11 @@ export class Sender {
   /** Resets what is open, so that the server has nothing left of it. */
   abort(): void {
     for (const flow of this.flows) {
-      if (flow.state === OPEN) this.send(flow, RST | ACK, flow.next, 0, 0);
-      flow.state = CLOSED;
+      for (let tries = 0; flow.state === OPEN && tries < 100; tries++) {
+        if (this.send(flow, RST | ACK, flow.most, 0, 0)) break;
+        this.nic.flush();
+      }
+      flow.state = FAILED;
     }
     this.open = 0;
     this.nic.flush();
@@ -134,13 +140,17 @@ export class Sender {
   private onSegment(nowMs: number): void {
     const { segment } = this;
     const flow = this.flows[segment.to - FIRST_PORT];
-    if (flow === undefined || segment.from !== this.serverPort || flow.state === CLOSED) return;
+    if (
+      flow === undefined ||
+      segment.from !== this.serverPort ||
+      flow.state === CLOSED ||
+      flow.state === FAILED
+    )
+      return;
     if ((segment.flags & (RST | FIN)) !== 0) {
-      // It has found a wrong byte, or has gone: that is told, and not tried again.
       this.errors++;
       if (flow.state === OPEN) this.open--;
-      flow.state = CLOSED;
-      flow.movedMs = Number.POSITIVE_INFINITY;
+      flow.state = FAILED;
       return;
     }
     if (flow.state === SYN_SENT) {
@@ -164,7 +174,7 @@ export class Sender {
       if (((flow.next - flow.una) | 0) < 0) flow.next = flow.una;
       flow.duplicates = 0;
       flow.movedMs = nowMs;
-      this.replies += progress;
+      this.bytes += progress;
     } else if (window === flow.window && flow.most !== flow.una) {
       if (++flow.duplicates === DUPLICATES && ((flow.una - flow.recover) | 0) >= 0) this.goBack(flow, nowMs);
     }
