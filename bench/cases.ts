@@ -172,7 +172,7 @@ export const CASES: readonly BenchCase[] = [
     name: 'idle-100000',
     title: 'Memory of an idle connection, 100,000 of them, process and kernel',
     connections: 100_000,
-    peers: ['mtcp', 'node', 'epoll'],
+    peers: ['mtcp', 'epoll'],
   },
   {
     ...IDLE,

@@ -8,16 +8,16 @@ import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
 
 // The whole of a full run is meant to end within 15 minutes, of a quick one within 2.
-const FULL = { rounds: 5, warmupMs: 500, durationMs: 700 } as const;
+const FULL = { rounds: 5, warmupMs: 500, durationMs: 600 } as const;
 const QUICK = { rounds: 3, warmupMs: 250, durationMs: 400 } as const;
 
 /** A look at the machine, the start of server and generator, and their end, in ms. */
-const OVERHEAD_MS = 900;
+const OVERHEAD_MS = 620;
 const LAB_MS = 400;
 /** Connections that are opened in a millisecond. */
 const OPENED_PER_MS = 20;
 /** Memory comes to rest, twice; a soak warms up for longer. */
-const RESTING_MS = 8000;
+const RESTING_MS = 6000;
 const SOAK_EXTRA_MS = 2000;
 
 /** What is to be done. */
