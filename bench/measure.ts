@@ -83,6 +83,7 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
     queues: Math.max(1, work.cores),
     connections: work.connections,
     pipeline: work.pipeline,
+    underWay: work.underWay,
     request: requestOf(work),
     replyBytes: work.service === 'http' ? 0 : work.replyBytes,
     windowBytes: work.windowBytes,

@@ -38,6 +38,8 @@ export interface Exchange {
   readonly closes: boolean;
   /** Open, but ask nothing before `askAll`. */
   readonly silent: boolean;
+  /** Connections that may wait for a reply at once, the others for their turn to ask; all of them when left out. */
+  readonly underWay?: number;
 }
 
 /** Where the connections come from. */
@@ -93,6 +95,13 @@ export class Client {
   /** Silent connections that have been asked, of those that are to be. */
   private asked = 0;
   private toAsk = 0;
+  /** Connections that wait for a reply, and, in their order, those that wait for their turn. */
+  private underWay = 0;
+  private readonly isUnderWay: Uint8Array;
+  private readonly isQueued: Uint8Array;
+  private readonly queue: Int32Array;
+  private queueHead = 0;
+  private queued = 0;
 
   constructor(
     nic: Nic,
@@ -126,6 +135,9 @@ export class Client {
     this.peerEnded = new Uint8Array(connections);
     this.isDirty = new Uint8Array(connections);
     this.owesAck = new Uint8Array(connections);
+    this.isUnderWay = new Uint8Array(connections);
+    this.isQueued = new Uint8Array(connections);
+    this.queue = new Int32Array(connections);
     this.askedMs = new Float64Array(connections);
     this.movedMs = new Float64Array(connections);
     this.dirty = new Int32Array(connections);
@@ -144,6 +156,7 @@ export class Client {
     }
     for (let i = 0; i < this.dirtyCount; i++) this.settle(this.dirty[i], nowMs);
     this.dirtyCount = 0;
+    while (this.queued > 0 && this.mayAsk) this.askNext(nowMs);
     this.startSome(nowMs);
     if (this.asked < this.toAsk) this.askSome(nowMs);
     this.lookAfter(nowMs);
@@ -215,6 +228,7 @@ export class Client {
     this.received[slot] = 0;
     this.peerEnded[slot] = 0;
     this.owesAck[slot] = 0;
+    this.isQueued[slot] = 0;
     this.state[slot] = SYN_SENT;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
@@ -316,8 +330,12 @@ export class Client {
     }
     if (this.state[slot] !== OPEN) return;
     const isFirst = this.sndNxt[slot] === ((this.iss[slot] + 1) | 0);
-    if (isFirst && !exchange.silent) {
-      this.ask(slot, pipeline, nowMs);
+    if (isFirst && !exchange.silent && this.isQueued[slot] === 0) {
+      if (this.mayAsk) this.ask(slot, pipeline, nowMs);
+      else {
+        this.answer(slot, ACK);
+        this.enqueue(slot);
+      }
       return;
     }
     const whole = reply === undefined ? 0 : Math.floor(this.received[slot] / reply.length);
@@ -325,12 +343,14 @@ export class Client {
       this.received[slot] -= whole * reply!.length;
       this.replies += whole;
       this.latency.add((nowMs - this.askedMs[slot]) * 1000);
+      this.isDone(slot);
       if (exchange.silent) {
         this.answer(slot, ACK);
         return;
       }
       if (!exchange.closes) {
-        this.ask(slot, whole, nowMs);
+        if (this.queued === 0 && this.mayAsk) this.ask(slot, whole, nowMs);
+        else this.enqueue(slot);
         return;
       }
       this.answer(slot, FIN | ACK);
@@ -354,7 +374,34 @@ export class Client {
     return writer.send(this.port[slot], this.serverPort, flags, seq, ack, start, length);
   }
 
+  private get mayAsk(): boolean {
+    return this.exchange.underWay === undefined || this.underWay < this.exchange.underWay;
+  }
+
+  /** Lets a connection wait for its turn; what it has received is acknowledged then. */
+  private enqueue(slot: number): void {
+    this.isQueued[slot] = 1;
+    this.queue[(this.queueHead + this.queued++) % this.queue.length] = slot;
+  }
+
+  private askNext(nowMs: number): void {
+    const slot = this.queue[this.queueHead];
+    this.queueHead = (this.queueHead + 1) % this.queue.length;
+    this.queued--;
+    // One that has been opened again since asks when it is open.
+    if (this.isQueued[slot] === 0) return;
+    this.isQueued[slot] = 0;
+    if (this.state[slot] === OPEN) this.ask(slot, this.exchange.pipeline, nowMs);
+  }
+
+  private isDone(slot: number): void {
+    this.underWay -= this.isUnderWay[slot];
+    this.isUnderWay[slot] = 0;
+  }
+
   private ask(slot: number, count: number, nowMs: number): void {
+    this.underWay += 1 - this.isUnderWay[slot];
+    this.isUnderWay[slot] = 1;
     const length = count * this.exchange.request.length;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
@@ -376,6 +423,7 @@ export class Client {
 
   private end(slot: number, nowMs: number): void {
     if (this.state[slot] !== SYN_SENT) this.open--;
+    this.isDone(slot);
     this.slotOf[this.keyOf(slot)] = -1;
     this.state[slot] = FREE;
     this.start(slot, nowMs);
@@ -402,6 +450,10 @@ export class Client {
       const start = ((una - this.iss[slot] - 1) >>> 0) % this.exchange.request.length;
       const flags = this.state[slot] === FIN_SENT ? FIN | ACK : PSH | ACK;
       this.send(slot, flags, una, this.rcvNxt[slot], start, data);
+    } else if (this.isQueued[slot] !== 0) {
+      // It waits for its turn, and the server for an ACK.
+      if (this.owesAck[slot] !== 0) this.answer(slot, ACK);
+      return;
     } else if (!this.exchange.silent) this.answer(slot, ACK);
     else return;
     this.resent++;

@@ -23,6 +23,8 @@ export interface Job {
   readonly connections: number;
   /** Requests under way per connection. */
   readonly pipeline: number;
+  /** Connections that may wait for a reply at once; undefined for all of them. */
+  readonly underWay: number | undefined;
   /** The request, as Latin-1. */
   readonly request: string;
   /** Bytes of the reply; 0 for HTTP, where the first reply says how long all are and what body they have. */

@@ -18,7 +18,7 @@ const OPENING_MS = 20_000;
 
 const job = JSON.parse(process.argv[2]) as Job;
 
-function exchangeOf({ mode, pipeline, request, replyBytes: reply, mtu }: Job): Exchange {
+function exchangeOf({ mode, pipeline, underWay, request, replyBytes: reply, mtu }: Job): Exchange {
   const bytes = Buffer.from(request, 'latin1');
   if (bytes.length * pipeline > longestPayload(mtu))
     throw new Error('the requests do not fit into a segment');
@@ -28,6 +28,7 @@ function exchangeOf({ mode, pipeline, request, replyBytes: reply, mtu }: Job): E
     pipeline,
     closes: mode === 'conn',
     silent: mode === 'idle',
+    ...(underWay === undefined ? {} : { underWay }),
   };
 }
 

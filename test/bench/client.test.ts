@@ -163,6 +163,24 @@ t.test('idle connections are asked once, and each answers', async (t) => {
   }
 });
 
+t.test('many connections, few of them under way: all have their turn', async (t) => {
+  for (const loseEvery of [0, 97]) {
+    const bench = makeBench(new FixedService(64, 64), { ...SHORT, underWay: 5 }, 200, loseEvery);
+    let most = 0;
+    for (let ms = 0; ms < (loseEvery === 0 ? 300 : 3000); ms++) {
+      bench.run(1);
+      most = Math.max(most, bench.server.totals.requests - bench.client.replies);
+    }
+    const { client, server } = bench;
+    t.same([client.open, client.errors], [200, 0]);
+    t.ok(client.replies > 1000, `${client.replies} replies`);
+    t.ok(most <= 5, `at most ${most} under way`);
+    if (loseEvery === 0) t.equal(client.resent, 0);
+    t.equal(server.totals.connections, 200);
+    bench.end();
+  }
+});
+
 t.test('a window beyond 64 KiB, and replies that are compared by one call', async (t) => {
   const reply = Int16Array.from(replyBytes(100_000));
   const bench = makeBench(new FixedService(100_000, 64), { ...SHORT, reply, pipeline: 2 }, 2, 0, {
