@@ -71,7 +71,10 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
   const missing: Record<string, string> = {};
   const peers = plan.peers.filter((peer) => {
     const reason = peer.prepare(place);
-    if (reason !== undefined) missing[peer.name] = reason;
+    if (reason !== undefined) {
+      missing[peer.name] = reason;
+      console.log(`${peer.name} is left out: ${reason}`);
+    }
     return reason === undefined;
   });
   const planned = { ...plan, peers };

@@ -8,6 +8,7 @@ import { otherLoad } from './machine.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
 import { allowedFiles, startJob, startServer } from './processes.js';
 import { readSoak, type Soak } from './soak.js';
+import { measureWrk } from './wrk.js';
 
 /** Addresses of the lab's network that nobody else has, one per run: what the last run left in TIME-WAIT is not met again. */
 const FIRST_CLIENT = 20;
@@ -49,8 +50,12 @@ export async function measure(work: BenchCase, peer: Peer, place: Workplace, tim
   const netns = peer.onKernel ? stackNamespace(place.lab) : undefined;
   const server = await startServer(peer.name, peer.command(work, place), netns, peer.name !== 'nginx');
   try {
-    const job = jobOf(work, peer, place, times);
     const { startMs } = server;
+    if (work.client === 'wrk') {
+      const load = await measureWrk(work, peer, place);
+      return { figure: load.perSecond, load, otherLoad: other, startMs };
+    }
+    const job = jobOf(work, peer, place, times);
     if (work.mode === 'idle') {
       const measured = await measureIdle(server, () => startJob(job), peer.onNode);
       return { ...measured, otherLoad: other, startMs };

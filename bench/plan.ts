@@ -78,6 +78,9 @@ export function makePlan(args: readonly string[]): Plan {
   };
 }
 
+/** It is run twice, for a second. */
+const WRK_MS = 2200;
+
 /** Rounds of a case. */
 export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>): number {
   return Math.min(rounds ?? plan.rounds, plan.rounds);
@@ -88,6 +91,9 @@ export function expectedMs(work: BenchCase, plan: Plan): number {
   const { peers, times } = plan;
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
+  if (work.client === 'wrk') {
+    return LAB_MS + roundsOf(work, plan) * peersOf(work, peers).length * (OVERHEAD_MS + WRK_MS);
+  }
   const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + times.warmupMs + loaded;
   return LAB_MS + roundsOf(work, plan) * peersOf(work, peers).length * (OVERHEAD_MS + each);
 }

@@ -158,3 +158,23 @@ export function startJob(job: Job): RunningJob {
     },
   };
 }
+
+/** Runs a program that loads or measures by itself, where the generator would run; what it prints. Throws when it is not installed. */
+export async function runTool(command: readonly string[], netns: string, limitMs = 20_000): Promise<string> {
+  const [name] = command;
+  if (spawnSync(name, ['--version']).error !== undefined)
+    throw new Error(`left out: ${name} is not installed`);
+  const child = launch(command, GENERATOR_CPU, netns);
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  const complaint = complaintOf(child);
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+  const code = await new Promise((resolve) =>
+    child.once('close', (status, signal) => resolve(status ?? signal)),
+  );
+  clearTimeout(timer);
+  if (code !== 0) throw new Error(`${name} has ended (${code}): ${complaint()}`);
+  return text;
+}

@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { kernelBulk } from './kernel-bulk.js';
 import type { ReportTable } from './report/report.js';
 
 /** One program. */
@@ -97,4 +98,4 @@ const alloc: Program = {
 };
 
 /** All programs, in the order in which they run. */
-export const PROGRAMS: readonly Program[] = [packets, alloc];
+export const PROGRAMS: readonly Program[] = [packets, alloc, kernelBulk];

@@ -15,6 +15,7 @@ import type { CaseResult, PeerResult, Report } from '../../bench/report/report.j
 import { tablesOf } from '../../bench/report/tables.js';
 import { readSoak, type Soak, summarize } from '../../bench/soak.js';
 import { noiseOf, shorten, spreadOf } from '../../bench/statistics.js';
+import { readWrk } from '../../bench/wrk.js';
 
 function peer(name: string, figures: number[], failures: string[] = [], otherLoad = 0.1): PeerResult {
   const latencyUs = { p50: 1, p99: 2, p999: 3, max: 4 };
@@ -181,6 +182,40 @@ t.test('a comparison calls nothing a difference that is within the spread', asyn
     'rpc, mtcp: 1.018 × (no difference beyond the spread)',
     'rpc, node: 0.500 × (worse)',
   ]);
+});
+
+t.test('a comparison on a busy machine says nothing', async (t) => {
+  const busy = (figure: number): Report => {
+    const one = { ...rpc([], []), peers: [peer('mtcp', [figure, figure], [], 1.5)] };
+    return report([one]);
+  };
+  t.same(compare(busy(100), busy(200)), ['rpc, mtcp: 2.000 × (too noisy to tell)']);
+});
+
+t.test('what wrk prints', async (t) => {
+  const text = [
+    'Running 1s test @ http://10.77.0.10:7000/bytes/64',
+    '  1 threads and 64 connections',
+    '  Thread Stats   Avg      Stdev     Max   +/- Stdev',
+    '    Latency     1.06ms  404.21us  11.58ms   93.51%',
+    '    Req/Sec    61.06k     4.96k   66.47k    70.00%',
+    '  Latency Distribution',
+    '     50%    0.98ms',
+    '     75%    1.16ms',
+    '     90%    1.33ms',
+    '     99%  902.00us',
+    '  60831 requests in 1.00s, 9.40MB read',
+    '  Socket errors: connect 0, read 1, write 0, timeout 2',
+    'Requests/sec:  60712.68',
+  ].join('\n');
+  t.match(readWrk(text, 0, 1), {
+    perSecond: 60_712.68,
+    replies: 60_831,
+    open: 64,
+    errors: 3,
+    latencyUs: { p50: 980, p99: 902, max: 11_580 },
+  });
+  t.throws(() => readWrk('', 0, 1), { message: /^no reply came/ });
 });
 
 t.test('two checkouts of one report are compared', async (t) => {
