@@ -1,20 +1,21 @@
 // A minute at full load, seen from within the server: does its memory grow, and how long does it pause.
 
 import type { WatchSample } from './peers/loop-watch.js';
+import { spreadOf } from './statistics.js';
 
 /** Seconds after which a server is what it will be, and how many are averaged at both ends of the rest. */
 const SETTLED = 10;
 const SPAN = 10;
-/** Growth that is none: pages come and go. */
-const STILL_BYTES = 1 << 20;
-const STILL_SHARE = 0.01;
+/** Growth that is none: V8 makes the place for young objects larger and smaller, and nobody looks right after a collection. */
+const STILL_BYTES = 3 << 20;
+const STILL_SHARE = 0.05;
 /** The longest pause that is meant to be. */
 export const PAUSE_GOAL_MS = 1;
 
 /** What a soak has shown. */
 export interface Soak {
   readonly samples: readonly WatchSample[];
-  /** Resident memory at the end of second 10 and at the end, in bytes, each a mean of some seconds. */
+  /** Resident memory at the end of second 10 and at the end, in bytes, each a median of some seconds. */
   readonly rssBefore: number;
   readonly rssAfter: number;
   /** The same of the heap, each the least of some seconds: what is left by collections. */
@@ -44,7 +45,7 @@ export function summarize(samples: readonly WatchSample[]): Soak {
   const first = settled.slice(0, span);
   const last = settled.slice(-span);
   const [rssBefore, rssAfter] = [first, last].map((part) => {
-    return part.reduce((sum, { rssBytes }) => sum + rssBytes, 0) / part.length;
+    return spreadOf(part.map(({ rssBytes }) => rssBytes)).median;
   });
   const [heapBefore, heapAfter] = [first, last].map((part) =>
     Math.min(...part.map(({ heapBytes }) => heapBytes)),
