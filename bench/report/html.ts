@@ -10,6 +10,8 @@ const WIDTH = 720;
 const LABEL = 220;
 const BAR = 22;
 const GAP = 8;
+/** Characters of why a server failed, for which there is room. */
+const LONGEST_REASON = 75;
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #ddd}
@@ -55,11 +57,14 @@ function plainTable({ name, title, head, rows }: ReportTable): string {
 function chart({ name, title, unit, peers }: CaseResult): string {
   const largest = Math.max(...peers.map(({ spread }) => spread?.max ?? 0), Number.MIN_VALUE);
   const scale = (figure: number): number => LABEL + (figure / largest) * (WIDTH - LABEL - 90);
-  const bars = peers.map(({ title: peer, spread }, i) => {
+  const bars = peers.map(({ title: peer, spread, failures }, i) => {
     const y = i * (BAR + GAP);
     const middle = y + BAR / 2;
     const label = `<text x="${LABEL - 8}" y="${middle + 5}" text-anchor="end">${escapeText(peer)}</text>`;
-    if (spread === undefined) return `${label}<text x="${LABEL}" y="${middle + 5}">failed</text>`;
+    if (spread === undefined) {
+      const reason = escapeText((failures[0] ?? '').slice(0, LONGEST_REASON));
+      return `${label}<text x="${LABEL}" y="${middle + 5}">failed: ${reason}</text>`;
+    }
     const { median, min, max } = spread;
     const color = i === 0 ? '#0969da' : '#afb8c1';
     const bar = `<rect x="${LABEL}" y="${y}" width="${(scale(median) - LABEL).toFixed(1)}" height="${BAR}" fill="${color}"/>`;
