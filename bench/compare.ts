@@ -1,12 +1,14 @@
 // Compares two reports by ratio, which is how a change is judged: the runs of both are on the same machine, close together.
 
 import { lessIsBetter } from './cases.js';
-import type { Report } from './report/report.js';
+import { meanLoad, NOISE_LIMIT, type Report } from './report/report.js';
 import { noiseOf } from './statistics.js';
 
 /** Lines that say how the second report stands to the first; a difference within the spread of either is called none. */
 export function compare(before: Report, after: Report): string[] {
   const lines: string[] = [];
+  // The peers took turns, but what comes and goes within a round has met one of them only.
+  const isDisturbed = [before, after].some((report) => meanLoad(report) > NOISE_LIMIT);
   for (const now of after.cases) {
     const then = before.cases.find(({ name }) => name === now.name);
     for (const { name, spread } of now.peers) {
@@ -15,7 +17,8 @@ export function compare(before: Report, after: Report): string[] {
       const ratio = spread.median / old.median;
       const isNoise = Math.abs(ratio - 1) <= Math.max(noiseOf(old), noiseOf(spread)) / 2;
       const isBetter = ratio > 1 !== lessIsBetter(now);
-      const verdict = isNoise ? 'no difference beyond the spread' : isBetter ? 'better' : 'worse';
+      const difference = isDisturbed ? 'too noisy to tell' : isBetter ? 'better' : 'worse';
+      const verdict = isNoise ? 'no difference beyond the spread' : difference;
       lines.push(`${now.name}, ${name}: ${ratio.toFixed(3)} × (${verdict})`);
     }
   }

@@ -5,81 +5,28 @@
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { labDown, labUp } from '../src/nic/os/lab.js';
-import { type BenchCase, CASES } from './cases.js';
+import type { BenchCase } from './cases.js';
 import { compare, compareCheckouts } from './compare.js';
 import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
-import { measure, type Run, type Times } from './measure.js';
-import { otherCheckout, PEERS, type Peer, type Workplace } from './peers.js';
+import { measure, type Run } from './measure.js';
+import { type Peer, peersOf, type Workplace } from './peers.js';
+import { clockText, expectedTotalMs, makePlan, type Plan, roundsOf } from './plan.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
-import type { CaseResult, PeerResult, Report } from './report/report.js';
+import type { CaseResult, PeerResult, Report, ReportTable } from './report/report.js';
 import { shorten, spreadOf } from './statistics.js';
 
-const FULL = { rounds: 5, warmupMs: 500, durationMs: 1500 } as const;
-const QUICK = { rounds: 3, warmupMs: 300, durationMs: 600 } as const;
-
-interface Plan {
-  readonly cases: readonly BenchCase[];
-  readonly peers: readonly Peer[];
-  readonly rounds: number;
-  readonly times: Times;
-}
-
-const { values, positionals } = readWords();
-
-function readWords() {
+function readPlan(): Plan {
   try {
-    return parseWords();
+    return makePlan(process.argv.slice(2));
   } catch (error) {
     console.error(`bench: ${(error as Error).message}; \`npx mtcp bench --help\` tells how it is used`);
     process.exit(2);
   }
-}
-
-function parseWords() {
-  return parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: 'boolean', default: false },
-      rounds: { type: 'string' },
-      peers: { type: 'string' },
-      out: { type: 'string', default: 'bench-results' },
-      against: { type: 'string' },
-      compare: { type: 'string' },
-      docs: { type: 'boolean', default: false },
-    },
-  });
-}
-
-function choose<T extends { readonly name: string }>(
-  what: string,
-  all: readonly T[],
-  names: readonly string[],
-): T[] {
-  return names.map((name) => {
-    const found = all.find((one) => one.name === name);
-    if (found !== undefined) return found;
-    throw new Error(`there is no ${what} "${name}": it is one of ${all.map((one) => one.name).join(', ')}`);
-  });
-}
-
-function makePlan(): Plan {
-  const base = values.quick ? QUICK : FULL;
-  const rounds = values.rounds === undefined ? base.rounds : Number(values.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
-  const usual = CASES.filter(({ quick }) => quick || !values.quick);
-  const chosen = values.peers === undefined ? PEERS : choose('peer', PEERS, values.peers.split(','));
-  return {
-    cases: positionals.length === 0 ? usual : choose('case', CASES, positionals),
-    peers: values.against === undefined ? chosen : [...chosen, otherCheckout(resolve(values.against))],
-    rounds,
-    times: base,
-  };
 }
 
 /** Runs one case: all peers in each round, so that what else the machine does meets all of them. */
@@ -91,9 +38,9 @@ async function runCase(
 ): Promise<CaseResult> {
   const runs = new Map<Peer, Run[]>(peers.map((peer) => [peer, []]));
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
-  labUp({ name: place.lab, queues: 1, mtu: work.mtu });
+  labUp({ name: place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
   try {
-    for (let round = 0; round < plan.rounds; round++) {
+    for (let round = 0; round < roundsOf(work, plan); round++) {
       for (const peer of peers) {
         try {
           runs.get(peer)?.push(await measure(work, peer, place, plan.times));
@@ -124,30 +71,48 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
   const missing: Record<string, string> = {};
   const peers = plan.peers.filter((peer) => {
     const reason = peer.prepare(place);
-    if (reason !== undefined) missing[peer.name] = reason;
+    if (reason !== undefined) {
+      missing[peer.name] = reason;
+      console.log(`${peer.name} is left out: ${reason}`);
+    }
     return reason === undefined;
   });
+  const planned = { ...plan, peers };
+  const count = plan.cases.length + plan.programs.length;
+  const total = clockText(expectedTotalMs(planned));
+  console.log(`${count} cases, ${plan.rounds} rounds: about ${total} minutes`);
   const date = new Date().toISOString();
+  const start = performance.now();
+  let done = 0;
+  const tell = (line: string): void => {
+    console.log(`[${++done} of ${count}, ${clockText(performance.now() - start)} of ${total}] ${line}`);
+  };
   const cases: CaseResult[] = [];
   for (const work of plan.cases) {
-    const result = await runCase(
-      work,
-      peers.filter((peer) => peer.serves(work)),
-      place,
-      plan,
-    );
+    const result = await runCase(work, peersOf(work, peers), place, planned);
     cases.push(result);
-    console.log(progress(result));
+    tell(progress(result));
   }
-  return { version: 1, date, rounds: plan.rounds, machine: describeMachine(), missing, cases };
+  const tables: ReportTable[] = [];
+  for (const { name, run: runProgram } of plan.programs) {
+    try {
+      const table = await runProgram();
+      tables.push(table);
+      tell(`${name}: ${table.rows.map((cells) => cells.join(' ')).join(', ')}`);
+    } catch (error) {
+      missing[name] = (error as Error).message;
+      tell(`${name}: failed (${missing[name]})`);
+    }
+  }
+  return { version: 1, date, rounds: plan.rounds, machine: describeMachine(), missing, cases, tables };
 }
 
 function write(report: Report): void {
-  mkdirSync(values.out, { recursive: true });
-  const base = join(values.out, report.date.replaceAll(/[:.]/g, '-'));
+  mkdirSync(plan.out, { recursive: true });
+  const base = join(plan.out, report.date.replaceAll(/[:.]/g, '-'));
   writeFileSync(`${base}.json`, `${JSON.stringify(report, null, 1)}\n`);
   writeFileSync(`${base}.html`, toHtml(report));
-  if (values.docs) {
+  if (plan.docs) {
     writeFileSync(fileURLToPath(new URL('../../docs/benchmarks.md', import.meta.url)), toMarkdown(report));
   }
   console.log(`\n${loadSentence(report)}`);
@@ -157,7 +122,7 @@ function write(report: Report): void {
   console.log(`${base}.json, ${base}.html`);
 }
 
-const plan = makePlan();
+const plan = readPlan();
 const place = { folder: mkdtempSync(join(tmpdir(), 'mtcp-bench-')), lab: `mtcp-bench-${process.pid}` };
 process.once('exit', () => {
   labDown(place.lab);
@@ -167,7 +132,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 const report = await run(plan, place);
 write(report);
 for (const line of compareCheckouts(report)) console.log(line);
-if (values.compare !== undefined) {
-  const before = JSON.parse(readFileSync(values.compare, 'utf8')) as Report;
+if (plan.compare !== undefined) {
+  const before = JSON.parse(readFileSync(plan.compare, 'utf8')) as Report;
   for (const line of compare(before, report)) console.log(line);
 }

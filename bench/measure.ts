@@ -1,18 +1,25 @@
 // One run: a server is started, loaded and ended; what comes of it is a figure.
 
 import { LAB_PEER_INTERFACE, labStatus, peerNamespace, stackNamespace } from '../src/nic/os/lab.js';
-import { type BenchCase, requestOf } from './cases.js';
+import { addressesOf, type BenchCase, requestOf } from './cases.js';
 import type { Job, JobResult } from './generator/job.js';
-import { kernelBytes, otherLoad, residentBytes } from './machine.js';
+import { type IdleMemory, measureIdle } from './idle.js';
+import { otherLoad } from './machine.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
-import { type RunningServer, startJob, startServer } from './processes.js';
+import { allowedFiles, startJob, startServer } from './processes.js';
+import { readSoak, type Soak } from './soak.js';
+import { measureWrk } from './wrk.js';
 
 /** Addresses of the lab's network that nobody else has, one per run: what the last run left in TIME-WAIT is not met again. */
 const FIRST_CLIENT = 20;
 const CLIENTS = 200;
-let runs = 0;
+let nextClient = 0;
 const LOOK_MS = 100;
 const OPENING_MS = 30_000;
+const OPENING_MS_EACH = 0.15;
+/** Files of a server that are no connections. */
+const OTHER_FILES = 200;
+const SOAK_WARMUP_MS = 2000;
 
 /** How long each run takes. */
 export interface Times {
@@ -28,37 +35,68 @@ export interface Run {
   readonly otherLoad: number;
   readonly startMs: number;
   readonly load: JobResult;
+  /** Of a case of idle connections. */
+  readonly memory?: IdleMemory;
+  /** Of a case that lasts. */
+  readonly soak?: Soak;
 }
 
 /** Measures one peer under one load, once. */
 export async function measure(work: BenchCase, peer: Peer, place: Workplace, times: Times): Promise<Run> {
+  if (peer.onKernel && work.connections + OTHER_FILES > allowedFiles) {
+    throw new Error(`left out: a process may have ${allowedFiles} files open here (ulimit -n)`);
+  }
   const other = await otherLoad(LOOK_MS);
   const netns = peer.onKernel ? stackNamespace(place.lab) : undefined;
   const server = await startServer(peer.name, peer.command(work, place), netns, peer.name !== 'nginx');
   try {
+    const { startMs } = server;
+    if (work.client === 'wrk') {
+      const load = await measureWrk(work, peer, place);
+      return { figure: load.perSecond, load, otherLoad: other, startMs };
+    }
     const job = jobOf(work, peer, place, times);
-    const measured = work.mode === 'idle' ? await measureIdle(job, server) : await measureLoad(work, job);
-    return { ...measured, otherLoad: other, startMs: server.startMs };
+    if (work.mode === 'idle') {
+      const measured = await measureIdle(server, () => startJob(job), peer.onNode);
+      return { ...measured, otherLoad: other, startMs };
+    }
+    const measured = { ...(await measureLoad(work, job)), otherLoad: other, startMs };
+    if (work.soakMs === undefined) return measured;
+    await server.end();
+    const { from, to } = measured.load;
+    return { ...measured, soak: readSoak(server.said(), from, to) };
   } finally {
     await server.end();
   }
 }
 
 function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): Job {
+  const addresses = addressesOf(work);
+  if (nextClient + addresses > CLIENTS) nextClient = 0;
+  const client = `10.77.0.${FIRST_CLIENT + nextClient}`;
+  nextClient += addresses;
   return {
     netns: peerNamespace(lab),
+    lab,
     iface: LAB_PEER_INTERFACE,
     serverMac: labStatus(lab).stack.link?.mac ?? '',
-    client: `10.77.0.${FIRST_CLIENT + (runs++ % CLIENTS)}`,
+    client,
+    addresses,
     server: addressOf(peer),
     port: PORT,
     mode: work.mode,
+    queues: Math.max(1, work.cores),
     connections: work.connections,
     pipeline: work.pipeline,
+    underWay: work.underWay,
     request: requestOf(work),
     replyBytes: work.service === 'http' ? 0 : work.replyBytes,
-    warmupMs: times.warmupMs,
-    durationMs: work.mode === 'idle' ? OPENING_MS : times.durationMs,
+    windowBytes: work.windowBytes,
+    warmupMs: work.soakMs === undefined ? times.warmupMs : SOAK_WARMUP_MS,
+    durationMs:
+      work.mode === 'idle'
+        ? OPENING_MS + work.connections * OPENING_MS_EACH
+        : (work.soakMs ?? times.durationMs),
     mtu: work.mtu,
   };
 }
@@ -67,27 +105,18 @@ async function measureLoad(work: BenchCase, job: Job): Promise<Pick<Run, 'figure
   const generator = startJob(job);
   try {
     const load = await generator.result;
+    if (load.replies === 0 && load.bytes === 0) throw new Error(nothing(load));
     return { figure: figureOf(work, load), load };
   } finally {
     await generator.end();
   }
 }
 
-function figureOf({ unit, replyBytes }: BenchCase, { perSecond, latencyUs }: JobResult): number {
-  if (unit === 'µs') return latencyUs.p50;
-  return unit === 'Gbit/s' ? (perSecond * replyBytes * 8) / 1e9 : perSecond;
+function nothing({ open, errors, resent }: JobResult): string {
+  return `no reply came: ${open} connections open, ${errors} errors, ${resent} segments sent again`;
 }
 
-/** What process and kernel have taken for each connection; the generator's own memory does not count. */
-async function measureIdle(job: Job, server: RunningServer): Promise<Pick<Run, 'figure' | 'load'>> {
-  const process = residentBytes(server.pid);
-  const kernel = kernelBytes();
-  const generator = startJob(job);
-  try {
-    const load = await generator.result;
-    const taken = residentBytes(server.pid) - process + Math.max(0, kernelBytes() - kernel);
-    return { figure: taken / Math.max(1, load.open), load };
-  } finally {
-    await generator.end();
-  }
+function figureOf({ unit }: BenchCase, { perSecond, bytes, from, to, latencyUs }: JobResult): number {
+  if (unit === 'µs') return latencyUs.p50;
+  return unit === 'Gbit/s' ? (bytes * 8) / ((to - from) * 1e6) : perSecond;
 }

@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { PATTERN_PERIOD } from '../src/cli/servers/pattern.js';
 import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { replyBytes } from './peers/reply.js';
@@ -27,6 +28,8 @@ export interface Peer {
   readonly title: string;
   /** Whether it runs on the kernel's TCP, inside the namespace, or brings its own. */
   readonly onKernel: boolean;
+  /** Whether it runs on Node.js, and collects its garbage on SIGUSR2. */
+  readonly onNode: boolean;
   readonly serves: (work: BenchCase) => boolean;
   /** Gets it ready for use, once per run; says why it is left out, or undefined. */
   prepare(place: Workplace): string | undefined;
@@ -39,15 +42,42 @@ export function addressOf({ onKernel }: Peer): string {
 }
 
 const all = (): boolean => true;
-const fixed = ({ service }: BenchCase): boolean => service === 'fixed';
+const fixed = ({ service }: BenchCase): boolean => service !== 'http';
 const http = ({ service }: BenchCase): boolean => service === 'http';
+
+/** Servers of fixed sizes take a request of no bytes for a stream that has no end. */
+function requestBytesOf({ service, requestBytes }: BenchCase): number {
+  return service === 'sink' ? 0 : requestBytes;
+}
+
+/** Connections beyond those that are asked for: those of before may not be gone yet. */
+const SPARE_CONNECTIONS = 20_000;
+/** Megabytes of heap for so many connections that Node's own limit is too small. */
+const LARGE_HEAP = 12_288;
+const MANY = 200_000;
+/** So many connections that say nothing give up their memory within seconds only when the stack has a turn each millisecond. */
+const IDLE_WAIT_MS = 1;
+
+/** Starts a server of Node.js with the options of options.ts. */
+function nodeCommand(program: string, before: readonly string[], work: BenchCase, lab: string): string[] {
+  const { service, mode, requestBytes, replyBytes: reply, connections, cores, soakMs } = work;
+  const words = [...before, service, PORT, requestBytes, reply, lab].map(String);
+  return [
+    process.execPath,
+    ...(mode === 'idle' ? ['--expose-gc'] : []),
+    ...(connections >= MANY ? [`--max-old-space-size=${LARGE_HEAP}`] : []),
+    program,
+    ...words,
+    ...(connections >= 10_000 ? [`--connections=${Math.max(70_000, connections + SPARE_CONNECTIONS)}`] : []),
+    ...(mode === 'idle' ? [`--wait=${IDLE_WAIT_MS}`] : []),
+    ...(cores > 0 ? [`--cores=${cores}`] : []),
+    ...(soakMs !== undefined ? ['--watch'] : []),
+  ];
+}
 
 function nodeServer(where: 'kernel' | 'stack'): Peer['command'] {
   const program = fileURLToPath(new URL('peers/node-server.js', import.meta.url));
-  return ({ service, requestBytes, replyBytes: reply }, { lab }) => {
-    const words = [program, where, service, PORT, requestBytes, reply, lab];
-    return [process.execPath, ...words.map(String)];
-  };
+  return (work, { lab }) => nodeCommand(program, [where], work, lab);
 }
 
 /** The stack's own servers, as a built checkout of the repository has them. */
@@ -57,11 +87,10 @@ function stackOf(name: string, title: string, root: string): Peer {
     name,
     title,
     onKernel: false,
+    onNode: true,
     serves: all,
     prepare: () => (existsSync(program) ? undefined : `there is no ${program}: build that checkout`),
-    command({ service, requestBytes, replyBytes: reply }, { lab }) {
-      return [process.execPath, ...[program, service, PORT, requestBytes, reply, lab].map(String)];
-    },
+    command: (work, { lab }) => nodeCommand(program, [], work, lab),
   };
 }
 
@@ -76,6 +105,7 @@ const compatible: Peer = {
   name: 'mtcp-net',
   title: 'mtcp-node/net, node:net programs',
   onKernel: false,
+  onNode: true,
   serves: all,
   prepare: () => undefined,
   command: nodeServer('stack'),
@@ -88,11 +118,15 @@ const answerer: Peer = {
   name: 'frames',
   title: 'no stack, the limit of the driver',
   onKernel: false,
-  serves: ({ service, replyBytes: reply }) => service === 'fixed' && reply <= LONGEST_ANSWER,
+  onNode: false,
+  serves: ({ service, mode, replyBytes: reply }) => {
+    return service === 'sink' || (service === 'fixed' && mode !== 'idle' && reply <= LONGEST_ANSWER);
+  },
   prepare: () => undefined,
-  command({ requestBytes, replyBytes: reply }, { lab }) {
+  command(work, { lab }) {
     const program = fileURLToPath(new URL('peers/answerer-server.js', import.meta.url));
-    return [process.execPath, ...[program, PORT, requestBytes, reply, lab].map(String)];
+    const reply = work.service === 'sink' ? 0 : work.replyBytes;
+    return [process.execPath, ...[program, PORT, requestBytesOf(work), reply, lab].map(String)];
   },
 };
 
@@ -100,6 +134,7 @@ const node: Peer = {
   name: 'node',
   title: 'node:net, node:http',
   onKernel: true,
+  onNode: true,
   serves: all,
   prepare: () => undefined,
   command: nodeServer('kernel'),
@@ -109,6 +144,7 @@ const epoll: Peer = {
   name: 'epoll',
   title: 'C, epoll',
   onKernel: true,
+  onNode: false,
   serves: fixed,
   prepare({ folder }) {
     const source = join(ROOT, 'bench/peers/epoll-server.c');
@@ -116,10 +152,11 @@ const epoll: Peer = {
     if (error !== undefined) return 'no C compiler is installed';
     return status === 0 ? undefined : 'it does not compile here';
   },
-  command({ requestBytes, replyBytes: reply }, { folder }) {
-    const file = join(folder, `reply-${reply}`);
-    writeFileSync(file, replyBytes(reply));
-    return [join(folder, 'epoll-server'), `${PORT}`, `${requestBytes}`, file];
+  command(work, { folder }) {
+    const length = work.service === 'sink' ? PATTERN_PERIOD : work.replyBytes;
+    const file = join(folder, `reply-${length}`);
+    writeFileSync(file, replyBytes(length));
+    return [join(folder, 'epoll-server'), `${PORT}`, `${requestBytesOf(work)}`, file];
   },
 };
 
@@ -127,6 +164,7 @@ const nginx: Peer = {
   name: 'nginx',
   title: 'nginx, one worker',
   onKernel: true,
+  onNode: false,
   serves: http,
   prepare({ folder }) {
     if (spawnSync('nginx', ['-v']).error !== undefined) return 'nginx is not installed';
@@ -146,6 +184,14 @@ const nginx: Peer = {
     return ['nginx', '-c', join(folder, 'nginx.conf'), '-p', folder];
   },
 };
+
+/** The peers of a case: `other` is beside `mtcp` everywhere. */
+export function peersOf(work: BenchCase, peers: readonly Peer[]): Peer[] {
+  return peers.filter((peer) => {
+    const name = peer.name === 'other' ? 'mtcp' : peer.name;
+    return peer.serves(work) && (work.peers === undefined || work.peers.includes(name));
+  });
+}
 
 /** All peers. The first is what the goals are about, and `node` is what they are measured by. */
 export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer];

@@ -1,10 +1,11 @@
 // Server and generator as processes, each on a CPU of its own.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { netnsPath } from '../src/nic/os/netns.js';
-import type { Job, JobResult } from './generator/job.js';
+import { ASK, type Job, type JobResult } from './generator/job.js';
 
 const SERVER_CPU = 0;
 const GENERATOR_CPU = 1;
@@ -27,10 +28,20 @@ function complaintOf(child: ChildProcess): () => string {
   return () => text.trim();
 }
 
+/** Descriptors that a server on the kernel may be given: what is allowed here, a million at most. */
+const FILES = 1_000_000;
+export const allowedFiles: number = ((): number => {
+  const { status } = spawnSync('prlimit', [`--nofile=${FILES}:${FILES}`, 'true']);
+  if (status === 0) return FILES;
+  const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync('/proc/self/limits', 'latin1'))?.[1];
+  return hard === 'unlimited' ? FILES : Number(hard ?? 1024);
+})();
+
 function launch(command: readonly string[], cpu: number, netns?: string): ChildProcess {
   const inside = netns === undefined ? [] : ['nsenter', `--net=${netnsPath(netns)}`];
+  const many = netns === undefined ? [] : ['prlimit', `--nofile=${allowedFiles}:${allowedFiles}`];
   const pinned = cpus().length > 1 ? ['taskset', '-c', `${cpu}`] : [];
-  const [program, ...words] = [...inside, ...pinned, ...command];
+  const [program, ...words] = [...inside, ...many, ...pinned, ...command];
   const child = spawn(program, words, { stdio: ['pipe', 'pipe', 'pipe'] });
   running.add(child);
   child.once('close', () => running.delete(child));
@@ -66,7 +77,8 @@ function output(
 /** Ends a process and waits until it is gone. */
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
-  const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+  // With all that it has printed.
+  const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
   child.stdin?.end();
   child.kill('SIGTERM');
   const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
@@ -77,6 +89,8 @@ async function end(child: ChildProcess): Promise<void> {
 /** A server that listens. */
 export interface RunningServer {
   readonly pid: number;
+  /** Whatever it has printed so far. */
+  said(): string;
   /** From its start until it listened. */
   readonly startMs: number;
   end(): Promise<void>;
@@ -91,6 +105,10 @@ export async function startServer(
 ): Promise<RunningServer> {
   const start = performance.now();
   const child = launch(command, SERVER_CPU, netns);
+  let said = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    said += part;
+  });
   try {
     const ready = output(child, name, (text) => text.includes('ready'), saysReady ? START_MS : 2 ** 31 - 1);
     // One that says nothing listens as soon as it has read its configuration.
@@ -101,12 +119,15 @@ export async function startServer(
     await end(child);
     throw error;
   }
-  return { pid: child.pid ?? 0, startMs: performance.now() - start, end: () => end(child) };
+  const startMs = performance.now() - start;
+  return { pid: child.pid ?? 0, startMs, said: () => said, end: () => end(child) };
 }
 
 /** A generator at work. */
 export interface RunningJob {
   readonly result: Promise<JobResult>;
+  /** Has it ask on connections that have been idle; what comes of it. */
+  ask(): Promise<JobResult>;
   end(): Promise<void>;
 }
 
@@ -115,9 +136,17 @@ export function startJob(job: Job): RunningJob {
   const program = fileURLToPath(new URL('generator/main.js', import.meta.url));
   const child = launch([process.execPath, program, JSON.stringify(job)], GENERATOR_CPU);
   const limit = job.warmupMs + job.durationMs + GRACE_MS;
-  const line = output(child, 'the load generator', (text) => text.includes('\n'), limit);
+  const nextLine = (): Promise<JobResult> => {
+    const line = output(child, 'the load generator', (text) => text.includes('\n'), limit);
+    return line.then((text) => JSON.parse(text) as JobResult);
+  };
   return {
-    result: line.then((text) => JSON.parse(text) as JobResult),
+    result: nextLine(),
+    ask() {
+      const answer = nextLine();
+      child.stdin?.write(ASK);
+      return answer;
+    },
     async end() {
       // At the end of its input it closes its connections and goes by itself.
       if (child.exitCode === null && child.signalCode === null) {
@@ -128,4 +157,24 @@ export function startJob(job: Job): RunningJob {
       await end(child);
     },
   };
+}
+
+/** Runs a program that loads or measures by itself, where the generator would run; what it prints. Throws when it is not installed. */
+export async function runTool(command: readonly string[], netns: string, limitMs = 20_000): Promise<string> {
+  const [name] = command;
+  if (spawnSync(name, ['--version']).error !== undefined)
+    throw new Error(`left out: ${name} is not installed`);
+  const child = launch(command, GENERATOR_CPU, netns);
+  let text = '';
+  child.stdout?.setEncoding('utf8').on('data', (part: string) => {
+    text += part;
+  });
+  const complaint = complaintOf(child);
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs);
+  const code = await new Promise((resolve) =>
+    child.once('close', (status, signal) => resolve(status ?? signal)),
+  );
+  clearTimeout(timer);
+  if (code !== 0) throw new Error(`${name} has ended (${code}): ${complaint()}`);
+  return text;
 }

@@ -1,4 +1,5 @@
-// A TCP client for load, as small as it can be: one typed array per field, a connection is an index. It acknowledges once per
+// A TCP client for load, as small as it can be: one typed array per field, a connection is an index, and its address one of several,
+// as an address has no more than 64 K ports. It acknowledges once per
 // batch, puts the first request on the last segment of the handshake, checks every byte of every reply, and sends again what
 // was not answered in time. It is no TCP for other uses: no window, no congestion control, no reassembly.
 
@@ -16,6 +17,15 @@ const FIRST_PORT = 1024;
 /** Distance of the initial sequence numbers of one connection and the next. The ports have gone round before it reaches 2^31. */
 const ISS_STEP = 16_384;
 const PATIENCE_MS = 250;
+/** The most that is under way while connections are opened, or silent ones are asked: no queue on the way overflows. */
+const UNDER_WAY = 256;
+/** The same before the first one is open. */
+const FIRST = 64;
+/** New ones per turn. */
+const NEW = 8;
+const PORTS = 65_536;
+/** From so many bytes on, a call that compares them is faster than a loop. */
+const LONG = 128;
 /** Connections looked at per turn, for what has to be sent again. */
 const LOOKS = 64;
 
@@ -26,13 +36,25 @@ export interface Exchange {
   reply: Int16Array | undefined;
   readonly pipeline: number;
   readonly closes: boolean;
-  /** Open, but ask nothing. */
+  /** Open, but ask nothing before `askAll`. */
   readonly silent: boolean;
+  /** Connections that may wait for a reply at once, the others for their turn to ask; all of them when left out. */
+  readonly underWay?: number;
+}
+
+/** Where the connections come from. */
+export interface Origin {
+  /** How many addresses there are, from the own one on; 1 when left out. */
+  readonly addresses?: number;
+  /** Which ports of an address may be used; all of them when left out. */
+  readonly accepts?: (address: number, port: number) => boolean;
 }
 
 /** All connections of a generator. */
 export class Client {
   replies = 0;
+  /** Bytes of replies: of long ones, few come to their end in the time of a run. */
+  bytes = 0;
   errors = 0;
   resent = 0;
   open = 0;
@@ -40,7 +62,11 @@ export class Client {
   private readonly nic: Nic;
   private readonly serverPort: number;
   private readonly exchange: Exchange;
-  private readonly writer: FrameWriter;
+  /** The reply as bytes, when each of them is known from the start. */
+  private readonly exact: Buffer | undefined;
+  /** By address. */
+  private readonly writers: readonly FrameWriter[];
+  private readonly firstAddress: number;
   private readonly segment = new Segment();
   private readonly batch = new Int32Array(BATCH * RX_STRIDE);
   private readonly state: Uint8Array;
@@ -57,22 +83,48 @@ export class Client {
   private readonly owesAck: Uint8Array;
   private readonly askedMs: Float64Array;
   private readonly movedMs: Float64Array;
-  private readonly slotOf = new Int32Array(65_536).fill(-1);
+  /** By address and port. */
+  private readonly slotOf: Int32Array;
+  private readonly nextPort: Uint16Array;
+  private readonly accepts: Origin['accepts'];
   private readonly dirty: Int32Array;
   private dirtyCount = 0;
-  private nextPort = FIRST_PORT;
   private nextIss = 1;
   private looked = 0;
   private started = 0;
+  /** Silent connections that have been asked, of those that are to be. */
+  private asked = 0;
+  private toAsk = 0;
+  /** Connections that wait for a reply, and, in their order, those that wait for their turn. */
+  private underWay = 0;
+  private readonly isUnderWay: Uint8Array;
+  private readonly isQueued: Uint8Array;
+  private readonly queue: Int32Array;
+  private queueHead = 0;
+  private queued = 0;
 
-  constructor(nic: Nic, ends: Endpoints, serverPort: number, connections: number, exchange: Exchange) {
+  constructor(
+    nic: Nic,
+    ends: Endpoints,
+    serverPort: number,
+    connections: number,
+    exchange: Exchange,
+    { addresses = 1, accepts }: Origin = {},
+  ) {
+    this.accepts = accepts;
     this.nic = nic;
     this.serverPort = serverPort;
     this.exchange = exchange;
-    const { request, pipeline } = exchange;
+    const { request, pipeline, reply } = exchange;
+    this.exact = reply?.every((byte) => byte >= 0) ? Buffer.from(reply) : undefined;
     const payload = new Uint8Array(request.length * pipeline);
     for (let i = 0; i < pipeline; i++) payload.set(request, i * request.length);
-    this.writer = new FrameWriter(nic, ends, payload);
+    this.firstAddress = ends.own;
+    this.writers = Array.from({ length: addresses }, (_, i) => {
+      return new FrameWriter(nic, { ...ends, own: (ends.own + i) | 0 }, payload);
+    });
+    this.slotOf = new Int32Array(PORTS * addresses).fill(-1);
+    this.nextPort = new Uint16Array(addresses).fill(FIRST_PORT);
     this.state = new Uint8Array(connections);
     this.port = new Uint16Array(connections);
     this.iss = new Int32Array(connections);
@@ -83,6 +135,9 @@ export class Client {
     this.peerEnded = new Uint8Array(connections);
     this.isDirty = new Uint8Array(connections);
     this.owesAck = new Uint8Array(connections);
+    this.isUnderWay = new Uint8Array(connections);
+    this.isQueued = new Uint8Array(connections);
+    this.queue = new Int32Array(connections);
     this.askedMs = new Float64Array(connections);
     this.movedMs = new Float64Array(connections);
     this.dirty = new Int32Array(connections);
@@ -96,12 +151,14 @@ export class Client {
       const frame = batch[i * RX_STRIDE];
       const length = batch[i * RX_STRIDE + 1];
       if (this.segment.read(nic.view, frame, length)) this.onSegment(nowMs);
-      else this.writer.answerArp(frame, length);
+      else this.writers.some((writer) => writer.answerArp(frame, length));
       nic.release(frame);
     }
     for (let i = 0; i < this.dirtyCount; i++) this.settle(this.dirty[i], nowMs);
     this.dirtyCount = 0;
+    while (this.queued > 0 && this.mayAsk) this.askNext(nowMs);
     this.startSome(nowMs);
+    if (this.asked < this.toAsk) this.askSome(nowMs);
     this.lookAfter(nowMs);
     nic.flush();
     return count;
@@ -116,7 +173,7 @@ export class Client {
         if (this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
         this.nic.flush();
       }
-      this.slotOf[this.port[slot]] = -1;
+      this.slotOf[this.keyOf(slot)] = -1;
       this.state[slot] = FREE;
       if ((slot & 63) === 0) this.nic.flush();
     }
@@ -126,15 +183,43 @@ export class Client {
 
   /** Opens connections, few at a time, so that no queue on the way overflows before the load has begun. */
   private startSome(nowMs: number): void {
-    const last = Math.min(this.state.length, this.started + 8);
-    while (this.started < last && this.started - this.open < 256) this.start(this.started++, nowMs);
+    const last = Math.min(this.state.length, this.started + NEW);
+    // Nor that of frames that wait at the server for the client's address (ARP).
+    const limit = this.open === 0 ? FIRST : UNDER_WAY;
+    while (this.started < last && this.started - this.open < limit) this.start(this.started++, nowMs);
+  }
+
+  /** Asks once on every connection that is open, and silent so far; `replies` says how many have answered. */
+  askAll(): void {
+    this.asked = 0;
+    this.toAsk = this.started;
+  }
+
+  private askSome(nowMs: number): void {
+    const last = Math.min(this.toAsk, this.asked + NEW);
+    for (; this.asked < last && this.asked - this.replies < UNDER_WAY; this.asked++) {
+      // One that has failed meanwhile is an error, and stays without an answer.
+      if (this.state[this.asked] === OPEN) this.ask(this.asked, this.exchange.pipeline, nowMs);
+    }
+  }
+
+  /** Connections take turns with the addresses. */
+  private addressOf(slot: number): number {
+    return slot % this.writers.length;
+  }
+
+  private keyOf(slot: number): number {
+    return this.addressOf(slot) * PORTS + this.port[slot];
   }
 
   private start(slot: number, nowMs: number): void {
-    do this.nextPort = this.nextPort === 65_535 ? FIRST_PORT : this.nextPort + 1;
-    while (this.slotOf[this.nextPort] >= 0);
-    this.port[slot] = this.nextPort;
-    this.slotOf[this.nextPort] = slot;
+    const address = this.addressOf(slot);
+    let port = this.nextPort[address];
+    do port = port === PORTS - 1 ? FIRST_PORT : port + 1;
+    while (this.slotOf[address * PORTS + port] >= 0 || !this.isAccepted(address, port));
+    this.nextPort[address] = port;
+    this.port[slot] = port;
+    this.slotOf[address * PORTS + port] = slot;
     this.nextIss = (this.nextIss + ISS_STEP) | 0;
     this.iss[slot] = this.nextIss;
     this.sndUna[slot] = this.nextIss;
@@ -143,15 +228,22 @@ export class Client {
     this.received[slot] = 0;
     this.peerEnded[slot] = 0;
     this.owesAck[slot] = 0;
+    this.isQueued[slot] = 0;
     this.state[slot] = SYN_SENT;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
     this.send(slot, SYN, this.nextIss, 0, 0, 0);
   }
 
+  private isAccepted(address: number, port: number): boolean {
+    return this.accepts === undefined || this.accepts((this.firstAddress + address) | 0, port);
+  }
+
   private onSegment(nowMs: number): void {
     const { segment } = this;
-    const slot = this.slotOf[segment.to];
+    const address = (segment.local - this.firstAddress) | 0;
+    if (address < 0 || address >= this.writers.length) return;
+    const slot = this.slotOf[address * PORTS + segment.to];
     if (slot < 0 || segment.from !== this.serverPort) return;
     if ((segment.flags & RST) !== 0) {
       this.fail(slot, nowMs);
@@ -181,6 +273,7 @@ export class Client {
         return;
       }
       this.received[slot] += dataLength;
+      this.bytes += dataLength;
       this.rcvNxt[slot] = (this.rcvNxt[slot] + dataLength) | 0;
     }
     if (hasEnd) {
@@ -197,10 +290,23 @@ export class Client {
     const { reply } = exchange;
     if (reply === undefined) return false;
     let at = this.received[slot] % reply.length;
+    if (segment.dataLength >= LONG && this.exact !== undefined) return this.isExact(this.exact, at);
     for (let i = 0; i < segment.dataLength; i++) {
       const expected = reply[at];
       if (expected >= 0 && nic.memory[segment.data + i] !== expected) return false;
       if (++at === reply.length) at = 0;
+    }
+    return true;
+  }
+
+  /** The same for long data, where the loop would take longer than the server did. */
+  private isExact(reply: Buffer, from: number): boolean {
+    const { data, dataLength } = this.segment;
+    for (let done = 0, at = from; done < dataLength; at = 0) {
+      const part = Math.min(reply.length - at, dataLength - done);
+      const start = data + done;
+      if (reply.compare(this.nic.memory, start, start + part, at, at + part) !== 0) return false;
+      done += part;
     }
     return true;
   }
@@ -224,8 +330,12 @@ export class Client {
     }
     if (this.state[slot] !== OPEN) return;
     const isFirst = this.sndNxt[slot] === ((this.iss[slot] + 1) | 0);
-    if (isFirst && !exchange.silent) {
-      this.ask(slot, pipeline, nowMs);
+    if (isFirst && !exchange.silent && this.isQueued[slot] === 0) {
+      if (this.mayAsk) this.ask(slot, pipeline, nowMs);
+      else {
+        this.answer(slot, ACK);
+        this.enqueue(slot);
+      }
       return;
     }
     const whole = reply === undefined ? 0 : Math.floor(this.received[slot] / reply.length);
@@ -233,8 +343,14 @@ export class Client {
       this.received[slot] -= whole * reply!.length;
       this.replies += whole;
       this.latency.add((nowMs - this.askedMs[slot]) * 1000);
+      this.isDone(slot);
+      if (exchange.silent) {
+        this.answer(slot, ACK);
+        return;
+      }
       if (!exchange.closes) {
-        this.ask(slot, whole, nowMs);
+        if (this.queued === 0 && this.mayAsk) this.ask(slot, whole, nowMs);
+        else this.enqueue(slot);
         return;
       }
       this.answer(slot, FIN | ACK);
@@ -254,10 +370,38 @@ export class Client {
     start: number,
     length: number,
   ): boolean {
-    return this.writer.send(this.port[slot], this.serverPort, flags, seq, ack, start, length);
+    const writer = this.writers[this.addressOf(slot)];
+    return writer.send(this.port[slot], this.serverPort, flags, seq, ack, start, length);
+  }
+
+  private get mayAsk(): boolean {
+    return this.exchange.underWay === undefined || this.underWay < this.exchange.underWay;
+  }
+
+  /** Lets a connection wait for its turn; what it has received is acknowledged then. */
+  private enqueue(slot: number): void {
+    this.isQueued[slot] = 1;
+    this.queue[(this.queueHead + this.queued++) % this.queue.length] = slot;
+  }
+
+  private askNext(nowMs: number): void {
+    const slot = this.queue[this.queueHead];
+    this.queueHead = (this.queueHead + 1) % this.queue.length;
+    this.queued--;
+    // One that has been opened again since asks when it is open.
+    if (this.isQueued[slot] === 0) return;
+    this.isQueued[slot] = 0;
+    if (this.state[slot] === OPEN) this.ask(slot, this.exchange.pipeline, nowMs);
+  }
+
+  private isDone(slot: number): void {
+    this.underWay -= this.isUnderWay[slot];
+    this.isUnderWay[slot] = 0;
   }
 
   private ask(slot: number, count: number, nowMs: number): void {
+    this.underWay += 1 - this.isUnderWay[slot];
+    this.isUnderWay[slot] = 1;
     const length = count * this.exchange.request.length;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
@@ -279,7 +423,8 @@ export class Client {
 
   private end(slot: number, nowMs: number): void {
     if (this.state[slot] !== SYN_SENT) this.open--;
-    this.slotOf[this.port[slot]] = -1;
+    this.isDone(slot);
+    this.slotOf[this.keyOf(slot)] = -1;
     this.state[slot] = FREE;
     this.start(slot, nowMs);
   }
@@ -305,6 +450,10 @@ export class Client {
       const start = ((una - this.iss[slot] - 1) >>> 0) % this.exchange.request.length;
       const flags = this.state[slot] === FIN_SENT ? FIN | ACK : PSH | ACK;
       this.send(slot, flags, una, this.rcvNxt[slot], start, data);
+    } else if (this.isQueued[slot] !== 0) {
+      // It waits for its turn, and the server for an ACK.
+      if (this.owesAck[slot] !== 0) this.answer(slot, ACK);
+      return;
     } else if (!this.exchange.silent) this.answer(slot, ACK);
     else return;
     this.resent++;

@@ -19,6 +19,13 @@ export class Histogram {
     if (us > this.largest) this.largest = us;
   }
 
+  /** Counts what another one has counted as well. */
+  addAll(other: Histogram): void {
+    for (let i = 0; i < this.counts.length; i++) this.counts[i] += other.counts[i];
+    this.total += other.total;
+    if (other.largest > this.largest) this.largest = other.largest;
+  }
+
   clear(): void {
     this.counts.fill(0);
     this.total = 0;

@@ -8,7 +8,10 @@ const BATCH = 256;
 const SOURCE_MAC = 6;
 const SOURCE_ADDRESS = 26;
 
-/** Replies of a fixed size for requests of a fixed size. */
+/** What a stream may have under way to here. */
+const SINK_WINDOW = 4 << 20;
+
+/** Replies of a fixed size for requests of a fixed size; with requests of 0 bytes, an ACK per batch and flow for streams. */
 export class Answerer {
   private readonly nic: Nic;
   private readonly own: number;
@@ -21,6 +24,10 @@ export class Answerer {
   /** Who asked last: one load generator is all there is. */
   private peer = 0;
   private writer: FrameWriter;
+  /** The flow whose data of this batch is not acknowledged yet, -1 for none, and what its ACK says. */
+  private owedTo = -1;
+  private owedSeq = 0;
+  private owedAck = 0;
 
   constructor(nic: Nic, own: number, port: number, requestBytes: number, reply: Uint8Array) {
     this.nic = nic;
@@ -50,6 +57,7 @@ export class Answerer {
       }
       nic.release(frame);
     }
+    this.sendOwed();
     nic.flush();
     return count;
   }
@@ -62,6 +70,7 @@ export class Answerer {
       own: this.own,
       peer,
       mss: this.mss,
+      ...(this.requestBytes === 0 ? { windowBytes: SINK_WINDOW } : {}),
     };
     return new FrameWriter(this.nic, ends, this.reply);
   }
@@ -71,8 +80,21 @@ export class Answerer {
     if ((flags & RST) !== 0) return;
     if ((flags & SYN) !== 0) this.send(SYN | ACK, 0, (seq + 1) | 0, 0, 0);
     else if ((flags & FIN) !== 0) this.send(FIN | ACK, ack, (seq + dataLength + 1) | 0, 0, 0);
+    else if (dataLength > 0 && this.requestBytes === 0) this.owe(ack, (seq + dataLength) | 0);
     else if (dataLength > 0)
       this.sendReplies(Math.floor(dataLength / this.requestBytes), ack, seq + dataLength);
+  }
+
+  private owe(seq: number, ack: number): void {
+    if (this.owedTo !== this.segment.from) this.sendOwed();
+    this.owedTo = this.segment.from;
+    this.owedSeq = seq;
+    this.owedAck = ack;
+  }
+
+  private sendOwed(): void {
+    if (this.owedTo >= 0) this.writer.send(this.port, this.owedTo, ACK, this.owedSeq, this.owedAck, 0, 0);
+    this.owedTo = -1;
   }
 
   private sendReplies(count: number, from: number, ack: number): void {

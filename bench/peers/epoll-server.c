@@ -1,5 +1,6 @@
 // The peer to compare with on the kernel's TCP: one thread, epoll, no allocation, replies of a fixed size for requests of a
-// fixed size. Usage: epoll-server PORT REQUEST_BYTES REPLY_FILE. Prints "ready" when it listens.
+// fixed size. With requests of 0 bytes it takes in streams instead, and compares every byte with the file, which they repeat.
+// Usage: epoll-server PORT REQUEST_BYTES REPLY_FILE. Prints "ready" when it listens.
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -8,6 +9,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -16,7 +18,7 @@
 enum { EVENTS = 256, INPUT = 65536, MAX_FDS = 1 << 20 };
 
 struct connection {
-  unsigned received; // bytes of a request that has not come whole
+  unsigned received; // bytes of a request that has not come whole; of a stream: where it is in the file
   unsigned owed;     // replies owed, the one under way included
   unsigned sent;     // bytes of the one under way that are sent
   int waits;         // whether room in the send buffer is waited for
@@ -60,11 +62,23 @@ static int answer(int fd) {
   return 1;
 }
 
+// Compares what has come of a stream. Returns 0 when a byte is wrong.
+static int is_right(struct connection *c, unsigned n) {
+  for (unsigned done = 0; done < n;) {
+    unsigned part = reply_bytes - c->received < n - done ? reply_bytes - c->received : n - done;
+    if (memcmp(input + done, reply + c->received, part) != 0) return 0;
+    done += part;
+    c->received = (c->received + part) % reply_bytes;
+  }
+  return 1;
+}
+
 static int serve(int fd) {
   struct connection *c = &connections[fd];
   ssize_t n = recv(fd, input, INPUT, 0);
   if (n == 0) return 0;
   if (n < 0) return errno == EAGAIN;
+  if (request_bytes == 0) return is_right(c, n);
   c->received += n;
   c->owed += c->received / request_bytes;
   c->received %= request_bytes;

@@ -3,12 +3,15 @@
 import { standings } from '../goals.js';
 import { shorten } from '../statistics.js';
 import { loadSentence } from './markdown.js';
-import type { CaseResult, Report } from './report.js';
+import type { CaseResult, Report, ReportTable } from './report.js';
+import { tablesOf } from './tables.js';
 
 const WIDTH = 720;
 const LABEL = 220;
 const BAR = 22;
 const GAP = 8;
+/** Characters of why a server failed, for which there is room. */
+const LONGEST_REASON = 75;
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #ddd}
@@ -28,6 +31,7 @@ export function toHtml(report: Report): string {
 <p>Medians of ${rounds} rounds, the peers interleaved; the line through a bar is from the least to the largest figure. ${escapeText([loadSentence(report), ...left].join(' '))}</p>
 ${goalTable(report)}
 ${report.cases.map(chart).join('\n')}
+${tablesOf(report).map(plainTable).join('\n')}
 </html>
 `;
 }
@@ -41,15 +45,26 @@ function goalTable(report: Report): string {
   return `<h2>Goals</h2><table><tr>${head}</tr>${rows.join('')}</table>`;
 }
 
+function plainTable({ name, title, head, rows }: ReportTable): string {
+  const line = (cells: readonly string[], tag: string): string => {
+    return `<tr>${cells.map((cell) => `<${tag}>${escapeText(cell)}</${tag}>`).join('')}</tr>`;
+  };
+  const body = rows.map((cells) => line(cells, 'td')).join('');
+  return `<h2>${escapeText(name)}</h2><p>${escapeText(title)}.</p><table>${line(head, 'th')}${body}</table>`;
+}
+
 /** Horizontal bars, one per peer. */
 function chart({ name, title, unit, peers }: CaseResult): string {
   const largest = Math.max(...peers.map(({ spread }) => spread?.max ?? 0), Number.MIN_VALUE);
   const scale = (figure: number): number => LABEL + (figure / largest) * (WIDTH - LABEL - 90);
-  const bars = peers.map(({ title: peer, spread }, i) => {
+  const bars = peers.map(({ title: peer, spread, failures }, i) => {
     const y = i * (BAR + GAP);
     const middle = y + BAR / 2;
     const label = `<text x="${LABEL - 8}" y="${middle + 5}" text-anchor="end">${escapeText(peer)}</text>`;
-    if (spread === undefined) return `${label}<text x="${LABEL}" y="${middle + 5}">failed</text>`;
+    if (spread === undefined) {
+      const reason = escapeText((failures[0] ?? '').slice(0, LONGEST_REASON));
+      return `${label}<text x="${LABEL}" y="${middle + 5}">failed: ${reason}</text>`;
+    }
     const { median, min, max } = spread;
     const color = i === 0 ? '#0969da' : '#afb8c1';
     const bar = `<rect x="${LABEL}" y="${y}" width="${(scale(median) - LABEL).toFixed(1)}" height="${BAR}" fill="${color}"/>`;

@@ -4,9 +4,10 @@ import { standings } from '../goals.js';
 import type { Run } from '../measure.js';
 import { noiseOf, shorten } from '../statistics.js';
 import { type CaseResult, meanLoad, NOISE_LIMIT, type Report } from './report.js';
+import { tablesOf } from './tables.js';
 
-/** A generator that waits in a smaller share of its turns is at its own limit. */
-const BUSY = 0.01;
+/** A generator that waits for a smaller share of the time is at its own limit. */
+const BUSY = 0.05;
 
 function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
@@ -40,6 +41,9 @@ export function toMarkdown(report: Report): string {
       ]),
     ),
     ...report.cases.map(caseSection),
+    ...tablesOf(report).map(
+      ({ name, title, head, rows }) => `## ${name}\n\n${title}.\n\n${table(head, rows)}`,
+    ),
   ].join('\n\n')}\n`;
 }
 
@@ -71,7 +75,7 @@ function caseSection({ name, title, unit, peers }: CaseResult): string {
     ];
     const figure = `${shorten(spread.median)} (${shorten(spread.min)} to ${shorten(spread.max)})`;
     const ratio = base === undefined || base === 0 ? '' : (spread.median / base).toFixed(2);
-    return [peer, figure, ratio, unit === 'bytes' ? '' : shorten(p99), notes.join(', ')];
+    return [peer, figure, ratio, p99 === 0 ? '' : shorten(p99), notes.join(', ')];
   });
   return `## ${name}\n\n${title}.\n\n${table(['server', unit, '× node', 'worst p99, µs', ''], rows)}`;
 }

@@ -21,6 +21,16 @@ export interface CaseResult extends Pick<BenchCase, 'name' | 'title' | 'unit'> {
   readonly peers: readonly PeerResult[];
 }
 
+/** A table of something else than cases. */
+export interface ReportTable {
+  readonly name: string;
+  readonly title: string;
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  /** The figures as they came. */
+  readonly data?: unknown;
+}
+
 /** One run of the benchmark. */
 export interface Report {
   readonly version: 1;
@@ -31,6 +41,8 @@ export interface Report {
   /** Peers that were left out, and why. */
   readonly missing: Readonly<Record<string, string>>;
   readonly cases: readonly CaseResult[];
+  /** What programs of their own have measured; reports of before have none. */
+  readonly tables?: readonly ReportTable[];
 }
 
 /** More than this share between the least and the largest figure, or of a CPU busy with other things, is noise. */

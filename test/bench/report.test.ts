@@ -1,19 +1,36 @@
 // What the benchmark makes of its figures: quantiles, spreads, goals, comparisons, and the pages.
 
 import t from 'tap';
-import { CASES, requestOf } from '../../bench/cases.js';
+import { addressesOf, CASES, requestOf } from '../../bench/cases.js';
 import { compare, compareCheckouts } from '../../bench/compare.js';
 import { Histogram } from '../../bench/generator/histogram.js';
 import { GOALS, standings } from '../../bench/goals.js';
-import { PEERS } from '../../bench/peers.js';
+import type { Run } from '../../bench/measure.js';
+import type { WatchSample } from '../../bench/peers/loop-watch.js';
+import { otherCheckout, PEERS, peersOf } from '../../bench/peers.js';
+import { clockText, expectedTotalMs, makePlan, roundsOf } from '../../bench/plan.js';
 import { toHtml } from '../../bench/report/html.js';
 import { toMarkdown } from '../../bench/report/markdown.js';
 import type { CaseResult, PeerResult, Report } from '../../bench/report/report.js';
+import { tablesOf } from '../../bench/report/tables.js';
+import { readSoak, type Soak, summarize } from '../../bench/soak.js';
 import { noiseOf, shorten, spreadOf } from '../../bench/statistics.js';
+import { readWrk } from '../../bench/wrk.js';
 
 function peer(name: string, figures: number[], failures: string[] = [], otherLoad = 0.1): PeerResult {
   const latencyUs = { p50: 1, p99: 2, p999: 3, max: 4 };
-  const load = { perSecond: 1, replies: 1, errors: 0, resent: 0, idle: 0.5, open: 1, latencyUs };
+  const load = {
+    perSecond: 1,
+    from: 0,
+    to: 1,
+    replies: 1,
+    bytes: 1,
+    errors: 0,
+    resent: 0,
+    idle: 0.5,
+    open: 1,
+    latencyUs,
+  };
   const runs = figures.map((figure) => ({ figure, otherLoad, startMs: 1, load }));
   const spread = figures.length === 0 ? undefined : spreadOf(figures);
   return { name, title: `<${name}>`, spread, runs, failures };
@@ -83,8 +100,79 @@ t.test('goals: ratios to node:net, or to another case', async (t) => {
   t.match(of(report([ping]), 'ping, mtcp'), { state: 'met', figure: '0.50 ×' });
   const busy: CaseResult = { ...ping, peers: [peer('mtcp', [5], [], 1.5), peer('node', [10], [], 1.5)] };
   t.match(of(report([busy]), 'ping, mtcp'), { state: 'too noisy', figure: '0.50 ×' });
-  const idle: CaseResult = { name: 'idle', title: '', unit: 'bytes', peers: [peer('mtcp', [2000])] };
-  t.match(of(report([idle]), 'idle, mtcp'), { state: 'not met', figure: '2000 bytes' });
+  const idle: CaseResult = { name: 'idle-100000', title: '', unit: 'bytes', peers: [peer('mtcp', [2000])] };
+  t.match(of(report([idle]), 'idle-100000, mtcp'), { state: 'not met', figure: '2000 bytes' });
+});
+
+/** A report of one run of mtcp that has more than a figure. */
+function special(name: string, figure: number, more: Pick<Run, 'memory' | 'soak'>): Report {
+  const { runs, ...rest } = peer('mtcp', [figure]);
+  return report([{ name, title: '', unit: 'bytes', peers: [{ ...rest, runs: [{ ...runs[0], ...more }] }] }]);
+}
+
+t.test('a million connections count when each still answers', async (t) => {
+  const memory = { processBytes: 900, kernelBytes: 100, open: 1e6, answered: 1e6, openingMs: 1, askingMs: 1 };
+  const stateOf = (given: Report) =>
+    standings(given).find(({ what }) => what === 'idle-1000000, mtcp')?.state;
+  t.equal(stateOf(special('idle-1000000', 1000, { memory })), 'met');
+  t.equal(stateOf(special('idle-1000000', 1000, { memory: { ...memory, answered: 1e6 - 1 } })), 'not met');
+  t.equal(stateOf(special('idle-1000000', 5000, { memory })), 'not met');
+  const [table] = tablesOf(special('idle-1000000', 1000, { memory }));
+  t.same(table.rows[0].slice(2, 6), ['1000000', '900', '100', '1000000']);
+});
+
+/** Seconds of a soak: resident MiB of each. */
+function soakOf(mib: readonly number[], pauses: Partial<WatchSample> = {}): Soak {
+  const quiet = { turnMs: 0.5, ownTurnMs: 0.5, longTurns: 0, gcMs: 0.2, collections: 1 };
+  return summarize(
+    mib.map((size, i) => ({ at: i * 1000, rssBytes: size << 20, heapBytes: 1 << 20, ...quiet, ...pauses })),
+  );
+}
+
+t.test('a soak shows growth and pauses', async (t) => {
+  const statesOf = (soak: Soak) =>
+    standings(special('soak-rpc', 1, { soak }))
+      .filter(({ what }) => what === 'soak-rpc, mtcp')
+      .map(({ state }) => state);
+  const still = Array.from({ length: 60 }, (_, i) => (i < 10 ? 50 + i : 100));
+  t.same(statesOf(soakOf(still)), ['met', 'met'], 'what grows in the first seconds only does not grow');
+  t.same(statesOf(soakOf(still.map((size, i) => size + i))), ['not met', 'met']);
+  t.same(statesOf(soakOf(still, { turnMs: 3, ownTurnMs: 2 })), ['met', 'not met']);
+  t.same(statesOf(soakOf(still, { turnMs: 3 })), ['met', 'too noisy'], 'something else had the CPU');
+  t.throws(() => soakOf([1, 2, 3]), { message: 'a soak takes more than 3 s' });
+  const text = `ready\n${JSON.stringify(soakOf(still).samples)}\n`;
+  t.equal(readSoak(text, 0, 60_000).samples.length, 59, 'seconds that have not been under load do not count');
+  t.throws(() => readSoak('ready\n', 0, 1), { message: 'the server has not told what it has watched' });
+});
+
+t.test('a run is planned before it begins', async (t) => {
+  const full = makePlan([]);
+  t.ok(expectedTotalMs(full) < 14 * 60_000, `${clockText(expectedTotalMs(full))} for a full run`);
+  const quick = makePlan(['--quick']);
+  t.ok(expectedTotalMs(quick) < 110_000, `${clockText(expectedTotalMs(quick))} for a quick run`);
+  t.notOk(full.cases.some(({ name }) => name === 'idle-1000000' || name.startsWith('soak-')));
+  const named = makePlan(['idle-1000000', 'alloc', '--peers', 'mtcp', '--rounds', '2']);
+  t.same([named.cases.length, named.programs.length, named.peers.length], [1, 1, 1]);
+  t.same([roundsOf(named.cases[0], named), roundsOf(CASES[0], named)], [1, 2]);
+  t.throws(() => makePlan(['nonsense']), { message: /^there is no case "nonsense"/ });
+  t.throws(() => makePlan(['--rounds', '0']), { message: '--rounds is a whole number from 1' });
+  t.equal(clockText(754_400), '12:34');
+});
+
+t.test('a case has the peers that make sense, another checkout wherever the stack is', async (t) => {
+  const other = otherCheckout('/nowhere');
+  for (const work of CASES) {
+    const names = peersOf(work, [...PEERS, other]).map(({ name }) => name);
+    t.equal(names.includes('other'), names.includes('mtcp'), work.name);
+    t.ok(names.includes('mtcp') && new Set(names).size === names.length, work.name);
+    for (const name of work.peers ?? [])
+      t.ok(
+        PEERS.some((one) => one.name === name),
+        `${work.name}: ${name}`,
+      );
+  }
+  t.equal(addressesOf({ connections: 1_000_000, cores: 0 }), 20);
+  t.equal(addressesOf({ connections: 64, cores: 2 }), 2);
 });
 
 t.test('a comparison calls nothing a difference that is within the spread', async (t) => {
@@ -94,6 +182,40 @@ t.test('a comparison calls nothing a difference that is within the spread', asyn
     'rpc, mtcp: 1.018 × (no difference beyond the spread)',
     'rpc, node: 0.500 × (worse)',
   ]);
+});
+
+t.test('a comparison on a busy machine says nothing', async (t) => {
+  const busy = (figure: number): Report => {
+    const one = { ...rpc([], []), peers: [peer('mtcp', [figure, figure], [], 1.5)] };
+    return report([one]);
+  };
+  t.same(compare(busy(100), busy(200)), ['rpc, mtcp: 2.000 × (too noisy to tell)']);
+});
+
+t.test('what wrk prints', async (t) => {
+  const text = [
+    'Running 1s test @ http://10.77.0.10:7000/bytes/64',
+    '  1 threads and 64 connections',
+    '  Thread Stats   Avg      Stdev     Max   +/- Stdev',
+    '    Latency     1.06ms  404.21us  11.58ms   93.51%',
+    '    Req/Sec    61.06k     4.96k   66.47k    70.00%',
+    '  Latency Distribution',
+    '     50%    0.98ms',
+    '     75%    1.16ms',
+    '     90%    1.33ms',
+    '     99%  902.00us',
+    '  60831 requests in 1.00s, 9.40MB read',
+    '  Socket errors: connect 0, read 1, write 0, timeout 2',
+    'Requests/sec:  60712.68',
+  ].join('\n');
+  t.match(readWrk(text, 0, 1), {
+    perSecond: 60_712.68,
+    replies: 60_831,
+    open: 64,
+    errors: 3,
+    latencyUs: { p50: 980, p99: 902, max: 11_580 },
+  });
+  t.throws(() => readWrk('', 0, 1), { message: /^no reply came/ });
 });
 
 t.test('two checkouts of one report are compared', async (t) => {
@@ -118,4 +240,13 @@ t.test('the page in Markdown', async (t) => {
   t.match(text, '| rpc, mtcp | ≥ 3.5 × node | ≥ 3.8 × | 4.50 × | met | F-Stack; lwIP |');
   t.match(text, '| <mtcp> | 450 (400 to 500) | 4.50 | 2.00 |  |');
   t.match(text, '| <epoll> | failed |  |  | it has ended |');
+  t.match(text, '| <mtcp> | 1.00 | 1.00 | 2 |', 'how long servers take to start');
+});
+
+t.test('tables of programs are part of both pages', async (t) => {
+  const table = { name: 'packets', title: 'The Nic alone', head: ['case', 'rate'], rows: [['a<b', '1']] };
+  const given = { ...report([rpc([1], [1])]), tables: [table] };
+  t.match(toMarkdown(given), '## packets\n\nThe Nic alone.\n\n| case | rate |\n| --- | --- |\n| a<b | 1 |');
+  t.match(toHtml(given), '<h2>packets</h2><p>The Nic alone.</p>');
+  t.match(toHtml(given), '<td>a&#60;b</td>');
 });

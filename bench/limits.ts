@@ -1,0 +1,94 @@
+// Goals that are no ratios: memory of idle connections, a minute without growth or pauses, and no garbage.
+
+import type { Standing } from './goals.js';
+import type { Run } from './measure.js';
+import type { AllocResult } from './programs.js';
+import { meanLoad, NOISE_LIMIT, type Report } from './report/report.js';
+import { PAUSE_GOAL_MS } from './soak.js';
+
+/** Bytes of an idle connection. */
+export const IDLE_GOAL_BYTES = 1024;
+const MILLION_GOAL_GIB = 4;
+const MILLION_MOONSHOT_GIB = 1;
+/** The measurement itself makes a fraction of the smallest object, which takes 16 bytes. */
+const NO_BYTES = 1;
+
+/** How these goals stand. */
+export function limitStandings(report: Report): Standing[] {
+  const pauses = ['soak-conn', 'soak-rpc'].flatMap((name) => [growth(report, name), pause(report, name)]);
+  return [idle(report), million(report), ...pauses, garbage(report)];
+}
+
+function runOf({ cases }: Report, name: string): Run | undefined {
+  return cases
+    .find((one) => one.name === name)
+    ?.peers.find((peer) => peer.name === 'mtcp')
+    ?.runs.at(-1);
+}
+
+function standing(
+  what: string,
+  wanted: string,
+  figure: string | undefined,
+  isMet: boolean,
+  why: string,
+  moonshot = '',
+): Standing {
+  const state = figure === undefined ? 'not measured' : isMet ? 'met' : 'not met';
+  return { what, wanted, moonshot, figure: figure ?? '', state, why };
+}
+
+function idle(report: Report): Standing {
+  const bytes = runOf(report, 'idle-100000')?.figure;
+  const figure = bytes === undefined ? undefined : `${Math.round(bytes)} bytes`;
+  const isMet = bytes !== undefined && bytes <= IDLE_GOAL_BYTES;
+  return standing('idle-100000, mtcp', `≤ ${IDLE_GOAL_BYTES} bytes`, figure, isMet, 'of process and kernel');
+}
+
+function million(report: Report): Standing {
+  const name = 'idle-1000000';
+  const run = runOf(report, name);
+  const gib = run?.memory === undefined ? 0 : (run.figure * run.memory.open) / 2 ** 30;
+  const answered = run?.memory?.answered ?? 0;
+  const figure = run === undefined ? undefined : `${gib.toFixed(2)} GiB, ${answered} answer`;
+  const isMet = gib <= MILLION_GOAL_GIB && answered === 1_000_000 && run?.load.errors === 0;
+  const moonshot = `≤ ${MILLION_MOONSHOT_GIB} GiB`;
+  const why = 'a million connections, each of which still answers';
+  return standing(`${name}, mtcp`, `≤ ${MILLION_GOAL_GIB} GiB`, figure, isMet, why, moonshot);
+}
+
+function growth(report: Report, name: string): Standing {
+  const run = runOf(report, name);
+  const errors = run?.load.errors ?? 0;
+  const soak = run?.soak;
+  const grown = soak === undefined ? 0 : (soak.rssAfter - soak.rssBefore) / 2 ** 20;
+  const figure = soak === undefined ? undefined : `${grown.toFixed(1)} MiB, ${errors} errors`;
+  const isMet = soak?.grows === false && errors === 0;
+  return standing(`${name}, mtcp`, 'no growth, no error', figure, isMet, 'from second 10 to second 60');
+}
+
+function pause(report: Report, name: string): Standing {
+  const soak = runOf(report, name)?.soak;
+  const ms = soak?.pauseMs ?? 0;
+  // What collects runs in threads of its own too, which take the CPU from the loop: that is no other work.
+  const own = Math.max(soak?.ownPauseMs ?? 0, soak?.gcMs ?? 0);
+  const figure = soak === undefined ? undefined : `${ms.toFixed(2)} ms, ${own.toFixed(2)} of its own`;
+  const why = 'turns of the loop, and collections';
+  const told = standing(`${name}, mtcp`, `no pause > ${PAUSE_GOAL_MS} ms`, figure, ms <= PAUSE_GOAL_MS, why);
+  // Where something else had the CPU, how long the server itself would have taken is not known for sure.
+  const isDisturbed = meanLoad(report) > NOISE_LIMIT || own <= PAUSE_GOAL_MS;
+  return told.state === 'not met' && isDisturbed ? { ...told, state: 'too noisy' } : told;
+}
+
+function garbage({ tables }: Report): Standing {
+  const results = tables?.find(({ name }) => name === 'alloc')?.data as readonly AllocResult[] | undefined;
+  const bytes = results === undefined ? 0 : Math.max(...results.map(({ bytesPerPacket }) => bytesPerPacket));
+  const figure = results === undefined ? undefined : `${bytes.toFixed(2)} bytes`;
+  return standing(
+    'alloc',
+    '0 bytes per packet',
+    figure,
+    bytes < NO_BYTES,
+    'what is not made is not collected',
+  );
+}

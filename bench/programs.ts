@@ -1,0 +1,101 @@
+// What is measured by programs of their own, without servers and rounds: the Nic alone, and what the stack allocates. They run as
+// children, and what they print becomes a table of the report.
+
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { kernelBulk } from './kernel-bulk.js';
+import type { ReportTable } from './report/report.js';
+
+/** One program. */
+export interface Program {
+  readonly name: string;
+  readonly when: 'quick' | 'full' | 'named';
+  readonly expectedMs: number;
+  run(): Promise<ReportTable>;
+}
+
+/** Garbage is counted, so none may be collected meanwhile. */
+const COUNTING = ['--expose-gc', '--max-semi-space-size=256'];
+const LIMIT_MS = 120_000;
+
+function outputOf(name: string, words: readonly string[]): Promise<string> {
+  const program = fileURLToPath(new URL(`${name}.js`, import.meta.url));
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...COUNTING, program, ...words], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    let text = '';
+    let complaint = '';
+    child.stdout.setEncoding('utf8').on('data', (part: string) => {
+      text += part;
+    });
+    child.stderr.setEncoding('utf8').on('data', (part: string) => {
+      complaint = (complaint + part).slice(-500);
+    });
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      if (code === 0) resolve(text);
+      else reject(new Error(`${name} has ended (${code ?? signal}): ${complaint.trim()}`));
+    });
+  });
+}
+
+interface PacketResult {
+  readonly case: string;
+  readonly mode: string;
+  readonly mpps: number;
+  readonly bytesPerPacket: number;
+}
+
+const packets: Program = {
+  name: 'packets',
+  when: 'full',
+  expectedMs: 9000,
+  async run() {
+    const text = await outputOf('packets', ['--json', '--seconds', '1']);
+    const results = text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as PacketResult);
+    return {
+      name: 'packets',
+      title: 'The Nic alone, frames of 64 B: receive and drop, send back, send only',
+      head: ['case', 'million packets/s', 'bytes allocated per packet', 'mode'],
+      rows: results.map(({ case: what, mpps, bytesPerPacket, mode }) => {
+        return [what, mpps.toFixed(2), bytesPerPacket.toFixed(2), mode];
+      }),
+      data: results,
+    };
+  },
+};
+
+/** What bench/alloc.ts prints for a shape. */
+export interface AllocResult {
+  readonly connections: number;
+  readonly payload: number;
+  readonly bytesPerPacket: number;
+  readonly nsPerMessage: number;
+}
+
+const alloc: Program = {
+  name: 'alloc',
+  when: 'full',
+  expectedMs: 12_000,
+  async run() {
+    const results = JSON.parse(await outputOf('alloc', ['--json'])) as AllocResult[];
+    return {
+      name: 'alloc',
+      title: 'The echo path in memory, in steady state: what it allocates and how long it takes',
+      head: ['connections', 'bytes of a message', 'bytes allocated per packet', 'ns per message'],
+      rows: results.map(({ connections, payload, bytesPerPacket, nsPerMessage }) => {
+        return [`${connections}`, `${payload}`, bytesPerPacket.toFixed(2), nsPerMessage.toFixed(0)];
+      }),
+      data: results,
+    };
+  },
+};
+
+/** All programs, in the order in which they run. */
+export const PROGRAMS: readonly Program[] = [packets, alloc, kernelBulk];
