@@ -47,20 +47,32 @@ export function choosePacing(core: TcpCore, tcb: Tcb): void {
     return;
   }
   if (tcb.pacer === null) tcb.pacer = core.takePacer();
-  if (tcb.congestion?.ownsWindow) setPacingRate(tcb, tcb.pacer, tcb.pacer.rate);
+  if (tcb.congestion?.ownsWindow) setPacingRate(core, tcb, tcb.pacer, tcb.pacer.rate);
   else followWindow(core, tcb, tcb.pacer);
 }
 
 /** Sets the rate in bytes per µs, within what SO_MAX_PACING_RATE allows, and the burst that goes with it. */
-export function setPacingRate(tcb: Tcb, pacer: Pacer, rate: number): void {
+export function setPacingRate(core: TcpCore, tcb: Tcb, pacer: Pacer, rate: number): void {
   const { maxPacingRate } = tcb.tuning;
+  const before = pacer.rate;
   pacer.rate = maxPacingRate > 0 ? Math.min(rate, maxPacingRate / 1e6) : rate;
+  if (before > 0 && before !== pacer.rate) rescaleDebt(core, tcb, pacer, before);
   pacer.quantum = Math.max(2 * tcb.snd.mss, Math.min(Math.floor(pacer.rate * BURST_US), MAX_BURST));
+}
+
+/** What has left ahead of time is a debt in bytes, and is paid at the new rate: otherwise a rate that was too low for once would last. */
+function rescaleDebt(core: TcpCore, tcb: Tcb, pacer: Pacer, before: number): void {
+  const { now } = core.clock;
+  if (pacer.nextAt <= now || pacer.rate <= 0) return;
+  pacer.nextAt = now + ((pacer.nextAt - now) * before) / pacer.rate;
+  if (pacer.resumeAt === NEVER) return;
+  pacer.resumeAt = Math.ceil(pacer.nextAt);
+  core.arm(tcb);
 }
 
 /** Of a congestion control that knows only windows: somewhat more than one in a round trip, as on Linux. */
 export function followWindow(core: TcpCore, tcb: Tcb, pacer: Pacer): void {
-  setPacingRate(tcb, pacer, windowRate(core, tcb));
+  setPacingRate(core, tcb, pacer, windowRate(core, tcb));
 }
 
 /** The window's worth of a round trip, in bytes per µs, so much more that pacing does not hold the window's growth back. */
