@@ -145,6 +145,22 @@ t.test('three round trips without a quarter of growth mean that the pipe is full
   }
 });
 
+t.test('growth in the midst of a round trip is growth, too', async (t) => {
+  const { core, state } = bench();
+  const { sample } = core.report;
+  state.fullBwReached = false;
+  for (let round = 0; round < 6; round++) {
+    // The sample that begins a round trip is spoilt by a core that came late.
+    state.roundStart = true;
+    sample.rate = 2;
+    checkFullBw(state, sample);
+    state.roundStart = false;
+    sample.rate = 4 * 2 ** round;
+    checkFullBw(state, sample);
+  }
+  t.notOk(state.fullBwReached);
+});
+
 t.test('losses of more than 2 % while probing show how much was too much', async (t) => {
   const at = bench();
   const { core, tcb, state, board } = at;

@@ -73,3 +73,40 @@ t.test('BBR does not pace below a segment in a round trip, however little was de
   pace(core, tcb, pacer, state, 1);
   t.equal(pacer.rate, MSS / 50_000, 'without any sample it stays as it is');
 });
+
+t.test('what a core that comes late owes is made good at twice the rate', async (t) => {
+  const { core, tcb, pacer } = bench();
+  tcb.rtt.srttUs = 50_000;
+  t.equal(burst(core, tcb, pacer), 10);
+  core.clock.set(1_004_000);
+  t.equal(burst(core, tcb, pacer), 10, 'three milliseconds late');
+  t.equal(pacer.resumeAt, 1_004_500, 'and the next burst in half the time');
+  for (const at of [1_004_500, 1_005_000, 1_005_500, 1_006_000, 1_006_500]) {
+    core.clock.set(at);
+    t.equal(burst(core, tcb, pacer), 10);
+  }
+  t.equal(pacer.resumeAt, 1_007_000, 'eight bursts in 7 ms');
+  core.clock.set(1_007_000);
+  burst(core, tcb, pacer);
+  t.equal(pacer.resumeAt, 1_008_000, 'until all is paid');
+});
+
+t.test('a core that was away for long makes good a quarter of a round trip', async (t) => {
+  const { core, tcb, pacer } = bench();
+  tcb.rtt.srttUs = 40_000;
+  burst(core, tcb, pacer);
+  core.clock.set(2_000_000);
+  let sent = 0;
+  for (; core.clock.now < 2_100_000; core.clock.set(pacer.resumeAt)) sent += burst(core, tcb, pacer);
+  t.equal(sent * MSS, 10 * (100_000 + 10_000));
+});
+
+t.test('time in which nothing had to wait is not made good', async (t) => {
+  const { core, tcb, pacer } = bench();
+  tcb.rtt.srttUs = 40_000;
+  mayDepart(core, tcb, pacer);
+  onPacedDeparture(core, pacer, 10 * MSS);
+  core.clock.set(1_020_000);
+  burst(core, tcb, pacer);
+  t.equal(pacer.resumeAt, 1_021_000);
+});
