@@ -157,3 +157,18 @@ t.test('beside CUBIC neither starves', async (t) => {
   t.ok(bbr >= 10 && cubic >= 10, `BBR ${bbr.toFixed(1)} and CUBIC ${cubic.toFixed(1)} of 50 Mbit/s`);
   t.ok(bbr + cubic >= 47, 'together they fill it');
 });
+
+t.test('a sender that has its CPU only now and then keeps its rate', async (t) => {
+  // Bursts that came late were left out; with losses the rate went down from round trip to round trip.
+  for (const [awakeUs, asleepUs, loss, least] of [
+    [0, 500, 0.01, 90],
+    [2_000, 2_000, 0, 92],
+    [2_000, 2_000, 0.01, 80],
+    [50_000, 8_000, 0.01, 80],
+  ] as const) {
+    const naps = { awakeUs, asleepUs };
+    const used = share(runFlows({ path: { ...LINK, loss }, flows: BBR, lengthUs: 10 * SECOND, naps }), 2, 10);
+    const text = `${awakeUs} µs awake, ${asleepUs} µs not, ${loss * 100} % of loss`;
+    t.ok(used >= least, `${used.toFixed(2)} Mbit/s of 100: ${text}`);
+  }
+});

@@ -18,6 +18,7 @@ import {
   TCP_CONGESTION,
 } from '../../src/index.js';
 import type { PathOptions } from '../../src/nic/path.js';
+import { below, createRandom } from '../../src/stack/random.js';
 import { diff } from '../../src/stack/tcp/seq.js';
 import { createHost, type Host, joinHosts, World } from '../../src/testing/index.js';
 
@@ -38,6 +39,8 @@ export interface FlowsPlan {
   changes?: readonly { readonly atUs: number; readonly path: PathOptions }[];
   /** Length of an interval of the series. Default 100 ms. */
   intervalUs?: number;
+  /** The sender's thread has its CPU for so long, then not for so long, in µs on average. Default: always. */
+  naps?: { readonly awakeUs: number; readonly asleepUs: number };
   sysctl?: Readonly<Record<string, number | string>>;
   seed?: number;
 }
@@ -80,6 +83,7 @@ export function runFlows(plan: FlowsPlan): FlowsOutcome {
   const world = new World();
   const nic = { frames: 65_536, bigFrames: 16 };
   const sender = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl, seed, world, nic });
+  if (plan.naps !== undefined) letNap(sender, plan.naps, seed + 3);
   const receiver = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', sysctl, seed: seed + 1, world, nic });
   const { delayUs = 0, bandwidthBps = Number.POSITIVE_INFINITY } = path;
   const bToA = { delayUs, bandwidthBps, queueFrames: UNLIMITED_QUEUE };
@@ -110,6 +114,25 @@ export function runFlows(plan: FlowsPlan): FlowsOutcome {
     retransmitted: TcpRetransSegs,
     timeouts: TcpExtTCPTimeouts,
   };
+}
+
+/** Lets a host's thread lose its CPU now and then: meanwhile nothing turns, and what arrives waits. Times are uniform up to twice the mean. */
+function letNap(host: Host, { awakeUs, asleepUs }: NonNullable<FlowsPlan['naps']>, seed: number): void {
+  const random = createRandom(seed);
+  const turn = host.turn.bind(host);
+  const deadline = host.deadline.bind(host);
+  let asleepAt = 0;
+  let awakeAt = 0;
+  host.turn = () => {
+    if (host.now < awakeAt) return false;
+    if (host.now >= asleepAt) {
+      awakeAt = host.now + below(random, 2 * asleepUs);
+      asleepAt = awakeAt + 1 + below(random, 2 * awakeUs + 1);
+      if (awakeAt > host.now) return false;
+    }
+    return turn();
+  };
+  host.deadline = () => (host.now < awakeAt ? awakeAt : deadline());
 }
 
 /** One flow under way, both of its ends. */

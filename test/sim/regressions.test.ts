@@ -3,6 +3,7 @@
 import t from 'tap';
 import {
   AF_INET,
+  IPPROTO_TCP,
   mtcp_accept,
   mtcp_bind,
   mtcp_close,
@@ -10,15 +11,18 @@ import {
   mtcp_listen,
   mtcp_read,
   mtcp_setsock_nonblock,
+  mtcp_setsockopt,
   mtcp_socket,
   mtcp_write,
   SOCK_STREAM,
   sockaddr_in,
+  TCP_NODELAY,
 } from '../../src/index.js';
 import { MAX_RANGES } from '../../src/stack/tcp/reassembly.js';
 import { finish, sum } from '../../src/stack/wire/checksum.js';
 import { buildIpv4, createHost, type Host } from '../../src/testing/index.js';
 import { HOST_IP, PEER_IP, Peer, type PeerConnection } from '../property/peer.js';
+import { simulate } from './simulation.js';
 
 const PORT = 80;
 
@@ -181,6 +185,52 @@ t.test(
     t.equal(host.stack.counters.TcpExtTCPFastRetrans, 1, 'a loss is repaired at once');
   },
 );
+
+t.test(
+  'a program that is off its CPU in the midst of a turn does not see round trips that are too short',
+  async (t) => {
+    const { host, connection, socket } = establish();
+    const tcb = host.stack.tcp.core.demux.at(0)!;
+    const { nic } = host.mctx;
+    const flush = nic.flush.bind(nic);
+    // Data leaves; then the thread gets no time until long after its ACK has come.
+    const PATH_US = 50_000;
+    nic.flush = () => {
+      flush();
+      if (tcb.snd.nxt === tcb.snd.una) return;
+      nic.flush = flush;
+      host.world.clock.advance(host.now + PATH_US);
+      host.nic.inject(connection.packet({ flags: '.', ack: connection.ack + 1000 }));
+    };
+    mtcp_write(host.mctx, socket, new Uint8Array(1000));
+    host.mctx.turn();
+    t.equal(tcb.snd.una, tcb.snd.nxt, 'acknowledged in the same turn');
+    t.equal(tcb.rtt.lastUs, PATH_US);
+  },
+);
+
+t.test('without SACK the segment that an ACK was held back by counts as delivered', async (t) => {
+  // One byte in a round trip was the result, and BBR paced by it for an hour (SIM_SEED=1157).
+  const { host, peer, connection, socket } = establish({ tcp_sack: 0, tcp_initial_cwnd: 10 });
+  const tcb = host.stack.tcp.core.demux.at(0)!;
+  const lost = connection.ack;
+  // Small segments: each duplicate is taken for a whole one, and all that is acknowledged then seems to be known.
+  mtcp_setsockopt(host.mctx, socket, IPPROTO_TCP, TCP_NODELAY, 1, 4);
+  for (let i = 0; i < 6; i++) {
+    mtcp_write(host.mctx, socket, new Uint8Array(300));
+    peer.listen();
+    host.mctx.turn();
+  }
+  peer.listen();
+  for (let i = 0; i < 3; i++) peer.send(connection, '.', { ack: lost });
+  peer.send(connection, '.', { ack: lost + 300 });
+  t.equal(host.stack.tcp.core.report.delivered, 300);
+  t.equal(tcb.cc.renoSacked > 0, true, 'duplicates have told of more');
+});
+
+t.test('BBR goes on although small segments without SACK have told it of hardly any rate', async (t) => {
+  t.doesNotThrow(() => simulate(1157));
+});
 
 t.test('drops that chance alone does not meet are counted', async (t) => {
   t.test('a range too many', async (t) => {

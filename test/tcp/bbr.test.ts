@@ -20,7 +20,9 @@ import {
 } from '../../src/stack/tcp/bbr-state.js';
 import { inflightWithHeadroom, pathVolume, setCwnd } from '../../src/stack/tcp/bbr-volume.js';
 import type { TcpCore } from '../../src/stack/tcp/core.js';
+import { lose } from '../../src/stack/tcp/delivery.js';
 import { DELIVERED_BYTES, Ledger, LOST_BYTES } from '../../src/stack/tcp/ledger.js';
+import { MtuSearch } from '../../src/stack/tcp/mtu-search.js';
 import { Pacer } from '../../src/stack/tcp/pacing.js';
 import { AckReport } from '../../src/stack/tcp/recovery.js';
 import { Scoreboard } from '../../src/stack/tcp/scoreboard.js';
@@ -145,6 +147,22 @@ t.test('three round trips without a quarter of growth mean that the pipe is full
   }
 });
 
+t.test('growth in the midst of a round trip is growth, too', async (t) => {
+  const { core, state } = bench();
+  const { sample } = core.report;
+  state.fullBwReached = false;
+  for (let round = 0; round < 6; round++) {
+    // The sample that begins a round trip is spoilt by a core that came late.
+    state.roundStart = true;
+    sample.rate = 2;
+    checkFullBw(state, sample);
+    state.roundStart = false;
+    sample.rate = 4 * 2 ** round;
+    checkFullBw(state, sample);
+  }
+  t.notOk(state.fullBwReached);
+});
+
 t.test('losses of more than 2 % while probing show how much was too much', async (t) => {
   const at = bench();
   const { core, tcb, state, board } = at;
@@ -187,6 +205,22 @@ t.test(
   },
 );
 
+t.test('the loss of a probe of the MTU is no loss', async (t) => {
+  const { core, tcb, state, board } = bench();
+  board.append(0, 2 * MSS, false, 0);
+  board.append(2 * MSS, 3 * MSS, false, 0);
+  tcb.congestion = bbr;
+  tcb.mtuSearch = new MtuSearch();
+  tcb.mtuSearch.size = 2 * MSS + 40;
+  tcb.mtuSearch.end = 2 * MSS;
+  t.ok(lose(core, tcb, board, 0), 'it is sent again');
+  t.notOk(state.isLossInRound);
+  t.equal(core.report.lost, 0);
+  lose(core, tcb, board, 1);
+  t.ok(state.isLossInRound, 'that of another segment is');
+  t.equal(core.report.lost, MSS);
+});
+
 t.test('what its own pacing held back of the bandwidth does not count as lost', async (t) => {
   const { tcb, state } = bench();
   state.phase = PROBE_BW_DOWN;
@@ -196,6 +230,16 @@ t.test('what its own pacing held back of the bandwidth does not count as lost', 
   state.bwLatest = 10 * 0.9 * 0.99 * 0.99;
   adaptLowerBounds(tcb, state);
   t.ok(Math.abs(state.bwShortterm - 9.9) < 1e-9, `${state.bwShortterm}`);
+});
+
+t.test('the short-term bound is not above the bandwidth when Drain has delivered a queue', async (t) => {
+  const { tcb, state } = bench();
+  state.phase = PROBE_BW_DOWN;
+  state.isLossInRound = true;
+  state.sentShare = 0.5 * 0.99;
+  state.bwLatest = 9.8;
+  adaptLowerBounds(tcb, state);
+  t.equal(state.bwShortterm, 10);
 });
 
 t.test('marks of ECN lower the short-term volume by a third of their smoothed share', async (t) => {

@@ -117,7 +117,9 @@ export function adaptLowerBounds(tcb: Tcb, bbr: BbrState): void {
     ? Math.floor(bbr.inflightShortterm * (1 - bbr.ecnAlpha * ECN_FACTOR))
     : INFINITY;
   if (bbr.isLossInRound) {
-    bbr.bwShortterm = Math.max(bbr.bwLatest / bbr.sentShare, BETA * bbr.bwShortterm);
+    // In Drain a queue delivers more than pacing lets through: a bound above what it bounds would swallow the next loss.
+    const delivered = Math.max(bbr.bwLatest, Math.min(bbr.bwLatest / bbr.sentShare, bbr.maxBw));
+    bbr.bwShortterm = Math.max(delivered, BETA * bbr.bwShortterm);
     bbr.inflightShortterm = Math.max(bbr.inflightLatest, Math.floor(BETA * bbr.inflightShortterm));
   }
   bbr.inflightShortterm = Math.min(bbr.inflightShortterm, ecnVolume);

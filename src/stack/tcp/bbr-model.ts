@@ -75,14 +75,18 @@ export function updateAggregation(core: TcpCore, tcb: Tcb, bbr: BbrState, acked:
   if (extra > bbr.extraAckedNow) bbr.extraAckedNow = extra;
 }
 
-/** 5.3.1.2, CheckFullBWReached */
+/**
+ * 5.3.1.2, CheckFullBWReached. As on Linux every sample may show growth, and not only the one with which a round trip begins: a core that
+ * comes late makes single samples small.
+ */
 export function checkFullBw(bbr: BbrState, sample: RateSample): void {
-  if (bbr.fullBwNow || !bbr.roundStart || sample.isAppLimited) return;
+  if (bbr.fullBwNow || sample.isAppLimited) return;
   if (sample.rate >= bbr.fullBw * FULL_BW_GROWTH) {
     bbr.resetFullBw();
     bbr.fullBw = sample.rate;
     return;
   }
+  if (!bbr.roundStart) return;
   bbr.fullBwCount++;
   bbr.fullBwNow = bbr.fullBwCount >= FULL_BW_ROUNDS;
   if (bbr.fullBwNow) bbr.fullBwReached = true;

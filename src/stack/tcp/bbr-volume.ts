@@ -64,10 +64,15 @@ export function probeRttCwnd(core: TcpCore, tcb: Tcb, bbr: BbrState): number {
   return Math.max(bdpMultiple(core, tcb, bbr, bbr.bw, PROBE_RTT_CWND_GAIN), minPipeCwnd(tcb));
 }
 
-/** 5.6.2, SetPacingRateWithGain, and the burst that goes with it (5.6.3). */
-export function pace(tcb: Tcb, pacer: Pacer, bbr: BbrState, gain: number): void {
-  const rate = gain * bbr.bw * PACING_MARGIN;
-  if (rate > 0 && (bbr.fullBwReached || rate > pacer.rate)) setPacingRate(tcb, pacer, rate);
+/**
+ * 5.6.2, SetPacingRateWithGain, and the burst that goes with it (5.6.3). Not below a segment in a round trip: Linux measures in whole
+ * segments, and by a sample of a few bytes the window that 5.6.4.1 grants at least would take hours.
+ */
+export function pace(core: TcpCore, tcb: Tcb, pacer: Pacer, bbr: BbrState, gain: number): void {
+  if (bbr.bw <= 0) return;
+  const least = tcb.rtt.srttUs > 0 ? tcb.snd.mss / tcb.rtt.srttUs : 0;
+  const rate = Math.max(gain * bbr.bw * PACING_MARGIN, least);
+  if (bbr.fullBwReached || rate > pacer.rate) setPacingRate(core, tcb, pacer, rate);
 }
 
 /** 5.6.4.6, SetCwnd, for `acked` bytes newly delivered. */

@@ -81,7 +81,7 @@ export const bbr: CongestionControl = {
     checkProbeRtt(core, tcb, state, sample);
     advanceLatestDelivery(state, sample);
     state.bw = Math.min(state.maxBw, state.bwShortterm);
-    if (tcb.pacer !== null) pace(tcb, tcb.pacer, state, state.pacingGain);
+    if (tcb.pacer !== null) pace(core, tcb, tcb.pacer, state, state.pacingGain);
     setCwnd(core, tcb, state, report.delivered);
   },
 
@@ -114,7 +114,7 @@ export const bbr: CongestionControl = {
     const state = bbrOf(tcb);
     state.idleRestart = true;
     state.extraAckedAt = core.clock.now;
-    if (state.isInProbeBw && tcb.pacer !== null) pace(tcb, tcb.pacer, state, 1);
+    if (state.isInProbeBw && tcb.pacer !== null) pace(core, tcb, tcb.pacer, state, 1);
     else if (state.phase === PROBE_RTT) checkProbeRttDone(core, tcb, state);
   },
 
@@ -147,5 +147,5 @@ function initPacingRate(core: TcpCore, tcb: Tcb, state: BbrState): void {
   const { srttUs } = tcb.rtt;
   state.hasSeenRtt = srttUs > 0;
   const rate = initialCwnd(core, tcb) / (srttUs > 0 ? srttUs : NOMINAL_RTT_US);
-  if (tcb.pacer !== null) setPacingRate(tcb, tcb.pacer, STARTUP_PACING_GAIN * rate);
+  if (tcb.pacer !== null) setPacingRate(core, tcb, tcb.pacer, STARTUP_PACING_GAIN * rate);
 }

@@ -130,6 +130,8 @@ export function lose(core: TcpCore, tcb: Tcb, board: Scoreboard, number: number)
   const length = board.lose(number);
   if (length === 0) return false;
   core.ledger.add(tcb.row, LOST_BYTES, length);
+  // RFC 4821 7.5: that a probe of the path's MTU is lost is no sign of congestion.
+  if (tcb.mtuSearch?.isProbe(board.start[number & board.mask])) return true;
   core.report.lost += length;
   tcb.congestion?.onLost(core, tcb, number & board.mask);
   return true;

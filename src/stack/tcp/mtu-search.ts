@@ -28,6 +28,11 @@ export class MtuSearch {
   end = 0;
   /** When the search last began. */
   begunAt: Micros = 0;
+
+  /** True for the segment that begins at `start` when it is a probe that is out. */
+  isProbe(start: number): boolean {
+    return this.size > 0 && this.start === start;
+  }
 }
 
 /** Bytes of headers in every packet of data. */

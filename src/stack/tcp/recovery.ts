@@ -102,7 +102,8 @@ function endDuplicates(tcb: Tcb, report: AckReport): void {
   if (cc.renoSacked === 0) return;
   const known = Math.min(cc.renoSacked, report.acked);
   cc.renoSacked = cc.phase === RECOVERY ? cc.renoSacked - known : 0;
-  report.delivered = Math.max(1, report.delivered - known);
+  // The segment that held SND.UNA back was not among it.
+  report.delivered = Math.max(Math.min(report.acked, tcb.snd.mss), report.delivered - known);
 }
 
 /** Deems lost what this acknowledgment shows to be. Returns whether anything was. */
