@@ -1,10 +1,11 @@
-// Writes the pages that repeat what comments in the sources say: docs/counters.md from src/stack/counters.ts, and
-// docs/api/README.md and docs/api/table.md from src/api. Run `node docs/generate.mjs` after changing either; the architecture test fails while a
-// page is out of date.
+// Writes the pages that repeat what comments in the sources say: docs/counters.md from src/stack/counters.ts, docs/api/README.md,
+// docs/api/table.md and docs/api/options.md from src/api, and docs/api/sysctls.md from src/stack/config.ts. Run
+// `node docs/generate.mjs` after changing any; the architecture test fails while a page is out of date.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { tablePage } from './api-table.mjs';
+import { optionsPage, sysctlsPage } from './option-pages.mjs';
 
 const root = new URL('../', import.meta.url);
 const read = (path) => readFileSync(new URL(path, root), 'utf8');
@@ -15,6 +16,8 @@ export function pages() {
     'docs/counters.md': countersPage(),
     'docs/api/README.md': apiPage(),
     'docs/api/table.md': tablePage(read, GROUPS),
+    'docs/api/options.md': optionsPage(read),
+    'docs/api/sysctls.md': sysctlsPage(read),
   };
 }
 

@@ -61,6 +61,9 @@ export class EpollEvent {
   }
 }
 
+/** The type under C's name. */
+export type mtcp_epoll_event = EpollEvent;
+
 /** What `mtcp_epoll_ctl` takes as an event: `data` may be left out and is then the socket's id. */
 export interface EpollEventArgument {
   events: number;

@@ -10,7 +10,7 @@ export type { CoreProgram } from './core.js';
 export { Core } from './core.js';
 export type { CoresSettings } from './cores.js';
 export { Cores, startCores } from './cores.js';
-export type { EpollEventArgument } from './epoll.js';
+export type { EpollEventArgument, mtcp_epoll_event } from './epoll.js';
 export { EpollData, EpollEvent } from './epoll.js';
 export { errno, errnoName, setErrno, strerror } from './errno.js';
 export { runOnEventLoop } from './loop.js';

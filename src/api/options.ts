@@ -11,48 +11,62 @@ export type XdpMode = 'auto' | 'zerocopy' | 'native' | 'skb';
 /** What to do with the checksums of received segments: see the Nic's `rxPartialChecksum`. */
 export type ChecksumPolicy = 'auto' | 'trust' | 'verify';
 
-/** Options of `mtcp_init`. Either `iface` or `nic` is needed; with `iface` also an address of the stack's own. */
+/**
+ * Options of `mtcp_init`. Either `iface` or `nic` is needed, and an address of the stack's own. `@conf` names the key of mtcp.conf
+ * that does the same; docs/api/options.md is made from these comments.
+ */
 export interface MtcpOptions {
-  /** The interface to attach to. */
+  /** The interface to attach to. @conf port */
   iface?: string;
-  /** A Nic of your own instead of an interface; one context only. */
+  /** A Nic of your own instead of an interface; one context only. @default none */
   nic?: Nic;
-  /** Name of the network namespace in which the interface is. */
+  /** Name of the network namespace in which the interface is. @default that of the process @conf netns */
   netns?: string;
-  /** The stack's own address as CIDR, such as `10.0.0.1/24`. */
+  /** The stack's own address as CIDR, such as `10.0.0.1/24`. @conf address */
   address?: string;
-  /** Several of them. */
+  /** Several addresses of the stack's own, instead of `address` or beside it. @conf address */
   addresses?: readonly string[];
-  /** Address of the default gateway. Default: none, everything outside the prefix is unreachable. */
+  /** Address of the default gateway; without one what no route leads to is unreachable. @default none @conf gateway */
   gateway?: string;
-  /** MAC address to use. Default: the interface's. */
+  /** MAC address to use. @default the interface's */
   mac?: string;
-  /** Largest IP packet to send. Default: the interface's. */
+  /** Largest IP packet to send. @default the interface's @unit bytes */
   mtu?: number;
-  /** Contexts that can be created, one per queue. Default 1. */
+  /** Contexts that can be created, one per queue. @default 1 @conf num_cores */
   cores?: number;
-  /** The same, under the name that a NIC gives it. */
+  /** The same as `cores`, under the name that a NIC gives it. @default 1 @conf num_cores */
   queues?: number;
-  /** How to attach. Default `auto`. */
+  /** How to attach: `auto` takes the first of `zerocopy`, `native` and `skb` that works. @default auto */
   mode?: XdpMode;
-  /** Default `auto`. */
+  /**
+   * Checksums of received segments: `verify` drops what is wrong, `trust` looks at none, `auto` verifies, but takes what the device of
+   * a sender on the same machine (veth, tap) has left unfinished.
+   * @default auto
+   */
   peerChecksum?: ChecksumPolicy;
   /**
-   * Who computes the checksum of what is sent: the `device` where it can (the default), or the `stack` always, for a capture on the
+   * Who computes the checksum of what is sent: the `device` where it can, or the `stack` always, for a capture on the
    * peer's side whose checksums can be verified.
+   * @default device
    */
   txChecksum?: 'device' | 'stack';
-  /** Write all packets to this pcapng file; with several cores, `.CPU` is put before its extension. */
+  /** Write all packets to this pcapng file; with several cores, `.CPU` is put before its extension. @default none */
   pcap?: string;
-  /** Stack options by sysctl name. */
+  /**
+   * Stack options by sysctl name: [sysctls.md](sysctls.md).
+   * @default none @conf rcvbuf, sndbuf, tcp_timeout, tcp_timewait, cc
+   */
   sysctl?: Readonly<Record<string, number | string>>;
-  /** Static neighbours: IP address to MAC address. */
+  /** Static neighbours: IP address to MAC address. @default none @conf config/arp.conf */
   neighbours?: Readonly<Record<string, string>>;
-  /** Further routes: prefix as CIDR to the gateway's address, or to `link` for what is reached directly. */
+  /**
+   * Further routes: prefix as CIDR to the gateway's address, or to `link` for what is reached directly.
+   * @default none @conf config/route.conf
+   */
   routes?: Readonly<Record<string, string>>;
-  /** Most sockets per context. Default 100,000. */
+  /** Most sockets per context. @default 100,000 @conf max_concurrency */
   maxConcurrency?: number;
-  /** How long to spin for frames after the last event before sleeping, in µs. Default 50. */
+  /** How long to spin for frames after the last event before sleeping. @default 50 @unit µs */
   spinUs?: number;
 }
 

@@ -19,7 +19,10 @@ interface Option {
 /** What reads like a key and is none: the stack picks secret ones. */
 export const NO_KEY = '00000000-00000000-00000000-00000000';
 
-/** Options of one stack, with Linux's defaults where Linux has the option. */
+/**
+ * Options of one stack, with Linux's defaults where Linux has the option. `@linux` says what is otherwise there: another default,
+ * or that there is no such sysctl. docs/api/sysctls.md is made from these comments.
+ */
 export class StackConfig {
   /** Timestamps option (RFC 7323 3). */
   timestamps = 1;
@@ -27,10 +30,14 @@ export class StackConfig {
   windowScaling = 1;
   /** SACK-permitted option and SACK blocks (RFC 2018). */
   sack = 1;
-  /** SYN retransmissions of an active open: one more than Linux's, as R2 of a SYN is at least 3 minutes (RFC 9293 MUST-23). */
+  /**
+   * SYN retransmissions of an active open: one more than Linux's, as R2 of a SYN is at least 3 minutes (RFC 9293 MUST-23).
+   * @linux 6
+   */
   synRetries = 7;
   /**
-   * SYNs sent again a second apart before the time between them doubles. Linux has 4; RFC 6298 5.5 wants it doubled from the first on.
+   * SYNs sent again a second apart before the time between them doubles, as RFC 6298 5.5 wants it from the first on.
+   * @linux 4
    */
   synLinearTimeouts = 0;
   /** SYN-ACK retransmissions of a passive open. */
@@ -42,22 +49,23 @@ export class StackConfig {
   /** Retransmissions of a connection that no program owns any more; 0 stands for 8. */
   orphanRetries = 0;
   /**
-   * Connections that programs have closed and that have not ended yet; one more is reset. Linux has half of its table of connections,
-   * which is this number on a machine of 16 GiB.
+   * Connections that programs have closed and that have not ended yet; one more is reset.
+   * @linux half of its table of connections, which is this number on a machine of 16 GiB
    */
   maxOrphans = 65_536;
-  /** User timeouts are told to peers, and theirs followed, when 1 (RFC 5482). */
+  /** User timeouts are told to peers, and theirs followed, when 1 (RFC 5482). @linux none */
   uto = 0;
-  /** User timeout to tell (ADV_UTO), in µs; 0 stands for the time that `retries2` takes. */
+  /** User timeout to tell (ADV_UTO), in µs; 0 stands for the time that `tcp_retries2` takes. @linux none */
   utoAdvertisedUs = 0;
-  /** Least and largest user timeout that a peer can bring about (L_LIMIT and U_LIMIT, RFC 5482 3.1), in µs. */
+  /** Least user timeout that a peer can bring about (L_LIMIT, RFC 5482 3.1), in µs. @linux none */
   utoMinUs = 100_000_000;
+  /** Largest user timeout that a peer can bring about (U_LIMIT, RFC 5482 3.1), in µs. @linux none */
   utoMaxUs = 3_600_000_000;
   /** Longest stay of an orphan in FIN-WAIT-2, in µs. */
   finTimeoutUs = 60_000_000;
-  /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). */
+  /** Length of TIME-WAIT, 2 MSL, in µs (RFC 9293 3.6.1). @linux none: a constant of 60 s */
   timeWaitUs = 60_000_000;
-  /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). */
+  /** TIME-WAIT ignores RST when 1 (RFC 1337 3, fix F1). @linux 0 */
   rfc1337 = 1;
   /** Fast Open (RFC 7413), a sum: 1 active, 2 passive, 4 and 0x200 without cookies, 0x400 for every listener. */
   fastopen = 1;
@@ -65,19 +73,26 @@ export class StackConfig {
   fastopenKey = NO_KEY;
   /** SYN cookies (RFC 4987 3.6): 0 none, 1 when the queue of half-open connections is full, 2 always. */
   syncookies = 1;
-  /** Half-open connections per listener. */
+  /** Half-open connections per listener. @linux by the memory of the machine */
   maxSynBacklog = 4096;
   /** Upper bound of a listener's backlog. */
   somaxconn = 4096;
   /** Answers an overflowing accept queue with RST instead of silence when 1. */
   abortOnOverflow = 0;
-  /** Receive buffer: least, initial and largest, in bytes of memory; the window is half of it (tcp_adv_win_scale 1). */
+  /**
+   * Receive buffer: least, initial and largest, in bytes of memory; the window is half of it (tcp_adv_win_scale 1).
+   * @linux the largest by the memory of the machine
+   */
   rmem: readonly number[] = [4096, 131_072, 6_291_456];
-  /** Send buffer: least, initial and largest, in bytes. */
+  /**
+   * Send buffer: least, initial and largest, in bytes.
+   * @linux 16384 as the initial one, the largest by the memory of the machine
+   */
   wmem: readonly number[] = [4096, 65_536, 4_194_304];
   /**
    * Memory of all buffers in pages of 4 KiB: below the first nothing is restricted, above the second nothing is kept out of order,
    * above the third no connection gets more than it has.
+   * @linux by the memory of the machine
    */
   mem: readonly number[] = [196_608, 262_144, 393_216];
   /** The urgent pointer of the peer tells the urgent byte itself when 1, and the one behind it when 0 (RFC 6093 3.1). */
@@ -86,50 +101,61 @@ export class StackConfig {
   rtoMinUs = 200_000;
   /** Largest retransmission timeout, in µs. */
   rtoMaxUs = 120_000_000;
-  /** Retransmission timeout before the first sample, in µs (RFC 6298 2.1). */
+  /** Retransmission timeout before the first sample, in µs (RFC 6298 2.1). @linux none: a constant of 1 s */
   rtoInitialUs = 1_000_000;
-  /** Longest delay of an ACK, in µs (RFC 9293 3.8.6.3 allows 500 ms). */
+  /** Longest delay of an ACK, in µs (RFC 9293 3.8.6.3 allows 500 ms). @linux none: constants of 40 to 200 ms */
   delackUs = 40_000;
-  /** Initial window in segments (RFC 6928). */
+  /** Initial window, in segments (RFC 6928). @linux none: a constant of 10, and `initcwnd` of a route */
   initialCwnd = 10;
   /** Falls back to the initial window after an idle RTO when 1 (RFC 5681 4.1). */
   slowStartAfterIdle = 1;
-  /** Smallest MSS that a peer can make us use. */
+  /** Smallest MSS that a peer can make us use, in bytes. */
   minSndMss = 48;
   /**
    * Finds out whether the path swallows large segments (RFC 4821): 0 never, 1 when timeouts repeat themselves, 2 from the beginning.
-   * Linux's default is 0.
+   * @linux 0
    */
   mtuProbing = 1;
-  /** MSS to begin the search with, and the least that it comes down to. */
+  /** MSS to begin the search of `tcp_mtu_probing` with, in bytes. */
   baseMss = 1024;
+  /** The least MSS that the search comes down to, in bytes. */
   mtuProbeFloor = 48;
-  /** How long a result of the search stands, in µs, and how close to the truth is close enough, in bytes. */
+  /** How long a result of the search stands, in µs. */
   probeIntervalUs = 600_000_000;
+  /** How close to the truth the search has to come, in bytes. */
   probeThreshold = 8;
-  /** Smallest path MTU that a router is believed, and how long, in µs (RFC 1191 6.3). */
+  /** Smallest path MTU that a router is believed, in bytes. */
   minPmtu = 552;
+  /** How long a router is believed, in µs (RFC 1191 6.3). */
   pmtuExpiresUs = 600_000_000;
   /** Least time between two ACKs of invalid segments of one connection, in µs (RFC 5961 10). */
   invalidRatelimitUs = 500_000;
-  /** Challenge ACKs per second of the whole stack (RFC 5961 7). */
+  /** Challenge ACKs per second of the whole stack (RFC 5961 7). @linux no limit */
   challengeAckLimit = 1000;
   /**
-   * Where more connections than the threshold have a block, those in which nothing has happened for so long, in µs, give theirs up
-   * (tcp/dormancy.ts); 0 for never.
+   * Where more connections than `tcp_dormant_threshold` have a block, those in which nothing has happened for so long, in µs, give
+   * theirs up (tcp/dormancy.ts); 0 for never.
+   * @linux none
    */
   dormantAfterUs = 2_000_000;
+  /** Connections with a block above which idle ones give theirs up (`tcp_dormant_after_ms`). @linux none */
   dormantThreshold = 1024;
-  /** Largest number of connections, half-open and TIME-WAIT ones included. */
+  /** Largest number of connections, half-open and TIME-WAIT ones included. @linux none */
   maxConnections = 1_048_576;
-  /** Keepalive: silence before the first probe, between two, in µs, and how many are not answered (RFC 9293 3.8.4). */
+  /** Keepalive: silence before the first probe, in µs (RFC 9293 3.8.4). */
   keepaliveTimeUs = 7_200_000_000;
+  /** Keepalive: time between two probes, in µs. */
   keepaliveIntervalUs = 75_000_000;
+  /** Keepalive: probes without an answer after which the connection ends. */
   keepaliveProbes = 9;
-  /** Ends a connection on which nothing was sent or received for so long, in µs, as mTCP's tcp_timeout; 0 for never. */
+  /**
+   * Ends a connection on which nothing was sent or received for so long, in µs, as mTCP's tcp_timeout; 0 for never.
+   * @linux none
+   */
   idleTimeoutUs = 0;
-  /** Largest buffers that SO_RCVBUF and SO_SNDBUF may ask for, in bytes. */
+  /** Largest buffer that SO_RCVBUF may ask for, in bytes. @linux 212992 in older kernels */
   rmemMax = 4_194_304;
+  /** Largest buffer that SO_SNDBUF may ask for, in bytes. @linux 212992 in older kernels */
   wmemMax = 4_194_304;
   /**
    * Congestion notification: 0 none, 1 classic, 2 classic when the peer asks, 3 accurate, 4 accurate when the peer asks and classic
@@ -140,11 +166,11 @@ export class StackConfig {
   ecnFallback = 1;
   /** AccECN options: 0 none, 1 where they are needed, 2 where they fit, 3 even when they do not seem to arrive. */
   ecnOption = 2;
-  /** How often in a round trip an option is sent at least, when `ecnOption` is 1. */
+  /** How often in a round trip an option is sent at least, when `tcp_ecn_option` is 1. */
   ecnOptionBeacon = 3;
-  /** Name of the congestion control of new connections. */
+  /** Name of the congestion control of new connections. @linux as the kernel was built, mostly cubic */
   congestionControl = 'cubic';
-  /** Ends slow start by HyStart++ when 1 (RFC 9406). */
+  /** Ends slow start by HyStart++ when 1 (RFC 9406). @linux none: a parameter of its module tcp_cubic, for HyStart */
   hystart = 1;
   /** Reports duplicate segments by D-SACK when 1 (RFC 2883). */
   dsack = 1;
@@ -152,8 +178,9 @@ export class StackConfig {
   frto = 2;
   /** Lets the receive buffer grow as fast as the application reads, up to the largest of tcp_rmem, when 1. */
   moderateRcvbuf = 1;
-  /** Paces a connection that is to be paced by so many per cent of its window in a round trip, in slow start and after. */
+  /** Rate of a paced connection in slow start, in per cent of its window in a round trip. */
   pacingSsRatio = 200;
+  /** Rate of a paced connection after slow start, in per cent of its window in a round trip. */
   pacingCaRatio = 120;
   /** How long the smallest round trip is remembered, in µs. */
   minRttWindowUs = 300_000_000;
@@ -163,11 +190,14 @@ export class StackConfig {
   localPortRange: readonly number[] = [32_768, 60_999];
   /** TTL of outgoing packets. */
   defaultTtl = 64;
-  /** Announces the stack's addresses by ARP when it starts. */
+  /** Announces the stack's addresses by ARP when it starts, when 1. */
   arpNotify = 0;
   /** Ignores ICMP echo requests when 1. */
   echoIgnoreAll = 0;
-  /** Least time between two ICMP errors, in µs; 0 means no limit (RFC 1812 4.3.2.8). */
+  /**
+   * Least time between two ICMP errors of the stack, in µs; 0 means no limit (RFC 1812 4.3.2.8).
+   * @linux 1000, for each target
+   */
   icmpRatelimitUs = 1_000;
   /** Times and bounds of the neighbour cache (net.ipv4.neigh.default.*). */
   readonly neighbours: NeighbourConfig = new NeighbourConfig();

@@ -149,6 +149,12 @@ t.test('the server in the README is examples/ten-line-server.ts', async (t) => {
   t.ok(readme.includes(after), 'after the options');
 });
 
+t.test('the server in the guide to programs of mTCP is examples/epoll-echo.ts', async (t) => {
+  const example = readFileSync(`${root}examples/epoll-echo.ts`, 'utf8');
+  const code = example.slice(example.indexOf('// [guide]\n') + 11, example.indexOf('// [/guide]'));
+  t.ok(readFileSync(`${root}docs/guides/programs-of-mtcp.md`, 'utf8').includes(code));
+});
+
 t.test('each rule catches what it is there for', async (t) => {
   const found = (list: string[]) => list.map((text) => text.replace(/^[^:]+:(\d+).*/s, '$1'));
 

@@ -3,6 +3,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import t from 'tap';
+import { checkOptions } from '../../src/api/options.js';
+import { StackConfig } from '../../src/stack/config.js';
 import { root } from './source.js';
 
 const read = (path: string): string => readFileSync(root + path, 'utf8');
@@ -151,6 +153,43 @@ t.test('no row of docs/rfc.md stands outside of a table', async (t) => {
     return isFirst && !/^\|[-|]+\|$/.test(lines[i + 1] ?? '') ? [`docs/rfc.md:${i + 1}`] : [];
   });
   t.same(wrong, []);
+});
+
+t.test('every option of mtcp_init has a row with a meaning, and names keys that mtcp.conf has', async (t) => {
+  const keys = String(checkOptions({ '?': 0 }))
+    .split('there are: ')[1]
+    ?.split(', ');
+  const table = rows(read('docs/api/options.md').replaceAll('\\|', '/')).slice(1);
+  t.same(
+    table.map(({ cells: [key = ''] }) => key.replaceAll('`', '').trim()),
+    keys,
+  );
+  const reader = read('src/api/config-file.ts');
+  for (const { cells } of table) {
+    const [key = '', type = '', must = '', , , meaning = '', conf = ''] = cells.map((text) => text.trim());
+    t.ok(type !== '' && must !== '' && meaning !== '', `${key} has type, bounds and meaning`);
+    for (const { path } of claims(conf)) {
+      const name = path.replace(/^config\/|\.conf$/g, '');
+      const isKey = new RegExp(`^  ${name}(?:\\(|: toConf)`, 'm').test(reader);
+      t.ok(isKey || reader.includes(`'${name}.conf'`), `${key}: mtcp.conf has ${path}`);
+    }
+  }
+});
+
+t.test('every option of a stack has a row with its default, a meaning, and what Linux has', async (t) => {
+  const table = rows(read('docs/api/sysctls.md')).slice(1);
+  t.same(
+    table.map(({ cells: [name = ''] }) => name.replaceAll('`', '').trim()),
+    StackConfig.names(),
+  );
+  const config = new StackConfig();
+  for (const { cells } of table) {
+    const [name = '', value = '', , bounds = '', meaning = '', linux = ''] = cells.map((text) =>
+      text.replaceAll('`', '').trim(),
+    );
+    t.equal(value, String(config.get(name)), `${name}: the default`);
+    t.ok(bounds !== '' && meaning !== '' && linux !== '', `${name} has bounds, meaning and Linux's`);
+  }
 });
 
 t.test('the programs in the guides print what the guides say', async (t) => {

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
+import { echoServer } from '../../examples/epoll-echo.js';
 import { FileServer, loadFiles, statistics } from '../../examples/epserver.js';
 import { LoadGenerator, line } from '../../examples/epwget.js';
 import { TcpProxy } from '../../examples/proxy.js';
@@ -122,6 +123,51 @@ t.test('epwget counts what goes wrong', async (t) => {
   while (!nowhere.isDone) nowhere.poll(-1);
   t.equal(nowhere.errors, 5);
 });
+
+t.test(
+  'the echo server of one epoll set serves many, and one that does not read keeps it from nothing',
+  async (t) => {
+    const [client, server] = hosts();
+    const poll = echoServer(server.mctx, 7);
+    server.onTurn = () => poll(0) > 0;
+    const { mctx } = client;
+    const connect = (): number => {
+      const id = socket(mctx);
+      t.equal(api.mtcp_connect(mctx, id, api.sockaddr_in('10.0.0.2', 7)), 0);
+      return id;
+    };
+    const lazy = connect();
+    api.mtcp_setsock_nonblock(mctx, lazy);
+    // More than the buffers of both sides hold.
+    let written = 0;
+    for (let sent = 1, quiet = 0; quiet < 3; ) {
+      sent = api.mtcp_write(mctx, lazy, big);
+      if (sent > 0) written += sent;
+      quiet = sent > 0 ? 0 : quiet + 1;
+      client.advance(client.now + 10_000_000);
+    }
+    t.ok(written > 300_000, `${written} bytes`);
+    for (const id of Array.from({ length: 20 }, connect)) {
+      const buf = new Uint8Array(1000);
+      api.mtcp_write(mctx, id, pattern(1000, id));
+      t.equal(api.mtcp_recv(mctx, id, buf, 1000, api.MSG_WAITALL), 1000);
+      t.same(Buffer.from(buf), Buffer.from(pattern(1000, id)));
+      api.mtcp_close(mctx, id);
+    }
+    api.mtcp_shutdown(mctx, lazy, api.SHUT_WR);
+    const buf = new Uint8Array(65_536);
+    let received = 0;
+    for (let n = 1; n !== 0; ) {
+      n = api.mtcp_read(mctx, lazy, buf);
+      if (n > 0) received += n;
+      else client.advance(client.now + 1_000_000);
+    }
+    t.equal(received, written);
+    api.mtcp_close(mctx, lazy);
+    client.advance(client.now + 120_000_000);
+    t.equal(server.mctx.sockets.used, 2, 'epoll set and listener are left');
+  },
+);
 
 t.test('the proxy relays both directions, half-closes and resets', async (t) => {
   const world = new World();

@@ -32,9 +32,9 @@ export const NONE = 0;
 
 /** Times and bounds, Linux's values. The cache reads them whenever it needs one, so they may change at run time. */
 export class NeighbourConfig {
-  /** For how long a confirmation holds; RFC 4861 6.3.2 wants it drawn from 15 to 45 s by whoever owns a random generator. */
+  /** How long a confirmation holds; RFC 4861 6.3.2 wants it drawn from 15 to 45 s by whoever owns a random generator. */
   reachableUs = 30_000_000;
-  /** Between two requests for the same neighbour. */
+  /** Time between two requests for the same neighbour. */
   retransUs = 1_000_000;
   /** Broadcast requests before an unknown neighbour has failed. */
   maxProbes = 3;
