@@ -8,12 +8,16 @@ import { PATTERN_PERIOD, patternBytes } from './pattern.js';
 import type { Service, Session, Totals } from './session.js';
 import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
+/** Sessions that are kept for use again. */
+const SPARE = 1024;
+
 /** Makes request and reply sessions. */
 export class FixedService implements Service {
   readonly requestBytes: number;
   readonly replyBytes: number;
   readonly input: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer;
+  private readonly spare: FixedSession[] = [];
 
   constructor(replyBytes: number, requestBytes: number = 0) {
     this.replyBytes = replyBytes;
@@ -22,7 +26,14 @@ export class FixedService implements Service {
   }
 
   open(mctx: Mctx, sockid: number, totals: Totals): Session {
-    return new FixedSession(this, mctx, sockid, totals);
+    const session = this.spare.pop() ?? new FixedSession(this, mctx, totals);
+    session.begin(sockid);
+    return session;
+  }
+
+  /** Keeps a session that is over for use again. */
+  keep(session: FixedSession): void {
+    if (this.spare.length < SPARE) this.spare.push(session);
   }
 }
 
@@ -30,7 +41,7 @@ class FixedSession implements Session {
   want = MTCP_EPOLLIN;
   private readonly service: FixedService;
   private readonly mctx: Mctx;
-  private readonly sockid: number;
+  private sockid = -1;
   private readonly totals: Totals;
   /** Bytes of a request that has not come whole. */
   private received = 0;
@@ -40,11 +51,24 @@ class FixedSession implements Session {
   private position = 0;
   private ended = false;
 
-  constructor(service: FixedService, mctx: Mctx, sockid: number, totals: Totals) {
+  constructor(service: FixedService, mctx: Mctx, totals: Totals) {
     this.service = service;
     this.mctx = mctx;
-    this.sockid = sockid;
     this.totals = totals;
+  }
+
+  /** Starts anew on another socket. */
+  begin(sockid: number): void {
+    this.sockid = sockid;
+    this.want = MTCP_EPOLLIN;
+    this.received = 0;
+    this.owed = 0;
+    this.position = 0;
+    this.ended = false;
+  }
+
+  release(): void {
+    this.service.keep(this);
   }
 
   onEvents(): number {

@@ -33,6 +33,8 @@ import { ABORT, CLOSE, KEEP, Totals } from './session.js';
 const MAX_EVENTS = 256;
 /** Connections accepted before the others have a turn. */
 const ACCEPT_BATCH = 64;
+/** Records of connections that are kept for use again. */
+const SPARE = 1024;
 
 /** Where a server listens. */
 export interface ServerOptions {
@@ -44,15 +46,15 @@ export interface ServerOptions {
 }
 
 class Connection {
-  readonly sockid: number;
-  readonly session: Session;
+  sockid = -1;
+  session: Session;
   /** The events that the epoll set has been told. */
-  registered: number;
+  registered = 0;
+  /** Its place among the connections. */
+  place = 0;
 
-  constructor(sockid: number, session: Session) {
-    this.sockid = sockid;
+  constructor(session: Session) {
     this.session = session;
-    this.registered = session.want;
   }
 }
 
@@ -65,7 +67,9 @@ export class Server {
   private readonly epoll: number;
   private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
   private readonly change: EpollEvent = new EpollEvent();
-  private readonly connections: Set<Connection> = new Set();
+  private readonly connections: Connection[] = [];
+  /** Those that are over, for use again: short connections leave no garbage. */
+  private readonly spare: Connection[] = [];
   private closed = false;
 
   /** Starts to listen. Throws an Error whose message says what is wrong and what to do. */
@@ -108,9 +112,10 @@ export class Server {
 
   /** Gives sessions that only wait for their peer a chance to end; to be called about once a second. */
   sweep(): void {
-    for (const connection of this.connections) {
-      const { session } = connection;
-      if (session.sweep !== undefined) this.settle(connection, session.sweep());
+    // From the end, since one that is over leaves its place to the last one.
+    for (let i = this.connections.length - 1; i >= 0; i--) {
+      const connection = this.connections[i];
+      if (connection.session.sweep !== undefined) this.settle(connection, connection.session.sweep());
     }
   }
 
@@ -119,7 +124,7 @@ export class Server {
     if (this.closed) return;
     this.closed = true;
     mtcp_close(this.mctx, this.listener);
-    for (const connection of this.connections) this.settle(connection, ABORT);
+    while (this.connections.length > 0) this.settle(this.connections[this.connections.length - 1], ABORT);
     mtcp_close(this.mctx, this.epoll);
   }
 
@@ -132,14 +137,31 @@ export class Server {
         return;
       }
       mtcp_setsock_nonblock(this.mctx, sockid);
-      const session = this.service.open(this.mctx, sockid, this.totals);
-      const connection = new Connection(sockid, session);
-      this.connections.add(connection);
+      const connection = this.add(sockid, this.service.open(this.mctx, sockid, this.totals));
       this.totals.connections++;
       this.totals.open++;
       if (this.totals.open > this.totals.peak) this.totals.peak = this.totals.open;
-      this.watch(MTCP_EPOLL_CTL_ADD, sockid, session.want, connection);
+      this.watch(MTCP_EPOLL_CTL_ADD, sockid, connection.registered, connection);
     }
+  }
+
+  private add(sockid: number, session: Session): Connection {
+    const connection = this.spare.pop() ?? new Connection(session);
+    connection.sockid = sockid;
+    connection.session = session;
+    connection.registered = session.want;
+    connection.place = this.connections.length;
+    this.connections.push(connection);
+    return connection;
+  }
+
+  private remove(connection: Connection): void {
+    const last = this.connections.pop()!;
+    if (last !== connection) {
+      this.connections[connection.place] = last;
+      last.place = connection.place;
+    }
+    if (this.spare.length < SPARE) this.spare.push(connection);
   }
 
   private settle(connection: Connection, verdict: number): void {
@@ -150,7 +172,7 @@ export class Server {
       this.watch(MTCP_EPOLL_CTL_MOD, sockid, session.want, connection);
       return;
     }
-    this.connections.delete(connection);
+    this.remove(connection);
     this.totals.open--;
     session.release?.();
     if (verdict === CLOSE) {
