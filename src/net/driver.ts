@@ -17,7 +17,6 @@ import {
   mtcp_epoll_wait,
 } from '../api/index.js';
 import { turn } from '../api/loop.js';
-import { TIME_WAIT } from '../stack/tcp/state.js';
 
 /** Something with a socket of the context. */
 export interface Handle {
@@ -62,6 +61,8 @@ export class Driver {
   private idleTurns = 0;
   private isRunning = false;
   private pending: NodeJS.Immediate | NodeJS.Timeout | undefined = undefined;
+  /** `pending` is an immediate. */
+  private isPrompt = false;
 
   constructor(mctx: Mctx) {
     this.mctx = mctx;
@@ -107,9 +108,13 @@ export class Driver {
   /** Something has been given to the stack: it is looked after soon. */
   wake(): void {
     this.idleTurns = 0;
-    if (this.isRunning) return;
-    this.isRunning = true;
-    this.scope.runInAsyncScope(this.schedule, this);
+    if (!this.isRunning) {
+      this.isRunning = true;
+      this.reschedule();
+    } else if (this.pending !== undefined && !this.isPrompt && this.isNeeded()) {
+      // It sleeps, and perhaps nobody was to wait for it.
+      this.reschedule();
+    }
   }
 
   private readonly step = (): void => {
@@ -139,15 +144,32 @@ export class Driver {
   }
 
   private schedule(): void {
-    this.pending = this.idleTurns < IDLE_TURNS ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
-    if (this.referenced === 0 && this.handles.size > 0) this.pending.unref();
+    const isNeeded = this.isNeeded();
+    // An immediate that is unreferenced does not run before something else wakes the event loop; a timer wakes it itself.
+    this.isPrompt = isNeeded && this.idleTurns < IDLE_TURNS;
+    this.pending = this.isPrompt ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
+    if (!isNeeded) this.pending.unref();
+  }
+
+  private reschedule(): void {
+    if (this.isPrompt) clearImmediate(this.pending as NodeJS.Immediate | undefined);
+    else clearTimeout(this.pending as NodeJS.Timeout | undefined);
+    this.scope.runInAsyncScope(this.schedule, this);
+  }
+
+  /** Tells whether the process is to live on: for a handle that wants it, or for what those that are closed have left to send. */
+  private isNeeded(): boolean {
+    return this.referenced > 0 || this.handles.size === 0 || this.hasUnfinished();
   }
 
   private reference(change: 1 | -1): void {
     this.referenced += change;
     if (this.pending === undefined) return;
-    if (this.referenced > 0) this.pending.ref();
-    else if (this.handles.size > 0) this.pending.unref();
+    if (this.isNeeded()) {
+      this.pending.ref();
+      return;
+    }
+    this.reschedule();
   }
 
   /** Asks for events, unless some are left of those that were told last. Returns whether there are any. */
@@ -176,14 +198,8 @@ export class Driver {
     }
   }
 
-  /** Connections whose sockets are closed and that still have something to send, or to be told. */
+  /** Tells whether there are connections whose sockets are closed and that still have something to send, or to be told. */
   private hasUnfinished(): boolean {
-    let unfinished = 0;
-    const { core } = this.mctx.stack.tcp;
-    if (core.demux.size === 0) return false;
-    core.demux.forEach((tcb) => {
-      if (tcb.state !== TIME_WAIT && !tcb.attached) unfinished++;
-    });
-    return unfinished > 0;
+    return this.mctx.stack.counters.TcpOrphans > 0;
   }
 }
