@@ -40,7 +40,7 @@ import {
   TCP_NODELAY,
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
-import { type ConnectOptions, checkTime, connectArguments, unsupported } from './arguments.js';
+import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
 import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
@@ -262,10 +262,10 @@ export class Socket extends Duplex implements Handle {
   /** Emits `timeout` after `timeout` ms without anything sent or received; 0 ends that. @throws as Node does */
   setTimeout(timeout: number, callback?: () => void): this {
     if (this.destroyed) return this;
-    checkTime(timeout);
+    const time = timerTime(timeout);
     this.timeout = timeout;
     clearTimeout(this.timer);
-    this.timer = timeout > 0 ? setTimeout(() => this.emit('timeout'), timeout).unref() : undefined;
+    this.timer = time > 0 ? setTimeout(() => this.emit('timeout'), time).unref() : undefined;
     if (callback !== undefined) {
       if (timeout > 0) this.once('timeout', callback);
       else this.off('timeout', callback);
@@ -414,6 +414,11 @@ export class Socket extends Duplex implements Handle {
     if (!this.connecting) return;
     if (reason !== undefined) {
       this.destroy(reason);
+      return;
+    }
+    if (this.sockid >= 0) {
+      // The look-up has come to a second end.
+      this.destroy(systemError(EALREADY, 'connect', address, options.port));
       return;
     }
     const { mctx } = this.driver;
