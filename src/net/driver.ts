@@ -55,6 +55,8 @@ export class Driver {
   private filled = 0;
   private next = 0;
   private readonly handles = new Map<number, Handle>();
+  /** Sockets of handles that wait for a descriptor. */
+  private readonly waiting = new Set<number>();
   /** Keeps the turns out of the scope of whoever happened to cause the first one. */
   private readonly scope = new AsyncResource('MTCPDRIVER');
   private referenced = 0;
@@ -89,6 +91,11 @@ export class Driver {
     this.wake();
   }
 
+  /** Has a handle told again when a descriptor is free: it needs one, and all are in use. */
+  againWhenFree(sockid: number): void {
+    this.waiting.add(sockid);
+  }
+
   /** Tells a handle nothing more; to be called before the socket is closed. */
   remove(sockid: number): void {
     const handle = this.handles.get(sockid);
@@ -96,6 +103,8 @@ export class Driver {
     this.handles.delete(sockid);
     if (handle.isReferenced) this.reference(-1);
     if (!this.mctx.destroyed) mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_DEL, sockid);
+    for (const other of this.waiting) this.again(other);
+    this.waiting.clear();
   }
 
   /** Says that a handle keeps the process alive from now on, or no longer. */

@@ -350,3 +350,40 @@ t.test('errors that only the kernel has are named', (t) => {
   t.equal(strerror(9999), 'Unknown error 9999');
   t.end();
 });
+
+t.test('connections for which there is no descriptor are accepted when one is free', async (t) => {
+  // The listener and the epoll set have one each.
+  const pair = netPair(t, { delayUs: 1000 }, { maxConcurrency: 4 });
+  const accepted: Socket[] = [];
+  await listening(pair, (socket) => {
+    accepted.push(socket);
+    socket.pipe(socket);
+  });
+  const sockets = [];
+  for (let i = 0; i < 5; i++) sockets.push(await connected(pair));
+  await pair.pass(50_000);
+  t.equal(accepted.length, 2);
+  sockets[0].end();
+  await pair.pass(50_000);
+  t.equal(accepted.length, 3);
+  t.equal(await echo(pair, sockets[2], 'x'), 'x');
+  accepted[1].destroy();
+  accepted[2].destroy();
+  t.equal(await echo(pair, sockets[3], 'y'), 'y');
+  t.equal(await echo(pair, sockets[4], 'z'), 'z');
+});
+
+t.test('a look-up that comes to two ends leaves no socket behind', async (t) => {
+  const pair = netPair(t);
+  await listening(pair, (socket) => socket.resume());
+  const twice: LookupFunction = (_host, _options, callback) => {
+    callback(null, SERVER, 4);
+    callback(null, SERVER, 4);
+  };
+  const { sockets } = pair.hosts[1].mctx;
+  const socket = pair.client.connect({ port: 80, host: 'twice', lookup: twice });
+  const [error] = await pair.run(once(socket, 'error'));
+  t.match(error, { code: 'EALREADY', syscall: 'connect' }, "as Node's");
+  await pair.pass(50_000);
+  t.equal(sockets.used, 1, 'that of the epoll set');
+});
