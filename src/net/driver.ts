@@ -22,7 +22,7 @@ import { turn } from '../api/loop.js';
 export interface Handle {
   /** Whether it keeps the process alive. */
   isReferenced: boolean;
-  /** What its events run in: an AsyncLocalStorage holds there what it held when the handle was made, as in Node. */
+  /** What its events run in: an AsyncLocalStorage holds there what it held when that was made, as in Node. */
   readonly scope: AsyncResource;
   /** Deals with events that have come about; they are told once (MTCP_EPOLLET), and again if it throws. */
   onEvents(events: number): void;

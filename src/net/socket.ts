@@ -43,6 +43,7 @@ import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN 
 import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
 import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
+import { HttpHandle } from './http-handle.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
 import { codedError, systemError } from './system-error.js';
@@ -79,7 +80,7 @@ const READS = 16;
 /** A connection, or what may become one. Made by `createNet`, which knows the context. */
 export class Socket extends Duplex implements Handle {
   isReferenced = true;
-  readonly scope = new AsyncResource('MTCPSOCKET');
+  scope = new AsyncResource('MTCPSOCKET');
   /** True between `connect` and its outcome. */
   connecting = false;
   bytesRead = 0;
@@ -179,6 +180,11 @@ export class Socket extends Duplex implements Handle {
 
   get bufferSize(): number | undefined {
     return this.sockid < 0 && !this.connecting ? undefined : this.writableLength;
+  }
+
+  /** What `node:http` looks for in a socket of Node's. */
+  get _handle(): HttpHandle | null {
+    return this.pending ? null : new HttpHandle(this);
   }
 
   get remoteAddress(): string | undefined {
