@@ -26,6 +26,8 @@ export interface Handle {
   readonly scope: AsyncResource;
   /** Deals with events that have come about; they are told once (MTCP_EPOLLET), and again if it throws. */
   onEvents(events: number): void;
+  /** The context is no more, and its socket with it. */
+  onDestroyed(): void;
 }
 
 const MAX_EVENTS = 256;
@@ -130,7 +132,9 @@ export class Driver {
     this.pending = undefined;
     if (this.mctx.destroyed) {
       this.isRunning = false;
+      const handles = [...this.handles.values()];
       this.handles.clear();
+      for (const handle of handles) handle.scope.runInAsyncScope(handle.onDestroyed, handle);
       return;
     }
     const isBusy = turn(this.mctx);

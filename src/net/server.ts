@@ -171,6 +171,10 @@ export class Server extends EventEmitter implements Handle {
     this.driver.again(this.sockid);
   }
 
+  onDestroyed(): void {
+    this.close();
+  }
+
   /** Listens on an address. What comes of it is told later: whoever has called wants to listen for events first. */
   private open(address: string, options: ListenOptions): void {
     const error = this.tryToOpen(address, options);

@@ -46,7 +46,7 @@ import { type Driver, driverOf, type Handle } from './driver.js';
 import { HttpHandle } from './http-handle.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
-import { codedError, systemError } from './system-error.js';
+import { closedEarly, codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
 export interface SocketOptions {
@@ -337,6 +337,10 @@ export class Socket extends Duplex implements Handle {
     }
   }
 
+  onDestroyed(): void {
+    this.destroy();
+  }
+
   override _read(): void {
     this.wantsData = true;
     if (this.mayRead && !this.connecting && this.sockid >= 0) this.readMore();
@@ -589,9 +593,4 @@ export class Socket extends Duplex implements Handle {
       this.local = endOf(mtcp_getsockname, this.driver.mctx, this.sockid);
     return this.local;
   }
-}
-
-function closedEarly(): Error {
-  const message = 'Socket closed before the connection was established';
-  return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
 }

@@ -3,9 +3,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { errnoName, strerror } from '../../src/index.js';
+import { errnoName, mtcp_destroy_context, strerror } from '../../src/index.js';
 import type { Server, Socket } from '../../src/net/index.js';
 import { CLIENT, netPair, type Pair, SERVER } from './support.js';
 
@@ -386,4 +386,16 @@ t.test('a look-up that comes to two ends leaves no socket behind', async (t) => 
   t.match(error, { code: 'EALREADY', syscall: 'connect' }, "as Node's");
   await pair.pass(50_000);
   t.equal(sockets.used, 1, 'that of the epoll set');
+});
+
+t.test('sockets and servers are closed when their context is destroyed', async (t) => {
+  const pair = netPair(t);
+  const accepted: Socket[] = [];
+  const server = await listening(pair, (socket) => accepted.push(socket));
+  const socket = await connected(pair);
+  await pair.pass(10_000);
+  const closed = Promise.all([once(server, 'close'), once(accepted[0], 'close'), once(socket, 'close')]);
+  for (const { mctx } of pair.hosts) mtcp_destroy_context(mctx);
+  await Promise.race([closed, sleep(2000, undefined, { ref: false })]);
+  t.same([server.listening, accepted[0].destroyed, socket.destroyed], [false, true, true]);
 });
