@@ -33,6 +33,8 @@ export interface CoresSettings {
 const ETHERNET_HEADER = 14;
 /** How long `stop` waits for programs to return before it ends their threads, in ms. */
 const GRACE_MS = 5000;
+/** The longest time of a timer; it would take a longer one for 1 ms. */
+const LONGEST_MS = 2 ** 31 - 1;
 
 /**
  * Starts a program on several cores and waits until each has its context.
@@ -247,9 +249,12 @@ export class Cores extends EventEmitter<CoresEvents> {
       core.stop();
       this.#wake(this.#mailboxesOf(cpu), cpu);
     }
-    const timer = setTimeout(() => {
-      for (const [, core] of threads) core.terminate();
-    }, graceMs);
+    const timer = setTimeout(
+      () => {
+        for (const [, core] of threads) core.terminate();
+      },
+      Math.min(graceMs, LONGEST_MS),
+    );
     await Promise.all(threads.map(([, { ended }]) => ended));
     clearTimeout(timer);
     this.#finish();

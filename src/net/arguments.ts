@@ -91,12 +91,20 @@ export function listenArguments(args: readonly unknown[]): [ListenOptions, Callb
   ];
 }
 
-/** Checks a time in ms. @throws RangeError, TypeError as Node does */
-export function checkTime(value: unknown): number {
+/** The longest time of Node's timers, in ms; a longer one they take for 1. */
+const MAX_TIME = 2 ** 31 - 1;
+
+/** Checks a time in ms. @returns what to tell a timer @throws RangeError, TypeError as Node does */
+export function timerTime(value: unknown): number {
   if (typeof value !== 'number') throw notOf('msecs', 'number', 'argument');
-  if (value >= 0 && Number.isFinite(value)) return value;
-  const message = `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${value}`;
-  throw codedError('ERR_OUT_OF_RANGE', message, RangeError);
+  if (!(value >= 0 && Number.isFinite(value))) {
+    const message = `The value of "msecs" is out of range. It must be a non-negative finite number. Received ${value}`;
+    throw codedError('ERR_OUT_OF_RANGE', message, RangeError);
+  }
+  if (value <= MAX_TIME) return value;
+  const warning = `${value} does not fit into a 32-bit signed integer.\nTimer duration was truncated to ${MAX_TIME}.`;
+  process.emitWarning(warning, 'TimeoutOverflowWarning');
+  return MAX_TIME;
 }
 
 /** Says that an option of Node's is not there. */

@@ -17,16 +17,17 @@ import {
   mtcp_epoll_wait,
 } from '../api/index.js';
 import { turn } from '../api/loop.js';
-import { TIME_WAIT } from '../stack/tcp/state.js';
 
 /** Something with a socket of the context. */
 export interface Handle {
   /** Whether it keeps the process alive. */
   isReferenced: boolean;
-  /** What its events run in: an AsyncLocalStorage holds there what it held when the handle was made, as in Node. */
+  /** What its events run in: an AsyncLocalStorage holds there what it held when that was made, as in Node. */
   readonly scope: AsyncResource;
   /** Deals with events that have come about; they are told once (MTCP_EPOLLET), and again if it throws. */
   onEvents(events: number): void;
+  /** The context is no more, and its socket with it. */
+  onDestroyed(): void;
 }
 
 const MAX_EVENTS = 256;
@@ -56,12 +57,16 @@ export class Driver {
   private filled = 0;
   private next = 0;
   private readonly handles = new Map<number, Handle>();
+  /** Sockets of handles that wait for a descriptor. */
+  private readonly waiting = new Set<number>();
   /** Keeps the turns out of the scope of whoever happened to cause the first one. */
   private readonly scope = new AsyncResource('MTCPDRIVER');
   private referenced = 0;
   private idleTurns = 0;
   private isRunning = false;
   private pending: NodeJS.Immediate | NodeJS.Timeout | undefined = undefined;
+  /** `pending` is an immediate. */
+  private isPrompt = false;
 
   constructor(mctx: Mctx) {
     this.mctx = mctx;
@@ -88,6 +93,11 @@ export class Driver {
     this.wake();
   }
 
+  /** Has a handle told again when a descriptor is free: it needs one, and all are in use. */
+  againWhenFree(sockid: number): void {
+    this.waiting.add(sockid);
+  }
+
   /** Tells a handle nothing more; to be called before the socket is closed. */
   remove(sockid: number): void {
     const handle = this.handles.get(sockid);
@@ -95,6 +105,8 @@ export class Driver {
     this.handles.delete(sockid);
     if (handle.isReferenced) this.reference(-1);
     if (!this.mctx.destroyed) mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_DEL, sockid);
+    for (const other of this.waiting) this.again(other);
+    this.waiting.clear();
   }
 
   /** Says that a handle keeps the process alive from now on, or no longer. */
@@ -107,16 +119,22 @@ export class Driver {
   /** Something has been given to the stack: it is looked after soon. */
   wake(): void {
     this.idleTurns = 0;
-    if (this.isRunning) return;
-    this.isRunning = true;
-    this.scope.runInAsyncScope(this.schedule, this);
+    if (!this.isRunning) {
+      this.isRunning = true;
+      this.reschedule();
+    } else if (this.pending !== undefined && !this.isPrompt && this.isNeeded()) {
+      // It sleeps, and perhaps nobody was to wait for it.
+      this.reschedule();
+    }
   }
 
   private readonly step = (): void => {
     this.pending = undefined;
     if (this.mctx.destroyed) {
       this.isRunning = false;
+      const handles = [...this.handles.values()];
       this.handles.clear();
+      for (const handle of handles) handle.scope.runInAsyncScope(handle.onDestroyed, handle);
       return;
     }
     const isBusy = turn(this.mctx);
@@ -139,15 +157,32 @@ export class Driver {
   }
 
   private schedule(): void {
-    this.pending = this.idleTurns < IDLE_TURNS ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
-    if (this.referenced === 0 && this.handles.size > 0) this.pending.unref();
+    const isNeeded = this.isNeeded();
+    // An immediate that is unreferenced does not run before something else wakes the event loop; a timer wakes it itself.
+    this.isPrompt = isNeeded && this.idleTurns < IDLE_TURNS;
+    this.pending = this.isPrompt ? setImmediate(this.step) : setTimeout(this.step, SLEEP_MS);
+    if (!isNeeded) this.pending.unref();
+  }
+
+  private reschedule(): void {
+    if (this.isPrompt) clearImmediate(this.pending as NodeJS.Immediate | undefined);
+    else clearTimeout(this.pending as NodeJS.Timeout | undefined);
+    this.scope.runInAsyncScope(this.schedule, this);
+  }
+
+  /** Tells whether the process is to live on: for a handle that wants it, or for what those that are closed have left to send. */
+  private isNeeded(): boolean {
+    return this.referenced > 0 || this.handles.size === 0 || this.hasUnfinished();
   }
 
   private reference(change: 1 | -1): void {
     this.referenced += change;
     if (this.pending === undefined) return;
-    if (this.referenced > 0) this.pending.ref();
-    else if (this.handles.size > 0) this.pending.unref();
+    if (this.isNeeded()) {
+      this.pending.ref();
+      return;
+    }
+    this.reschedule();
   }
 
   /** Asks for events, unless some are left of those that were told last. Returns whether there are any. */
@@ -176,14 +211,8 @@ export class Driver {
     }
   }
 
-  /** Connections whose sockets are closed and that still have something to send, or to be told. */
+  /** Tells whether there are connections whose sockets are closed and that still have something to send, or to be told. */
   private hasUnfinished(): boolean {
-    let unfinished = 0;
-    const { core } = this.mctx.stack.tcp;
-    if (core.demux.size === 0) return false;
-    core.demux.forEach((tcb) => {
-      if (tcb.state !== TIME_WAIT && !tcb.attached) unfinished++;
-    });
-    return unfinished > 0;
+    return this.mctx.stack.counters.TcpOrphans > 0;
   }
 }

@@ -21,6 +21,7 @@ import {
   SOL_SOCKET,
   sockaddr_in,
 } from '../api/index.js';
+import { ENFILE } from '../stack/errors.js';
 import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
@@ -160,10 +161,18 @@ export class Server extends EventEmitter implements Handle {
   onEvents(): void {
     for (let count = 0; count < ACCEPTS && this.sockid >= 0; count++) {
       const sockid = mtcp_accept(this.driver.mctx, this.sockid);
-      if (sockid < 0) return;
+      if (sockid < 0) {
+        // Those that wait are not told of once more.
+        if (errno === ENFILE) this.driver.againWhenFree(this.sockid);
+        return;
+      }
       this.accept(sockid);
     }
     this.driver.again(this.sockid);
+  }
+
+  onDestroyed(): void {
+    this.close();
   }
 
   /** Listens on an address. What comes of it is told later: whoever has called wants to listen for events first. */
@@ -175,10 +184,7 @@ export class Server extends EventEmitter implements Handle {
     });
   }
 
-  private tryToOpen(
-    address: string,
-    { port = 0, backlog = DEFAULT_BACKLOG, reusePort }: ListenOptions,
-  ): Error | undefined {
+  private tryToOpen(address: string, { port = 0, backlog, reusePort }: ListenOptions): Error | undefined {
     const { mctx } = this.driver;
     const reason = unusable(address, 'listen', port);
     if (reason !== undefined) return reason;
@@ -187,7 +193,10 @@ export class Server extends EventEmitter implements Handle {
     mtcp_setsock_nonblock(mctx, sockid);
     mtcp_setsockopt(mctx, sockid, SOL_SOCKET, SO_REUSEADDR, 1);
     if (reusePort === true) mtcp_setsockopt(mctx, sockid, SOL_SOCKET, SO_REUSEPORT, 1);
-    if (mtcp_bind(mctx, sockid, sockaddr_in(address, port)) < 0 || mtcp_listen(mctx, sockid, backlog) < 0) {
+    if (
+      mtcp_bind(mctx, sockid, sockaddr_in(address, port)) < 0 ||
+      mtcp_listen(mctx, sockid, this.backlogOf(backlog)) < 0
+    ) {
       const error = listenError(errno, address, port);
       mtcp_close(mctx, sockid);
       return error;
@@ -195,6 +204,13 @@ export class Server extends EventEmitter implements Handle {
     this.sockid = sockid;
     this.driver.add(sockid, this);
     return undefined;
+  }
+
+  /** As in Node a backlog may be any number: one that is too large, or negative, stands for the largest. */
+  private backlogOf(asked: number | undefined): number {
+    const { limit } = this.driver.mctx.sockets;
+    const backlog = Math.trunc(Number(asked)) || DEFAULT_BACKLOG;
+    return backlog < 0 ? limit : Math.min(backlog, limit);
   }
 
   private closeOn(signal: AbortSignal): void {
@@ -210,7 +226,7 @@ export class Server extends EventEmitter implements Handle {
   private accept(sockid: number): void {
     const { options } = this;
     const { maxConnections, connections } = this;
-    const isOne = maxConnections === undefined || connections < maxConnections;
+    const isOne = maxConnections == null || connections < maxConnections;
     const socket = Socket.accepted(this.driver.mctx, sockid, options, isOne ? this : null);
     if (!isOne) {
       const { localAddress, localPort, localFamily, remoteAddress, remotePort, remoteFamily } = socket;

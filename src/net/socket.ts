@@ -40,12 +40,13 @@ import {
   TCP_NODELAY,
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
-import { type ConnectOptions, checkTime, connectArguments, unsupported } from './arguments.js';
+import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
 import { scratch, take, without } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
+import { HttpHandle } from './http-handle.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
-import { codedError, systemError } from './system-error.js';
+import { closedEarly, codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
 export interface SocketOptions {
@@ -79,7 +80,7 @@ const READS = 16;
 /** A connection, or what may become one. Made by `createNet`, which knows the context. */
 export class Socket extends Duplex implements Handle {
   isReferenced = true;
-  readonly scope = new AsyncResource('MTCPSOCKET');
+  scope = new AsyncResource('MTCPSOCKET');
   /** True between `connect` and its outcome. */
   connecting = false;
   bytesRead = 0;
@@ -181,6 +182,11 @@ export class Socket extends Duplex implements Handle {
     return this.sockid < 0 && !this.connecting ? undefined : this.writableLength;
   }
 
+  /** What `node:http` looks for in a socket of Node's. */
+  get _handle(): HttpHandle | null {
+    return this.pending ? null : new HttpHandle(this);
+  }
+
   get remoteAddress(): string | undefined {
     return this.peer()?.address;
   }
@@ -262,10 +268,10 @@ export class Socket extends Duplex implements Handle {
   /** Emits `timeout` after `timeout` ms without anything sent or received; 0 ends that. @throws as Node does */
   setTimeout(timeout: number, callback?: () => void): this {
     if (this.destroyed) return this;
-    checkTime(timeout);
+    const time = timerTime(timeout);
     this.timeout = timeout;
     clearTimeout(this.timer);
-    this.timer = timeout > 0 ? setTimeout(() => this.emit('timeout'), timeout).unref() : undefined;
+    this.timer = time > 0 ? setTimeout(() => this.emit('timeout'), time).unref() : undefined;
     if (callback !== undefined) {
       if (timeout > 0) this.once('timeout', callback);
       else this.off('timeout', callback);
@@ -329,6 +335,10 @@ export class Socket extends Duplex implements Handle {
     if ((events & MTCP_EPOLLERR) !== 0 && (events & MTCP_EPOLLIN) === 0 && !this.destroyed) {
       this.fail(this.takeError() || ENOTCONN, 'read');
     }
+  }
+
+  onDestroyed(): void {
+    this.destroy();
   }
 
   override _read(): void {
@@ -414,6 +424,11 @@ export class Socket extends Duplex implements Handle {
     if (!this.connecting) return;
     if (reason !== undefined) {
       this.destroy(reason);
+      return;
+    }
+    if (this.sockid >= 0) {
+      // The look-up has come to a second end.
+      this.destroy(systemError(EALREADY, 'connect', address, options.port));
       return;
     }
     const { mctx } = this.driver;
@@ -578,9 +593,4 @@ export class Socket extends Duplex implements Handle {
       this.local = endOf(mtcp_getsockname, this.driver.mctx, this.sockid);
     return this.local;
   }
-}
-
-function closedEarly(): Error {
-  const message = 'Socket closed before the connection was established';
-  return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
 }

@@ -44,3 +44,9 @@ export function codedError(
   error.code = code;
   return error;
 }
+
+/** What a write is told whose socket was destroyed before there was a connection. */
+export function closedEarly(): Error {
+  const message = 'Socket closed before the connection was established';
+  return codedError('ERR_SOCKET_CLOSED_BEFORE_CONNECTION', message);
+}

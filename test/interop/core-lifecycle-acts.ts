@@ -10,3 +10,5 @@ export const THROW = 4;
 export const REPEAT = 5;
 /** Tells what becomes of a context for another core. */
 export const TRESPASS = 6;
+/** Takes some time to end when it is asked to. */
+export const LINGER = 7;

@@ -3,7 +3,15 @@
 
 import { workerData } from 'node:worker_threads';
 import * as mtcp from '../../src/index.js';
-import { FAIL_TO_LOAD, LOAD_FOR_EVER, REPEAT, RETURN, THROW, TRESPASS } from './core-lifecycle-acts.js';
+import {
+  FAIL_TO_LOAD,
+  LINGER,
+  LOAD_FOR_EVER,
+  REPEAT,
+  RETURN,
+  THROW,
+  TRESPASS,
+} from './core-lifecycle-acts.js';
 
 /** `data` of the cores. */
 export interface LifecycleTask {
@@ -27,6 +35,11 @@ export default async function program(core: mtcp.Core): Promise<void> {
     case REPEAT:
       core.onMessage = (value) => core.post(value);
       await new Promise((resolve) => core.signal.addEventListener('abort', resolve));
+      return;
+    case LINGER:
+      await new Promise((resolve) => core.signal.addEventListener('abort', resolve));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      core.post('farewell');
       return;
     case TRESPASS: {
       const other = mtcp.mtcp_create_context((core.cpu + 1) % core.cores);

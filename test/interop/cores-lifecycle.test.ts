@@ -109,6 +109,17 @@ t.test('a restart that fails while another core runs is not', { skip }, async (t
   await isGone(t, cores);
 });
 
+t.test('stop with no limit waits for a program that takes its time', { skip }, async (t) => {
+  const { cores, exits } = await start(t, act.LINGER);
+  const farewells: number[] = [];
+  cores.on('message', (cpu) => farewells.push(cpu));
+  await ms(100);
+  await cores.stop(Number.POSITIVE_INFINITY);
+  t.same(farewells.sort(), [0, 1], 'none was ended');
+  t.equal(exits.length, 2);
+  await isGone(t, cores);
+});
+
 t.test('cores that were killed are not the end', { skip }, async (t) => {
   const { cores } = await start(t);
   await Promise.all([cores.kill(0), cores.kill(1)]);

@@ -3,9 +3,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import type { LookupFunction } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { errnoName, strerror } from '../../src/index.js';
+import { errnoName, mtcp_destroy_context, strerror } from '../../src/index.js';
 import type { Server, Socket } from '../../src/net/index.js';
 import { CLIENT, netPair, type Pair, SERVER } from './support.js';
 
@@ -349,4 +349,53 @@ t.test('errors that only the kernel has are named', (t) => {
   t.match(strerror(28), /space/);
   t.equal(strerror(9999), 'Unknown error 9999');
   t.end();
+});
+
+t.test('connections for which there is no descriptor are accepted when one is free', async (t) => {
+  // The listener and the epoll set have one each.
+  const pair = netPair(t, { delayUs: 1000 }, { maxConcurrency: 4 });
+  const accepted: Socket[] = [];
+  await listening(pair, (socket) => {
+    accepted.push(socket);
+    socket.pipe(socket);
+  });
+  const sockets = [];
+  for (let i = 0; i < 5; i++) sockets.push(await connected(pair));
+  await pair.pass(50_000);
+  t.equal(accepted.length, 2);
+  sockets[0].end();
+  await pair.pass(50_000);
+  t.equal(accepted.length, 3);
+  t.equal(await echo(pair, sockets[2], 'x'), 'x');
+  accepted[1].destroy();
+  accepted[2].destroy();
+  t.equal(await echo(pair, sockets[3], 'y'), 'y');
+  t.equal(await echo(pair, sockets[4], 'z'), 'z');
+});
+
+t.test('a look-up that comes to two ends leaves no socket behind', async (t) => {
+  const pair = netPair(t);
+  await listening(pair, (socket) => socket.resume());
+  const twice: LookupFunction = (_host, _options, callback) => {
+    callback(null, SERVER, 4);
+    callback(null, SERVER, 4);
+  };
+  const { sockets } = pair.hosts[1].mctx;
+  const socket = pair.client.connect({ port: 80, host: 'twice', lookup: twice });
+  const [error] = await pair.run(once(socket, 'error'));
+  t.match(error, { code: 'EALREADY', syscall: 'connect' }, "as Node's");
+  await pair.pass(50_000);
+  t.equal(sockets.used, 1, 'that of the epoll set');
+});
+
+t.test('sockets and servers are closed when their context is destroyed', async (t) => {
+  const pair = netPair(t);
+  const accepted: Socket[] = [];
+  const server = await listening(pair, (socket) => accepted.push(socket));
+  const socket = await connected(pair);
+  await pair.pass(10_000);
+  const closed = Promise.all([once(server, 'close'), once(accepted[0], 'close'), once(socket, 'close')]);
+  for (const { mctx } of pair.hosts) mtcp_destroy_context(mctx);
+  await Promise.race([closed, sleep(2000, undefined, { ref: false })]);
+  t.same([server.listening, accepted[0].destroyed, socket.destroyed], [false, true, true]);
 });

@@ -1,5 +1,6 @@
 // `node:http` on sockets of the stack, both as server and as client.
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import * as http from 'node:http';
 import { text } from 'node:stream/consumers';
@@ -75,6 +76,33 @@ t.test('an agent keeps connections, and a large answer is whole', async (t) => {
     const [, answer] = await pair.run(request(pair, { agent, createConnection: undefined as never }));
     t.equal(answer.length, large.length);
   }
+  t.equal(server.connections(), 1);
+  agent.destroy();
+  server.close();
+});
+
+t.test("what an agent's socket is told belongs to the request that has it", async (t) => {
+  const pair = netPair(t);
+  const server = await serve(pair, (request, response) => {
+    if (request.url === '/reset') request.socket.destroy();
+    else response.end('x');
+  });
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+  (agent as unknown as { createConnection: unknown }).createConnection = pair.client.connect;
+  const storage = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  for (const path of ['/one', '/two', '/reset']) {
+    const done = storage.run(path, () => {
+      const sent = http.get({ host: SERVER, port: 80, path, agent });
+      const note = (): unknown => seen.push(storage.getStore());
+      sent.on('socket', (socket) => socket.once('data', note));
+      sent.on('response', (response) => response.resume()).on('error', note);
+      return once(sent, 'close');
+    });
+    await pair.run(done.catch(() => {}));
+    await pair.pass(10_000);
+  }
+  t.same(seen, ['/one', '/two', '/reset']);
   t.equal(server.connections(), 1);
   agent.destroy();
   server.close();

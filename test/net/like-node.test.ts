@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { EventEmitter, once } from 'node:events';
 import * as nodeNet from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import type { Socket } from '../../src/net/index.js';
@@ -161,3 +162,40 @@ t.test('the process lives as long as what is referenced', async (t) => {
   });
   t.equal(stdout, '', 'one that is unreferenced before');
 });
+
+t.test('what is unreferenced is served while something else keeps the process', async (t) => {
+  const { hosts, run, server } = netPair(t);
+  const listener = server.createServer().listen(80);
+  await run(once(listener, 'listening'));
+  listener.unref();
+  const mctx = hosts[0].mctx;
+  const { turns } = mctx;
+  await sleep(300);
+  t.ok(mctx.turns - turns > 20, `the stack has worked for 300 ms: ${mctx.turns - turns} turns`);
+});
+
+t.test(
+  'what a closed socket has left to send keeps the process, an unreferenced server or not',
+  async (t) => {
+    const script = `
+    import { createNet } from '${new URL('../../src/net/index.js', import.meta.url)}';
+    import { createHost, joinHosts } from '${new URL('../../src/testing/index.js', import.meta.url)}';
+    const a = createHost({ addresses: ['10.0.0.1/24'] });
+    const b = createHost({ addresses: ['10.0.0.2/24'] });
+    joinHosts(a, b, { delayUs: 100, bandwidthBps: 1e8 });
+    let bytes = 0;
+    createNet(a.mctx).createServer((socket) => socket.unref().on('data', ({ length }) => (bytes += length))).listen(80).unref();
+    const net = createNet(b.mctx);
+    net.createServer().listen(81).unref();
+    const socket = net.connect(80, '10.0.0.1', () => {
+      socket.write(Buffer.alloc(100_000), () => socket.destroySoon());
+    });
+    setInterval(() => a.world.advance(a.world.now + 1000), 1).unref();
+    process.on('exit', () => console.log(bytes));`;
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+      encoding: 'utf8',
+      timeout: 20_000,
+    });
+    t.equal(stdout, '100000\n');
+  },
+);

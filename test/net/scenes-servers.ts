@@ -104,6 +104,31 @@ export const SERVER_SCENES: Record<string, Scene> = {
     await sleep(10);
   },
 
+  'a backlog of any size': async (stage) => {
+    for (const backlog of [0, -1, 1.5, 100, 1e9]) {
+      const server = stage.net.createServer();
+      server.on('error', (error: NodeJS.ErrnoException) => stage.log('server', backlog, error.code));
+      server.listen(0, stage.host, backlog, () => stage.log('server', backlog, 'listening'));
+      await sleep(10);
+      server.close();
+    }
+    await sleep(10);
+  },
+
+  'maxConnections of null is none': async (stage) => {
+    const { server, port } = await serve(stage, (socket) => {
+      stage.log('server', 'connection');
+      socket.resume();
+    });
+    (server as { maxConnections: number | null }).maxConnections = null;
+    const client = watch(stage, 'client', stage.net.connect(port, stage.host)).resume();
+    await told(client, 'connect');
+    await sleep(10);
+    client.destroy();
+    server.close();
+    await sleep(10);
+  },
+
   "a listener of 'connection' that throws": async (stage) => {
     const caught: string[] = [];
     process.setUncaughtExceptionCaptureCallback((error) => caught.push(error.message));

@@ -1,5 +1,6 @@
 // Scenes of sockets: ends, destruction, time, writes.
 
+import type * as NodeNet from 'node:net';
 import { both, ms, outcome, type Scene, serve, sleep, told, watch, withPair } from './scenes.js';
 
 export const SOCKET_SCENES: Record<string, Scene> = {
@@ -237,6 +238,13 @@ export const SOCKET_SCENES: Record<string, Scene> = {
     await sleep(40);
   }),
 
+  'a time that no timer has': withPair(async (stage, client) => {
+    const warned = new Promise<Error>((resolve) => process.once('warning', resolve));
+    client.setTimeout(2 ** 31, () => stage.log('client', 'called'));
+    stage.log('client', client.timeout, String(await warned));
+    await sleep(30);
+  }),
+
   'times that are none': withPair(async (stage, client) => {
     for (const time of [-1, Number.NaN, Number.POSITIVE_INFINITY, '5', undefined]) {
       try {
@@ -324,6 +332,19 @@ export const SOCKET_SCENES: Record<string, Scene> = {
     process.setUncaughtExceptionCaptureCallback(null);
     stage.log('server', caught, accepted.destroyed, accepted.readyState);
   }),
+
+  'a look-up that comes to two ends': async (stage) => {
+    const { server, port } = await serve(stage, (socket) => socket.resume());
+    const lookup: NodeNet.LookupFunction = (_host, _options, callback) => {
+      callback(null, stage.host, 4);
+      callback(null, stage.host, 4);
+    };
+    const options = { port, host: 'twice', lookup, autoSelectFamily: false };
+    const client = watch(stage, 'client', stage.net.connect(options));
+    await told(client, 'close');
+    server.close();
+    await sleep(5);
+  },
 
   'connect once more after the end': async (stage) => {
     const { server, port } = await serve(stage, (socket) => socket.end('x').resume());

@@ -3,7 +3,13 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { createNet, type Net } from '../../src/net/index.js';
-import { createHost, type Host, type JoinOptions, joinHosts } from '../../src/testing/index.js';
+import {
+  createHost,
+  type Host,
+  type HostOptions,
+  type JoinOptions,
+  joinHosts,
+} from '../../src/testing/index.js';
 
 export const SERVER = '10.0.0.1';
 export const CLIENT = '10.0.0.2';
@@ -19,8 +25,12 @@ export interface Pair {
 }
 
 /** Makes the pair, and ends both hosts with the test: what is still open would wait for a time that does not come. */
-export function netPair(t: Test, options: JoinOptions = { delayUs: 1000 }): Pair {
-  const a = createHost({ addresses: [`${SERVER}/24`] });
+export function netPair(
+  t: Test,
+  options: JoinOptions = { delayUs: 1000 },
+  serverOptions: Partial<HostOptions> = {},
+): Pair {
+  const a = createHost({ addresses: [`${SERVER}/24`], ...serverOptions });
   const b = createHost({ addresses: [`${CLIENT}/24`] });
   joinHosts(a, b, options);
   t.teardown(() => {

@@ -84,26 +84,45 @@ export const UNTUNED: Tuning = Object.freeze({
   deferAcceptUs: 0,
 });
 
-/** What tunings have become by one change, by the tuning and the change: connections of one kind share theirs. */
+/**
+ * Tunings by their values: connections of one kind share theirs, however they have come to it. So many at most, since they are never
+ * forgotten; what is beyond belongs to whoever uses it.
+ */
+const known = new Map<string, Tuning>([[keyOf(UNTUNED), UNTUNED]]);
+const MOST_KNOWN = 1024;
+/** What known tunings have become by one change, by the tuning and the change, so many of each: a shortcut to the known ones. */
 const changed = new WeakMap<Tuning, Map<string, Tuning>>();
-/** Changes of one tuning that are remembered. */
 const REMEMBERED = 64;
 
 /** A tuning with one option changed; the same one when it has that value already. */
 export function change<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
   if (tuning[option] === value) return tuning;
+  const step = `${option}=${value}`;
+  const short = changed.get(tuning)?.get(step);
+  if (short !== undefined) return short;
+  const fresh = Object.freeze({ ...tuning, [option]: value });
+  const key = keyOf(fresh);
+  const result = known.get(key) ?? fresh;
+  if (result === fresh) {
+    if (known.size >= MOST_KNOWN) return fresh;
+    known.set(key, fresh);
+  }
+  remember(tuning, step, result);
+  return result;
+}
+
+/** Remembers a change to a known tuning; one of a tuning that is not known goes with that. */
+function remember(tuning: Tuning, step: string, result: Tuning): void {
   let changes = changed.get(tuning);
   if (changes === undefined) {
     changes = new Map();
     changed.set(tuning, changes);
   }
-  const key = `${option}=${value}`;
-  let result = changes.get(key);
-  if (result === undefined) {
-    result = Object.freeze({ ...tuning, [option]: value });
-    if (changes.size < REMEMBERED) changes.set(key, result);
-  }
-  return result;
+  if (changes.size < REMEMBERED) changes.set(step, result);
+}
+
+function keyOf(tuning: Tuning): string {
+  return JSON.stringify(Object.values(tuning));
 }
 
 /**
