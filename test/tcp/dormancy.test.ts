@@ -338,3 +338,33 @@ t.test('a context with dormant connections ends as any other: their peers are to
   for (const [id] of pairs) t.equal(api.mtcp_read(client.mctx, id, buffer), -1);
   t.equal(api.errnoName(api.errno), 'ECONNRESET');
 });
+
+t.test(
+  'a call that waits for a connection finds it, though the program of the host looks for events',
+  async (t) => {
+    const { client, server, pairs } = world(t);
+    const { mctx } = server;
+    const { demux } = server.stack.tcp.core;
+    const epoll = api.mtcp_epoll_create(mctx, 8);
+    const events = api.mtcp_epoll_events(8);
+    const [[first, accepted], ...others] = pairs;
+    let most = 0;
+    server.onTurn = () => {
+      api.mtcp_epoll_wait(mctx, epoll, events, 8, 0);
+      most = Math.max(most, demux.dormant);
+    };
+    const { clock } = client.world;
+    // Something happens on one of the others all the time, then on all of them, and last on the one that is waited for.
+    for (let i = 1; i < 30; i++)
+      clock.schedule(client.now + i * 100_000, () => api.mtcp_write(client.mctx, others[0][0], buffer, 1));
+    clock.schedule(client.now + 3 * SECOND, () => {
+      for (const [id] of others) api.mtcp_write(client.mctx, id, buffer, 1);
+    });
+    clock.schedule(client.now + 3.1 * SECOND, () => api.mtcp_write(client.mctx, first, Buffer.from('mine')));
+    api.mtcp_fcntl(mctx, accepted, api.F_SETFL, 0);
+    const mine = Buffer.alloc(100);
+    t.equal(api.mtcp_read(mctx, accepted, mine), 4);
+    t.equal(mine.toString('latin1', 0, 4), 'mine');
+    t.equal(most, 0, 'nobody falls asleep meanwhile');
+  },
+);
