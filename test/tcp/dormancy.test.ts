@@ -1,5 +1,7 @@
 // Idle connections that give up their blocks: nothing of them may be lost, and whoever needs them must not notice.
 
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import t, { type Test } from 'tap';
 import * as api from '../../src/index.js';
 import { StackConfig } from '../../src/stack/config.js';
@@ -10,6 +12,9 @@ import { Tcb } from '../../src/stack/tcp/tcb.js';
 import { change, UNTUNED } from '../../src/stack/tcp/tuning.js';
 import { createHost, type Host, joinHosts } from '../../src/testing/index.js';
 import { listener, nonblocking } from '../api/support.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 type Fields = Record<string, unknown>;
 
@@ -97,6 +102,25 @@ t.test('connections whose programs set the same options share them', async (t) =
   t.not(change(one, 'keepIdleUs', 6), one);
   // More than are remembered are no less right.
   for (let i = 1; i < 200; i++) t.equal(change(UNTUNED, 'keepProbes', i).keepProbes, i);
+});
+
+t.test('options that a program changes to and fro are the same as before, by whatever way', async (t) => {
+  const corked = change(UNTUNED, 'cork', true);
+  t.equal(change(corked, 'cork', false), UNTUNED);
+  t.equal(change(change(UNTUNED, 'nodelay', true), 'cork', true), change(corked, 'nodelay', true));
+  t.not(change(corked, 'fastOpenKey', 'a\nb'), change(corked, 'fastOpenKey', 'a'));
+});
+
+t.test('options that a program changes for ever are not all remembered', async (t) => {
+  let tuning = change(UNTUNED, 'nodelay', true);
+  const first = new WeakRef(change(tuning, 'userTimeoutUs', 1));
+  for (let i = 2; i < 10_000; i++) tuning = change(tuning, 'userTimeoutUs', i);
+  for (let i = 0; i < 20 && first.deref() !== undefined; i++) {
+    await new Promise(setImmediate);
+    collectGarbage();
+  }
+  t.equal(first.deref(), undefined);
+  t.equal(tuning.userTimeoutUs, 9999);
 });
 
 t.test('the slab hands out places that do not overlap, and uses them again', async (t) => {

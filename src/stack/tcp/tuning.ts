@@ -84,26 +84,49 @@ export const UNTUNED: Tuning = Object.freeze({
   deferAcceptUs: 0,
 });
 
-/** What tunings have become by one change, by the tuning and the change: connections of one kind share theirs. */
-const changed = new WeakMap<Tuning, Map<string, Tuning>>();
-/** Changes of one tuning that are remembered. */
-const REMEMBERED = 64;
+/** Tunings that there are, by their values, so that connections of one kind share theirs. */
+const known = new Map<string, Tuning>();
+/** What tunings have become by one change, by the tuning and the change: most changes are made again and again. */
+const changed = new Map<Tuning, Map<string, Tuning>>();
+/** Changes that are remembered, and at most so: with one more all are forgotten, for values may go on and on. */
+let remembered = 0;
+const MOST_REMEMBERED = 1024;
 
 /** A tuning with one option changed; the same one when it has that value already. */
 export function change<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
   if (tuning[option] === value) return tuning;
+  const name = `${option}=${value}`;
+  const before = changed.get(tuning)?.get(name);
+  if (before !== undefined) return before;
+  if (remembered === 0 || remembered === MOST_REMEMBERED) begin();
+  const result = share(Object.freeze({ ...tuning, [option]: value }));
   let changes = changed.get(tuning);
   if (changes === undefined) {
     changes = new Map();
     changed.set(tuning, changes);
   }
-  const key = `${option}=${value}`;
-  let result = changes.get(key);
-  if (result === undefined) {
-    result = Object.freeze({ ...tuning, [option]: value });
-    if (changes.size < REMEMBERED) changes.set(key, result);
-  }
+  changes.set(name, result);
+  remembered++;
   return result;
+}
+
+/** The known tuning that has the same values, which is this one when there was none. */
+function share(tuning: Tuning): Tuning {
+  const key = keyOf(tuning);
+  const same = known.get(key);
+  if (same === undefined) known.set(key, tuning);
+  return same ?? tuning;
+}
+
+function begin(): void {
+  known.clear();
+  known.set(keyOf(UNTUNED), UNTUNED);
+  changed.clear();
+  remembered = 0;
+}
+
+function keyOf(tuning: Tuning): string {
+  return JSON.stringify(Object.values(tuning));
 }
 
 /**
