@@ -65,6 +65,13 @@ t.test('a record keeps every number of a block', async (t) => {
     counted.forEach((value, entry) => ledger.setEntry(0, entry, value % 2 ** 32));
     const before = numbersOf(tcb);
     const place = records.pack(tcb);
+    const seen = paths.map(([path]) => [path, records.peek(place, path)]);
+    t.same(
+      seen,
+      [...before].map(([path, value]) => [path, Number(value)]),
+      'to be looked at one by one',
+    );
+    t.throws(() => records.peek(place, 'nothing'), TypeError);
     const other = new Tcb(0, 1);
     records.unpack(place, other);
     t.same(numbersOf(other), before, `round ${round}`);
@@ -170,7 +177,7 @@ interface World {
 }
 
 /** A number of connections between two hosts, the second of which puts idle ones to sleep after a second. */
-function world(t: Test, sysctl: Record<string, number> = {}): World {
+function world(t: Test, sysctl: Record<string, number | string> = {}): World {
   const client = createHost({ addresses: ['10.0.0.1/24'], link: 'ip' });
   const options = { tcp_dormant_after_ms: 1000, tcp_dormant_threshold: 0, ...sysctl };
   const server = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', seed: 2, sysctl: options });
@@ -294,6 +301,42 @@ t.test('a dormant connection is closed by either side, and by its timers', async
   client.advance(client.now + 20 * SECOND);
   t.equal(api.mtcp_read(server.mctx, c, buffer), 0);
   t.equal(demux.allocated, COUNT - 2);
+});
+
+t.test('who looks for a free port wakes nobody', async (t) => {
+  for (const timestamps of [0, 1]) {
+    const ports = { tcp_timestamps: timestamps, ip_local_port_range: '40000 40019', tcp_timewait_ms: 60_000 };
+    const { client, server, look } = world(t, ports);
+    const { mctx } = server;
+    const { demux } = server.stack.tcp.core;
+    const there = listener(client.mctx, 90, 64);
+    api.mtcp_setsock_nonblock(client.mctx, there);
+    const connect = (port = 0): string => {
+      const id = nonblocking(mctx);
+      if (port > 0) api.mtcp_bind(mctx, id, api.sockaddr_in('10.0.0.2', port));
+      api.mtcp_connect(mctx, id, api.sockaddr_in('10.0.0.1', 90));
+      const result = api.errnoName(api.errno);
+      server.advance(server.now + 10_000);
+      api.mtcp_close(mctx, id);
+      return result;
+    };
+    for (let i = 0; i < 20; i++) t.equal(connect(), 'EINPROGRESS');
+    server.advance(server.now + 10_000);
+    for (let i = 0; i < 20; i++) api.mtcp_close(client.mctx, api.mtcp_accept(client.mctx, there));
+    t.equal(demux.size, COUNT + 20);
+    server.advance(server.now + 2 * SECOND);
+    look();
+    t.equal(demux.dormant, COUNT + 20, 'TIME-WAIT all over');
+    if (timestamps === 0) {
+      t.equal(connect(), 'EADDRNOTAVAIL');
+      t.equal(demux.dormant, COUNT + 20);
+      t.equal(connect(40_007), 'EADDRINUSE');
+    } else {
+      t.equal(connect(), 'EINPROGRESS', 'timestamps make it safe');
+      t.equal(demux.dormant, COUNT + 19);
+      t.equal(demux.size, COUNT + 20, 'in place of the one before');
+    }
+  }
 });
 
 t.test('keepalive finds out that the peer of a dormant connection is gone', async (t) => {
