@@ -45,11 +45,18 @@ export function idle(core: Context, untilUs: number): void {
 }
 
 /**
- * Turns the loop and, if nothing happened, waits: the body of every call that blocks. Returns false when the context has been
+ * Turns the loop and, if nothing happened, waits: the body of every call that blocks, for a connection most often, whose block it
+ * finds again afterwards. Returns false when the context has been
  * destroyed meanwhile (by a program on another virtual host, or a Nic's callback) or is to end: the call then ends with EINTR.
  */
 export function block(core: Context, untilUs: number): boolean {
-  if (!turn(core)) idle(core, untilUs);
+  const { dormancy } = core.stack.tcp.core;
+  dormancy.hold();
+  try {
+    if (!turn(core)) idle(core, untilUs);
+  } finally {
+    dormancy.release();
+  }
   return !core.isInterrupted;
 }
 

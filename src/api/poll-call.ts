@@ -25,7 +25,7 @@ export interface PollFd {
  * @param timeout in milliseconds: -1 waits without limit, 0 only looks
  * @returns how many have something in `revents`, 0 when time ran out, or -1 with errno EINVAL (no context; `nfds` is no whole
  *   number up to the length of `fds`; timeout is no number), EPERM (context destroyed), EFAULT (`fds` is no array of them),
- *   EINTR (the context was destroyed meanwhile).
+ *   EINTR (the context was destroyed meanwhile, or is to end: see `startCores`).
  * Source: poll(3p), poll(2). Not in mTCP.
  */
 export function mtcp_poll(
@@ -44,7 +44,7 @@ export function mtcp_poll(
   const untilUs = timeout < 0 ? Number.POSITIVE_INFINITY : mctx.stack.now + timeout * 1000;
   while (count === 0 && mctx.stack.now < untilUs) {
     if (!busy) idle(mctx, untilUs);
-    if (mctx.destroyed) return fail(EINTR);
+    if (mctx.isInterrupted) return fail(EINTR);
     busy = turn(mctx);
     count = look(mctx, fds, nfds);
   }

@@ -49,7 +49,7 @@ export class StackConfig {
   /** Retransmissions of a connection that no program owns any more; 0 stands for 8. */
   orphanRetries = 0;
   /**
-   * Connections that programs have closed and that have not ended yet; one more is reset.
+   * Connections that programs have closed and that have something to send yet; one more is reset.
    * @linux half of its table of connections, which is this number on a machine of 16 GiB
    */
   maxOrphans = 65_536;

@@ -125,7 +125,7 @@ export class Counters {
   TcpEstabResets = 0;
   /** Connections now in ESTABLISHED or CLOSE-WAIT (a gauge). */
   TcpCurrEstab = 0;
-  /** Connections that their programs have closed and that are not in TIME-WAIT yet (a gauge; `orphan` in /proc/net/sockstat). */
+  /** Connections that their programs have closed and that have something to send yet (a gauge; `orphan` in /proc/net/sockstat). */
   TcpOrphans = 0;
   /** User timeouts told to peers, taken from peers, and passed over: not enabled, or zero (RFC 5482). */
   TcpExtTCPUTOSent = 0;

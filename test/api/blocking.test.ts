@@ -19,12 +19,14 @@ import {
   mtcp_getsockname,
   mtcp_getsockopt,
   mtcp_listen,
+  mtcp_poll,
   mtcp_read,
   mtcp_recv,
   mtcp_setsock_nonblock,
   mtcp_setsockopt,
   mtcp_shutdown,
   mtcp_write,
+  POLLIN,
   SHUT_RDWR,
   SHUT_WR,
   SO_ERROR,
@@ -332,13 +334,14 @@ t.test('TCP_NODELAY lets small writes out at once, and accepted sockets inherit 
   }
 });
 
-t.test('a call whose context is destroyed while it blocks is EINTR', async (t) => {
+t.test('a call whose context is destroyed, or is to end, while it blocks is EINTR', async (t) => {
   const calls: Record<string, (host: Host, id: number, listening: number) => number> = {
     mtcp_read: (host, id) => mtcp_read(host.mctx, id, buf),
     mtcp_write: (host, id) => mtcp_write(host.mctx, id, new Uint8Array(10_000_000)),
     mtcp_accept: (host, _, listening) => mtcp_accept(host.mctx, listening),
     mtcp_connect: (host) => mtcp_connect(host.mctx, socket(host.mctx), sockaddr_in('10.0.0.99', 1)),
     mtcp_epoll_wait: (host) => mtcp_epoll_wait(host.mctx, mtcp_epoll_create(host.mctx, 1), [], 1, -1),
+    mtcp_poll: (host, id) => mtcp_poll(host.mctx, [{ fd: id, events: POLLIN }]),
   };
   for (const [name, call] of Object.entries(calls)) {
     const [client, server] = pair();
@@ -347,6 +350,17 @@ t.test('a call whose context is destroyed while it blocks is EINTR', async (t) =
     client.advance(client.now + SECOND);
     client.world.clock.schedule(client.now + SECOND, () => client.close());
     t.equal(failure(call(client, c, listening)), 'EINTR', name);
+  }
+  // A core that is to end is told by a word of memory.
+  for (const [name, call] of Object.entries(calls)) {
+    const [client, server] = pair();
+    const [c] = connection(client, server);
+    const listening = listener(client.mctx, 90);
+    client.advance(client.now + SECOND);
+    const word = new Int32Array(new SharedArrayBuffer(4));
+    client.mctx.stopWord = word;
+    client.world.clock.schedule(client.now + SECOND, () => Atomics.store(word, 0, 1));
+    t.equal(failure(call(client, c, listening)), 'EINTR', `${name} of a core that is to end`);
   }
 });
 

@@ -68,7 +68,9 @@ export class Invariants {
         throw new Error(`${this.name} at ${this.stack.now} µs: ${problem}\n${describe(tcb)}`);
       if (tcb.state === ESTABLISHED || tcb.state === CLOSE_WAIT) established++;
       if (tcb.state !== CLOSED) inTable++;
-      if (tcb.state !== CLOSED && tcb.state !== TIME_WAIT && !tcb.attached) orphans++;
+      const isOver = tcb.state === CLOSED || tcb.state === TIME_WAIT;
+      // One that waits for a FIN for no more than a minute is none.
+      if (!isOver && !tcb.attached && (tcb.state !== FIN_WAIT_2 || tcb.isOrphan)) orphans++;
     }
     const { dormant } = core.demux;
     const { TcpCurrEstab, TcpOrphans } = this.stack.counters;

@@ -60,6 +60,13 @@ t.test('a record keeps every number of a block', async (t) => {
     counted.forEach((value, entry) => ledger.setEntry(0, entry, value % 2 ** 32));
     const before = numbersOf(tcb);
     const place = records.pack(tcb);
+    const seen = paths.map(([path]) => [path, records.peek(place, path)]);
+    t.same(
+      seen,
+      [...before].map(([path, value]) => [path, Number(value)]),
+      'to be looked at one by one',
+    );
+    t.throws(() => records.peek(place, 'nothing'), TypeError);
     const other = new Tcb(0, 1);
     records.unpack(place, other);
     t.same(numbersOf(other), before, `round ${round}`);
@@ -97,6 +104,13 @@ t.test('connections whose programs set the same options share them', async (t) =
   t.not(change(one, 'keepIdleUs', 6), one);
   // More than are remembered are no less right.
   for (let i = 1; i < 200; i++) t.equal(change(UNTUNED, 'keepProbes', i).keepProbes, i);
+});
+
+t.test('options that a program changes to and fro are the same as before, by whatever way', async (t) => {
+  const corked = change(UNTUNED, 'cork', true);
+  t.equal(change(corked, 'cork', false), UNTUNED);
+  t.equal(change(change(UNTUNED, 'nodelay', true), 'cork', true), change(corked, 'nodelay', true));
+  t.not(change(corked, 'fastOpenKey', 'a\nb'), change(corked, 'fastOpenKey', 'a'));
 });
 
 t.test('the slab hands out places that do not overlap, and uses them again', async (t) => {
@@ -146,7 +160,7 @@ interface World {
 }
 
 /** A number of connections between two hosts, the second of which puts idle ones to sleep after a second. */
-function world(t: Test, sysctl: Record<string, number> = {}): World {
+function world(t: Test, sysctl: Record<string, number | string> = {}): World {
   const client = createHost({ addresses: ['10.0.0.1/24'], link: 'ip' });
   const options = { tcp_dormant_after_ms: 1000, tcp_dormant_threshold: 0, ...sysctl };
   const server = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', seed: 2, sysctl: options });
@@ -272,6 +286,42 @@ t.test('a dormant connection is closed by either side, and by its timers', async
   t.equal(demux.allocated, COUNT - 2);
 });
 
+t.test('who looks for a free port wakes nobody', async (t) => {
+  for (const timestamps of [0, 1]) {
+    const ports = { tcp_timestamps: timestamps, ip_local_port_range: '40000 40019', tcp_timewait_ms: 60_000 };
+    const { client, server, look } = world(t, ports);
+    const { mctx } = server;
+    const { demux } = server.stack.tcp.core;
+    const there = listener(client.mctx, 90, 64);
+    api.mtcp_setsock_nonblock(client.mctx, there);
+    const connect = (port = 0): string => {
+      const id = nonblocking(mctx);
+      if (port > 0) api.mtcp_bind(mctx, id, api.sockaddr_in('10.0.0.2', port));
+      api.mtcp_connect(mctx, id, api.sockaddr_in('10.0.0.1', 90));
+      const result = api.errnoName(api.errno);
+      server.advance(server.now + 10_000);
+      api.mtcp_close(mctx, id);
+      return result;
+    };
+    for (let i = 0; i < 20; i++) t.equal(connect(), 'EINPROGRESS');
+    server.advance(server.now + 10_000);
+    for (let i = 0; i < 20; i++) api.mtcp_close(client.mctx, api.mtcp_accept(client.mctx, there));
+    t.equal(demux.size, COUNT + 20);
+    server.advance(server.now + 2 * SECOND);
+    look();
+    t.equal(demux.dormant, COUNT + 20, 'TIME-WAIT all over');
+    if (timestamps === 0) {
+      t.equal(connect(), 'EADDRNOTAVAIL');
+      t.equal(demux.dormant, COUNT + 20);
+      t.equal(connect(40_007), 'EADDRINUSE');
+    } else {
+      t.equal(connect(), 'EINPROGRESS', 'timestamps make it safe');
+      t.equal(demux.dormant, COUNT + 19);
+      t.equal(demux.size, COUNT + 20, 'in place of the one before');
+    }
+  }
+});
+
 t.test('keepalive finds out that the peer of a dormant connection is gone', async (t) => {
   const { client, server, pairs, look } = world(t, { tcp_keepalive_time: 10, tcp_keepalive_intvl: 1 });
   const [[, accepted]] = pairs;
@@ -338,3 +388,33 @@ t.test('a context with dormant connections ends as any other: their peers are to
   for (const [id] of pairs) t.equal(api.mtcp_read(client.mctx, id, buffer), -1);
   t.equal(api.errnoName(api.errno), 'ECONNRESET');
 });
+
+t.test(
+  'a call that waits for a connection finds it, though the program of the host looks for events',
+  async (t) => {
+    const { client, server, pairs } = world(t);
+    const { mctx } = server;
+    const { demux } = server.stack.tcp.core;
+    const epoll = api.mtcp_epoll_create(mctx, 8);
+    const events = api.mtcp_epoll_events(8);
+    const [[first, accepted], ...others] = pairs;
+    let most = 0;
+    server.onTurn = () => {
+      api.mtcp_epoll_wait(mctx, epoll, events, 8, 0);
+      most = Math.max(most, demux.dormant);
+    };
+    const { clock } = client.world;
+    // Something happens on one of the others all the time, then on all of them, and last on the one that is waited for.
+    for (let i = 1; i < 30; i++)
+      clock.schedule(client.now + i * 100_000, () => api.mtcp_write(client.mctx, others[0][0], buffer, 1));
+    clock.schedule(client.now + 3 * SECOND, () => {
+      for (const [id] of others) api.mtcp_write(client.mctx, id, buffer, 1);
+    });
+    clock.schedule(client.now + 3.1 * SECOND, () => api.mtcp_write(client.mctx, first, Buffer.from('mine')));
+    api.mtcp_fcntl(mctx, accepted, api.F_SETFL, 0);
+    const mine = Buffer.alloc(100);
+    t.equal(api.mtcp_read(mctx, accepted, mine), 4);
+    t.equal(mine.toString('latin1', 0, 4), 'mine');
+    t.equal(most, 0, 'nobody falls asleep meanwhile');
+  },
+);

@@ -5,7 +5,7 @@ import { EAGAIN, ENOMEM, ENOTCONN, EPIPE } from '../errors.js';
 import type { TcpCore } from './core.js';
 import { checkAppLimited } from './delivery.js';
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './events.js';
-import { becomeOrphan } from './orphans.js';
+import { awaitFin, becomeOrphan } from './orphans.js';
 import { sendReset } from './output.js';
 import { onRead } from './receive-tuning.js';
 import { RecordEnds } from './records.js';
@@ -24,7 +24,6 @@ import {
   TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
-import { finTimeoutUs } from './tuning.js';
 import { bytesToMark, hasUrgent, passMark, skipUrgent, URGENT_NONE, urgentHole } from './urgent.js';
 import { worthUpdating } from './window.js';
 import { isBacklogged, isWritable } from './writability.js';
@@ -163,10 +162,7 @@ export function close(core: TcpCore, tcb: Tcb): void {
   }
   shutdownWrite(core, tcb);
   if (!becomeOrphan(core, tcb)) return;
-  if (tcb.state === FIN_WAIT_2) {
-    tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
-    core.arm(tcb);
-  }
+  if (tcb.state === FIN_WAIT_2) awaitFin(core, tcb);
 }
 
 /** ABORT (3.10.5): the peer gets a RST in every state that has one to get. */

@@ -268,7 +268,7 @@ export class TcpCore {
     if (before !== after) this.counters.TcpCurrEstab += after ? 1 : -1;
   }
 
-  /** Keeps the number of connections that no program holds any more and that still have something to do. */
+  /** Keeps the number of connections that no program holds any more and that still have something to send. */
   setOrphan(tcb: Tcb, isOrphan: boolean): void {
     if (tcb.isOrphan === isOrphan) return;
     tcb.isOrphan = isOrphan;

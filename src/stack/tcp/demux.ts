@@ -175,6 +175,31 @@ export class Demux {
     }
   }
 
+  /** The place of the dormant connection between two IPv4 endpoints, which is not woken; -1 when there is none. */
+  dormantAt(local: Endpoint, remote: Endpoint): number {
+    if (this.dormant === 0) return -1;
+    const hash = this.#hash(local, remote);
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const index = this.#slots[slot];
+      if (index === EMPTY) return -1;
+      if (
+        this.#hashes[slot] === hash &&
+        this.isDormant(index) &&
+        this.peek(index, 'remote.port') === remote.port &&
+        this.peek(index, 'local.port') === local.port &&
+        this.peek(index, 'remote.w3') === remote.w3 &&
+        this.peek(index, 'local.w3') === local.w3
+      ) {
+        return index;
+      }
+    }
+  }
+
+  /** A number of the dormant connection at a place, by its path in a block; switches are 0 or 1. */
+  peek(index: number, path: string): number {
+    return this.#records!.peek(this.#recordOf[index], path);
+  }
+
   /** Enters a block under its tuple, which must not be in the table. */
   insert(tcb: Tcb): void {
     if (++this.size * 2 > this.#mask) this.#grow();

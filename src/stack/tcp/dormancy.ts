@@ -18,6 +18,8 @@ export class Dormancy {
   #nextAt: Micros = -NEVER;
   /** Places to look at before there is no need to: a whole round in which nobody is idle, or will be by the mere passing of time. */
   #left = 0;
+  /** Calls that hold a block while they wait. */
+  #holders = 0;
 
   constructor(core: TcpCore) {
     this.#core = core;
@@ -28,6 +30,15 @@ export class Dormancy {
     return this.#left > 0 && this.#isWorthwhile ? this.#nextAt : NEVER;
   }
 
+  /** A call that holds a block begins to wait: nobody falls asleep until `release`, whoever looks meanwhile. */
+  hold(): void {
+    this.#holders++;
+  }
+
+  release(): void {
+    this.#holders--;
+  }
+
   /** Something may have happened since the last look: there will be a whole round. */
   resume(): void {
     this.#left = this.#core.demux.places;
@@ -36,7 +47,7 @@ export class Dormancy {
 
   /**
    * Lets connections give up their blocks, some of those in which nothing has happened for a while. To be called where nobody
-   * further up holds a block: not from within a call that waits for one connection.
+   * further up holds a block, unless it has said so.
    */
   look(): void {
     const { clock, demux } = this.#core;
@@ -55,6 +66,7 @@ export class Dormancy {
 
   get #isWorthwhile(): boolean {
     const { config, demux } = this.#core;
+    if (this.#holders > 0) return false;
     return demux.awake > config.dormantThreshold && config.dormantAfterUs !== 0;
   }
 

@@ -12,6 +12,7 @@ import { EPOLLOUT } from './events.js';
 import { beginData } from './handshake.js';
 import { finArrives, hurryAcks, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
+import { awaitFin } from './orphans.js';
 import { replyReset, sendAck, sendSyn } from './output.js';
 import { add, diff, gt, inWindow, leq, lt, min } from './seq.js';
 import {
@@ -25,7 +26,6 @@ import {
   TIME_WAIT,
 } from './state.js';
 import type { Tcb } from './tcb.js';
-import { finTimeoutUs } from './tuning.js';
 import { URGENT_NONE, urgentArrives, urgentByteArrives } from './urgent.js';
 import { userTimeoutArrives } from './user-timeout.js';
 import { offered } from './window.js';
@@ -359,8 +359,5 @@ function endFastOpen(core: TcpCore, tcb: Tcb): void {
 function finWait2(core: TcpCore, tcb: Tcb): void {
   core.enter(tcb, FIN_WAIT_2);
   // RFC 9293 3.6.1 sets no limit; without one an orphan would wait for a silent peer forever.
-  if (!tcb.attached) {
-    tcb.lifeAt = core.clock.now + finTimeoutUs(core, tcb);
-    core.arm(tcb);
-  }
+  if (!tcb.attached) awaitFin(core, tcb);
 }

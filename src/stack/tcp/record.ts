@@ -27,6 +27,8 @@ export class Records {
   readonly #partOf: number[] = [];
   readonly #names: string[] = [];
   readonly #fresh: unknown[] = [];
+  /** Number of a field by its path. */
+  readonly #paths = new Map<string, number>();
   /** Names of the fields that refer to something, and what they refer to in a new block. */
   readonly #references: string[] = [];
   readonly #freshReferences: unknown[] = [];
@@ -47,7 +49,7 @@ export class Records {
     const parts = [''];
     for (const [name, value] of Object.entries(block)) {
       if (OWN.has(name) || typeof value === 'string') continue;
-      if (typeof value !== 'object') this.#addField(0, name, value);
+      if (typeof value !== 'object') this.#addField(0, name, value, name);
       else if (isPart(value)) this.#addPart(parts, name, value as Fields);
       else {
         this.#references.push(name);
@@ -64,12 +66,13 @@ export class Records {
     for (const [name, value] of Object.entries(fields)) {
       if (typeof value === 'object')
         throw new TypeError(`${part}.${name}: parts of a block hold numbers only`);
-      this.#addField(parts.length, name, value);
+      this.#addField(parts.length, name, value, `${part}.${name}`);
     }
     parts.push(part);
   }
 
-  #addField(part: number, name: string, value: unknown): void {
+  #addField(part: number, name: string, value: unknown, path: string): void {
+    this.#paths.set(path, this.#names.length);
     this.#partOf.push(part);
     this.#names.push(name);
     this.#fresh.push(value);
@@ -139,6 +142,24 @@ export class Records {
     this.#slab.release(place, chunk[start]);
   }
 
+  /** One number of a record, by its path in a block (`snd.una`), without taking it out of there. */
+  peek(place: number, path: string): number {
+    const value = this.#paths.get(path);
+    if (value === undefined) throw new TypeError(`a record has no ${path}`);
+    const chunk = this.#slab.chunkOf(place);
+    const start = this.#slab.offsetOf(place);
+    if (!this.#has(chunk, start, value)) return Number(this.#fresh[value]);
+    const masks = start + LENGTH;
+    const last = value >>> WORD_SHIFT;
+    const below = (1 << (value & WORD_MASK)) - 1;
+    this.#at = masks + 2 * this.#maskWords;
+    for (let word = 0; word <= last; word++) {
+      const mask = word < last ? -1 : below;
+      this.#at += ones(chunk[masks + word] & mask) + ones(chunk[masks + this.#maskWords + word] & mask);
+    }
+    return this.#read(chunk, start, value);
+  }
+
   #has(chunk: Int32Array, start: number, value: number): boolean {
     return ((chunk[start + LENGTH + (value >>> WORD_SHIFT)] >>> (value & WORD_MASK)) & 1) !== 0;
   }
@@ -191,4 +212,11 @@ export class Records {
 /** A part is an object that a new block has of its own; what it only refers to is null at first, or frozen. */
 function isPart(value: unknown): boolean {
   return value !== null && !Object.isFrozen(value);
+}
+
+/** How many bits are set. */
+function ones(word: number): number {
+  let count = word - ((word >>> 1) & 0x55555555);
+  count = (count & 0x33333333) + ((count >>> 2) & 0x33333333);
+  return Math.imul((count + (count >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24;
 }

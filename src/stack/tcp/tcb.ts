@@ -196,7 +196,7 @@ export class Tcb {
 
   /** True while a program may come back to it: not yet closed by the application. */
   attached = false;
-  /** Counted among the orphans: closed by the application, and not in TIME-WAIT yet. */
+  /** Counted among the orphans: closed by the application, with something to send yet (orphans.ts). */
   isOrphan = false;
   /** Opened passively (RFC 9293 3.10.7.4 wants to know in SYN-RECEIVED). */
   passive = false;

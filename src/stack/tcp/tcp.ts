@@ -216,14 +216,25 @@ export class Tcp {
   #isFree(local: Endpoint, remote: Endpoint): boolean {
     const { core } = this;
     if (core.listeners.conflicts(local) && remote.equals(local)) return false;
-    const tcb = core.demux.find(local, remote);
+    const { demux } = core;
+    // Many tuples may be looked at before one is taken: nobody is woken for that.
+    const place = demux.dormantAt(local, remote);
+    if (place >= 0) {
+      return (
+        demux.peek(place, 'state') === TIME_WAIT &&
+        demux.peek(place, 'attached') === 0 &&
+        demux.peek(place, 'timestamps') !== 0 &&
+        this.#isOld(demux.peek(place, 'tsRecentAt'))
+      );
+    }
+    const tcb = demux.find(local, remote);
     if (tcb === undefined) return true;
-    return (
-      tcb.state === TIME_WAIT &&
-      !tcb.attached &&
-      tcb.timestamps &&
-      core.clock.now - tcb.tsRecentAt > 1_000_000
-    );
+    return tcb.state === TIME_WAIT && !tcb.attached && tcb.timestamps && this.#isOld(tcb.tsRecentAt);
+  }
+
+  /** True for a timestamp that came at `at` when ours have moved on since. */
+  #isOld(at: Micros): boolean {
+    return this.core.clock.now - at > 1_000_000;
   }
 
   /** Whether data may go on SYNs at all (net.ipv4.tcp_fastopen). */
