@@ -16,7 +16,7 @@ import { CONTROL_WORDS, type CoreHost, controlOf, STOP } from './core-host.js';
 import type { CoreStart } from './core-thread.js';
 import { readOptions } from './init-options.js';
 import type { MtcpOptions } from './options.js';
-import { coresOf } from './options.js';
+import { addressesOf, coresOf } from './options.js';
 
 /** Settings of `startCores` that are not the stack's. */
 export interface CoresSettings {
@@ -40,7 +40,7 @@ const GRACE_MS = 5000;
  *   its Core
  * @param config what `mtcp_init` takes
  * @throws Error with `code` and a sentence that names the reason and the remedy (EINVAL for options, fewer cores than the interface has
- *   queues, or more; EPERM, ENODEV, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
+ *   queues, or more; EPERM, ENODEV, EADDRINUSE, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
  *   stays attached
  */
 export async function startCores(
@@ -58,6 +58,7 @@ export async function startCores(
   const place = { iface: options.iface, ...(options.netns === undefined ? {} : { netns: options.netns }) };
   const { program, info } = attachProgram({
     ...place,
+    addresses: addressesOf(options).map(({ address }) => address),
     ...(options.mode === undefined ? {} : { mode: options.mode }),
   });
   try {

@@ -5,6 +5,7 @@ import type { ConfigFile } from '../api/config-file.js';
 import { readConfigFile } from '../api/config-file.js';
 import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
 import { mtcp_create_context, mtcp_destroy, mtcp_init, mtcp_last_error } from '../api/index.js';
+import { addressFault } from '../api/own-address.js';
 import {
   isLabName,
   LAB_PEER_ADDRESS,
@@ -174,6 +175,8 @@ function readAddress(args: Args): string | undefined {
       `--address is an IPv4 address with its prefix length, such as 10.0.0.5/24, not "${text}"`,
     );
   }
+  const fault = addressFault({ address: match[1], prefix: Number(match[2]) });
+  if (fault !== undefined) throw usageError(`--address ${fault}`);
   return text;
 }
 

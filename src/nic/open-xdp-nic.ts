@@ -3,6 +3,7 @@
 // the command line.
 
 import type { Holdings } from './holdings.js';
+import { refuseKernelAddresses } from './kernel-addresses.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
@@ -162,6 +163,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
   if (!info.up) {
     throw new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`ip link set ${iface} up\``);
   }
+  refuseKernelAddresses(options.addresses, info);
   const program = options.program?.share() ?? attachTo(options, info);
   let socket: XdpSocket | undefined;
   let nic: XdpNic | undefined;
@@ -238,14 +240,19 @@ function attachTo(options: ProgramOptions & { frameSize?: 2048 | 4096 }, info: I
 
 /** Which interface to attach to, and how. */
 export type ProgramOptions = Pick<XdpNicOptions, 'iface' | 'netns' | 'mode'>;
+/** As that, and which addresses those queues will have. */
+export type SharedProgramOptions = ProgramOptions & Pick<XdpNicOptions, 'addresses'>;
 
 /**
  * Attaches the XDP program alone, for queues that other threads open.
  *
  * @throws NicError as `openXdpNic`; nothing stays attached
  */
-export function attachProgram(options: ProgramOptions): { program: XdpProgram; info: InterfaceInfo } {
-  return onInterface(options, (info) => ({ program: attachTo(options, info), info }));
+export function attachProgram(options: SharedProgramOptions): { program: XdpProgram; info: InterfaceInfo } {
+  return onInterface(options, (info) => {
+    refuseKernelAddresses(options.addresses, info);
+    return { program: attachTo(options, info), info };
+  });
 }
 
 /**

@@ -116,6 +116,7 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     ['serve echo', /--iface is missing/],
     ['serve echo --iface x', /--address is missing/],
     ['serve echo --iface x --address 10.0.0.1', /--address is an IPv4 address with its prefix length/],
+    ['serve echo --iface x --address 10.0.0.255/24', /--address 10\.0\.0\.255\/24 is the broadcast address of/],
     ['serve echo --iface x --address 10.0.0.1/33', /--address is an IPv4 address/],
     [
       'serve echo --iface x --address 10.0.0.1/24 --gateway there',
@@ -294,9 +295,12 @@ t.test('the doctor gives each line a status, and a remedy unless it is well', as
     driver: '',
     queues: 2,
     maxQueues: 4,
+    channels: undefined,
     addresses: [],
+    namespaceAddresses: [],
     gateway: undefined,
     xdp: 'native',
+    xdpProgram: 0,
     rss: undefined,
   });
   t.same(
