@@ -4,7 +4,13 @@
 import type { ConfigFile } from '../api/config-file.js';
 import { readConfigFile } from '../api/config-file.js';
 import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
-import { mtcp_create_context, mtcp_destroy, mtcp_init, mtcp_last_error } from '../api/index.js';
+import {
+  mtcp_create_context,
+  mtcp_destroy,
+  mtcp_init,
+  mtcp_last_error,
+  mtcp_warnings,
+} from '../api/index.js';
 import { addressFault } from '../api/own-address.js';
 import {
   isLabName,
@@ -204,14 +210,7 @@ export function openStack(placement: Placement, log: Logger): OpenStack {
   }
   const { mode } = mctx.nic.capabilities;
   const { iface, netns, address } = placement;
-  for (const warning of placement.warnings) log.warn(warning);
-  const { queues = 1 } = mctx.nic.capabilities;
-  if (queues > 1) {
-    log.warn(
-      `${placement.iface} has ${queues} queues, and what comes from outside to others than the first does not reach one core: ` +
-        `serve with --cores ${queues}, or \`ethtool -L ${placement.iface} combined 1\``,
-    );
-  }
+  for (const warning of [...placement.warnings, ...mtcp_warnings()]) log.warn(warning);
   log.info({ iface, netns, address, mode }, 'attached');
   return {
     mctx,

@@ -39,7 +39,10 @@ t.test('mtcp_init names the option at fault', async (t) => {
     [{ ...good, iface: 'eth0' }, /'iface'/],
     [{ address: '10.0.0.1/24' }, /'iface'/],
     [{ nic }, /'address'/],
-    [{ nic, address: '0.0.0.0/0' }, /'address': 0\.0\.0\.0\/0 is the address of nobody; choose an address of/],
+    [
+      { nic, address: '0.0.0.0/0' },
+      /'address': 0\.0\.0\.0\/0 is the address of nobody; choose an address of/,
+    ],
     [{ nic, address: '127.0.0.1/8' }, /a loopback address; choose an address of the network that nobody has/],
     [{ nic, address: '224.0.0.1/24' }, /a multicast address/],
     [{ nic, address: '239.255.255.250/32' }, /a multicast address/],

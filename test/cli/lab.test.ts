@@ -344,8 +344,14 @@ t.test('servers and clients on the stack', { skip }, async (t) => {
         ['--iface', 'mtcp0', '--netns', 'mtcp-t-none', '--address', address],
         /no network namespace mtcp-t-none/,
       ],
-      [[lab, '--address', '10.77.0.2/24'], /the kernel has the address 10\.77\.0\.2, on mtcp0, .*nobody has$/],
-      [[lab, '--address', '10.77.0.2/24', '--cores', '2'], /the kernel has the address 10\.77\.0\.2, on mtcp0/],
+      [
+        [lab, '--address', '10.77.0.2/24'],
+        /the kernel has the address 10\.77\.0\.2, on mtcp0, .*nobody has$/,
+      ],
+      [
+        [lab, '--address', '10.77.0.2/24', '--cores', '2'],
+        /the kernel has the address 10\.77\.0\.2, on mtcp0/,
+      ],
       [[lab, '--xdp-mode', 'zerocopy'], /zero-copy/],
       [[lab, '--root', '/nonexistent'], /--root \/nonexistent cannot be served \(ENOENT\)/],
       [[lab, '--pcap', '/nonexistent/c.pcapng'], /ENOENT/],

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { readPort, resolveHost } from '../../src/cli/clients/address.js';
 import { describeCommand } from '../../src/cli/command.js';
-import { atLeast, doctor, examine, judgeInterface } from '../../src/cli/doctor.js';
+import { atLeast, doctor, examine } from '../../src/cli/doctor.js';
+import { judgeInterface } from '../../src/cli/doctor-interface.js';
 import { type CliError, messageOf } from '../../src/cli/failure.js';
 import { createLog, humanLine } from '../../src/cli/log.js';
 import { run } from '../../src/cli/main.js';
@@ -116,7 +117,10 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     ['serve echo', /--iface is missing/],
     ['serve echo --iface x', /--address is missing/],
     ['serve echo --iface x --address 10.0.0.1', /--address is an IPv4 address with its prefix length/],
-    ['serve echo --iface x --address 10.0.0.255/24', /--address 10\.0\.0\.255\/24 is the broadcast address of/],
+    [
+      'serve echo --iface x --address 10.0.0.255/24',
+      /--address 10\.0\.0\.255\/24 is the broadcast address of/,
+    ],
     ['serve echo --iface x --address 10.0.0.1/33', /--address is an IPv4 address/],
     [
       'serve echo --iface x --address 10.0.0.1/24 --gateway there',
