@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { labDown, labUp } from '../src/nic/os/lab.js';
+import { LabError, labDown, labUp } from '../src/nic/os/lab.js';
 import { type BenchCase, CASES } from './cases.js';
 import { compare, compareCheckouts } from './compare.js';
 import { standings } from './goals.js';
@@ -30,15 +30,32 @@ interface Plan {
   readonly times: Times;
 }
 
-const { values, positionals } = readWords();
+const { values, positionals } = orTell(2, parseWords);
 
-function readWords() {
+/** Does something that the user's words decide about; what is wrong with them is one sentence and the exit code. */
+function orTell<T>(code: 1 | 2, work: () => T): T {
   try {
-    return parseWords();
+    return work();
   } catch (error) {
-    console.error(`bench: ${(error as Error).message}; \`npx mtcp bench --help\` tells how it is used`);
-    process.exit(2);
+    tell(error, code === 2 ? '; `npx mtcp bench --help` tells how it is used' : '');
+    process.exit(code);
   }
+}
+
+function tell(error: unknown, hint = ''): void {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}${hint}`);
+}
+
+/** Expected to happen: no privileges, no room, a file that is not there. Anything else is a defect, and keeps its trace. */
+function isExpected(error: unknown): boolean {
+  return error instanceof LabError || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string';
+}
+
+/** A report of before, read before anything is measured. */
+function readReport(path: string): Report {
+  const report = JSON.parse(readFileSync(path, 'utf8')) as Partial<Report>;
+  if (!Array.isArray(report.cases)) throw new Error(`${path} is no report of the benchmark`);
+  return report as Report;
 }
 
 function parseWords() {
@@ -157,17 +174,26 @@ function write(report: Report): void {
   console.log(`${base}.json, ${base}.html`);
 }
 
-const plan = makePlan();
+const plan = orTell(2, makePlan);
+const before = values.compare === undefined ? undefined : orTell(1, () => readReport(values.compare ?? ''));
 const place = { folder: mkdtempSync(join(tmpdir(), 'mtcp-bench-')), lab: `mtcp-bench-${process.pid}` };
 process.once('exit', () => {
-  labDown(place.lab);
+  try {
+    labDown(place.lab);
+  } catch (error) {
+    // Whoever may not make a lab may not remove one: that has been told.
+    if (!(error instanceof LabError)) throw error;
+  }
   rmSync(place.folder, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-const report = await run(plan, place);
-write(report);
-for (const line of compareCheckouts(report)) console.log(line);
-if (values.compare !== undefined) {
-  const before = JSON.parse(readFileSync(values.compare, 'utf8')) as Report;
-  for (const line of compare(before, report)) console.log(line);
+try {
+  const report = await run(plan, place);
+  write(report);
+  for (const line of compareCheckouts(report)) console.log(line);
+  if (before !== undefined) for (const line of compare(before, report)) console.log(line);
+} catch (error) {
+  if (!isExpected(error)) throw error;
+  tell(error);
+  process.exitCode = 1;
 }
