@@ -56,10 +56,15 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
     help: 'who sums what is sent: device (default, where it can) or stack',
   },
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
-  { name: 'cores', value: 'N', help: 'cores to use, one per queue of the interface (serve only; 1)' },
-  { name: 'shared', help: "use the kernel's address (comes later)" },
+  { name: 'cores', value: 'N', help: 'cores to use, one per queue of the interface (1)' },
+  { name: 'shared', help: "use the kernel's address (comes later)", hidden: true },
   { name: 'config', value: 'FILE', help: 'read an mtcp.conf; the other options come over it' },
 ];
+
+/** The options of a command that runs on one core: it refuses --cores, which is why its help does not have it. */
+export const ONE_CORE_OPTIONS: readonly OptionSpec[] = STACK_OPTIONS.map((spec) =>
+  spec.name === 'cores' ? { ...spec, hidden: true } : spec,
+);
 
 /** Where a stack is to be. */
 export interface Placement {
