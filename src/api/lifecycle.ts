@@ -64,12 +64,12 @@ export function mtcp_warnings(): readonly string[] {
 }
 
 /**
- * Creates the context of a core: opens its queue of the interface, and starts a stack on it.
+ * Creates the context of a core: opens its queue of the interface, and starts a stack on it. An address that the kernel has on an
+ * interface of the namespace is refused with EADDRINUSE: its servers, SSH among them, would be cut off.
  * @param cpu number of the core, from 0, which is also the number of its queue
  * @returns the context, or null with errno
  *   EPERM (mtcp_init has not been called, or privileges are missing), EINVAL (`cpu` out of range), EBUSY (that core has a
- *   context already, or the queue is taken by another program), ENODEV (no such interface), EADDRINUSE (the kernel has
- *   one of the addresses), or what the kernel said;
+ *   context already, or the queue is taken by another program), ENODEV (no such interface), or what the kernel said;
  *   `mtcp_last_error` tells the reason and the remedy.
  * Source: mtcp_create_context(3).
  */

@@ -72,5 +72,5 @@ t.test('npm packs what is needed and nothing else', async (t) => {
     (path) => !/^(?:bin|build\/src|src|docs)\/|^[^/]+\.(?:md|json)$|^LICENSE$/.test(path),
   );
   t.same(wrong, [], 'packs no test, no bench, no build state');
-  t.ok(packed.unpackedSize < 5_000_000, `unpacked size is ${packed.unpackedSize} bytes`);
+  t.ok(packed.unpackedSize < 5_200_000, `unpacked size is ${packed.unpackedSize} bytes`);
 });
