@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { labDown, labUp } from '../src/nic/os/lab.js';
+import { LabError, labDown, labUp } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { compare, compareCheckouts } from './compare.js';
 import { standings } from './goals.js';
@@ -20,13 +20,30 @@ import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report, ReportTable } from './report/report.js';
 import { shorten, spreadOf } from './statistics.js';
 
-function readPlan(): Plan {
+/** Does something that the user's words decide about; what is wrong with them is one sentence and the exit code. */
+function orTell<T>(code: 1 | 2, work: () => T): T {
   try {
-    return makePlan(process.argv.slice(2));
+    return work();
   } catch (error) {
-    console.error(`bench: ${(error as Error).message}; \`npx mtcp bench --help\` tells how it is used`);
-    process.exit(2);
+    tell(error, code === 2 ? '; `npx mtcp bench --help` tells how it is used' : '');
+    process.exit(code);
   }
+}
+
+function tell(error: unknown, hint = ''): void {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}${hint}`);
+}
+
+/** Expected to happen: no privileges, no room, a file that is not there. Anything else is a defect, and keeps its trace. */
+function isExpected(error: unknown): boolean {
+  return error instanceof LabError || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string';
+}
+
+/** A report of before, read before anything is measured. */
+function readReport(path: string): Report {
+  const report = JSON.parse(readFileSync(path, 'utf8')) as Partial<Report>;
+  if (!Array.isArray(report.cases)) throw new Error(`${path} is no report of the benchmark`);
+  return report as Report;
 }
 
 /** Runs one case: all peers in each round, so that what else the machine does meets all of them. */
@@ -122,17 +139,27 @@ function write(report: Report): void {
   console.log(`${base}.json, ${base}.html`);
 }
 
-const plan = readPlan();
+const plan = orTell(2, () => makePlan(process.argv.slice(2)));
+const { compare: earlier } = plan;
+const before = earlier === undefined ? undefined : orTell(1, () => readReport(earlier));
 const place = { folder: mkdtempSync(join(tmpdir(), 'mtcp-bench-')), lab: `mtcp-bench-${process.pid}` };
 process.once('exit', () => {
-  labDown(place.lab);
+  try {
+    labDown(place.lab);
+  } catch (error) {
+    // Whoever may not make a lab may not remove one: that has been told.
+    if (!(error instanceof LabError)) throw error;
+  }
   rmSync(place.folder, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
-const report = await run(plan, place);
-write(report);
-for (const line of compareCheckouts(report)) console.log(line);
-if (plan.compare !== undefined) {
-  const before = JSON.parse(readFileSync(plan.compare, 'utf8')) as Report;
-  for (const line of compare(before, report)) console.log(line);
+try {
+  const report = await run(plan, place);
+  write(report);
+  for (const line of compareCheckouts(report)) console.log(line);
+  if (before !== undefined) for (const line of compare(before, report)) console.log(line);
+} catch (error) {
+  if (!isExpected(error)) throw error;
+  tell(error);
+  process.exitCode = 1;
 }

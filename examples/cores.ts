@@ -20,7 +20,12 @@ export default function echo({ mctx, cpu }: mtcp.Core) {
 
 if (isMainThread) {
   const [netns = 'mtcp-stack', iface = 'mtcp0', address = '10.77.0.10/24'] = process.argv.slice(2);
-  const cores = await mtcp.startCores(import.meta.url, { iface, netns, address });
-  process.once('SIGINT', () => void cores.stop());
+  try {
+    const cores = await mtcp.startCores(import.meta.url, { iface, netns, address });
+    process.once('SIGINT', () => void cores.stop());
+  } catch (error) {
+    console.error((error as Error).message);
+    process.exitCode = 1;
+  }
 }
 // [/readme]

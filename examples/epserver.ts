@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import * as mtcp from 'mtcp-node';
+import { reading, runProgram } from './program.js';
 
 const MAX_FILES = 30;
 const MAX_REQUEST = 8192;
@@ -197,18 +198,22 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return values.help ? 0 : 1;
   }
-  for (const [name, bytes] of loadFiles(values.www)) console.error(`${name}: ${bytes.length} bytes`);
-  const data: Settings = { www: values.www, backlog: Number(values.backlog ?? 4096) };
+  const { www, conf } = values;
+  const files = reading(www, '-p', () => loadFiles(www));
+  for (const [name, bytes] of files) console.error(`${name}: ${bytes.length} bytes`);
+  if (files.size === 0) console.error(`${www} has no files: every request will be answered with 404`);
+  reading(conf, '-f', () => readFileSync(conf));
+  const data: Settings = { www, backlog: Number(values.backlog ?? 4096) };
   const number = values.cores === undefined ? {} : { cores: Number(values.cores) };
-  const cores = await mtcp.startCores(import.meta.url, values.conf, { ...number, data });
+  const cores = await mtcp.startCores(import.meta.url, conf, { ...number, data });
   for (const warning of cores.warnings) console.error(warning);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cores.stop());
   cores.on('message', (_, line) => console.error(line));
-  console.error(`epserver listens on port 80, on ${cores.count} cores`);
+  console.error(`epserver listens on port 80, on ${cores.count === 1 ? '1 core' : `${cores.count} cores`}`);
   await cores.ended;
   return 0;
 }
 
 const isProgram =
   process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
-if (isMainThread && isProgram) process.exitCode = await main();
+if (isMainThread && isProgram) await runProgram(main);

@@ -2,12 +2,13 @@
 // `node build/examples/epwget.js ADDRESS/PATH REQUESTS [-N cores] [-c concurrency] [-o FILE] -f epwget.conf`, and the same lines:
 // one each second, one at the end, of each core.
 
-import { closeSync, openSync, realpathSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, realpathSync, writeSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
 import * as mtcp from 'mtcp-node';
+import { reading, runProgram } from './program.js';
 
 /** What to fetch, how often, and how many at a time. */
 export interface Load {
@@ -71,6 +72,8 @@ export class LoadGenerator {
   completed = 0;
   errors = 0;
   incompletes = 0;
+  /** How many errors there were of each kind: the name of an errno, or a status that is not 200. */
+  readonly reasons = new Map<string, number>();
   private readonly mctx: mtcp.Mctx;
   private readonly load: Load;
   private readonly epoll: number;
@@ -106,7 +109,7 @@ export class LoadGenerator {
       const { events, data } = this.events[i];
       const fetch = this.fetches.get(data.sockid);
       if (fetch === undefined) continue;
-      if ((events & mtcp.MTCP_EPOLLERR) !== 0) this.fail(data.sockid);
+      if ((events & mtcp.MTCP_EPOLLERR) !== 0) this.fail(data.sockid, this.errorOf(data.sockid));
       else if ((events & mtcp.MTCP_EPOLLIN) !== 0) this.read(data.sockid, fetch);
       else if ((events & mtcp.MTCP_EPOLLOUT) !== 0) this.send(data.sockid, fetch);
     }
@@ -123,8 +126,17 @@ export class LoadGenerator {
 
   /** The line of the end. */
   summary(): string {
-    const { completed, errors, incompletes, mctx } = this;
-    return `[CPU ${mctx.cpu}] Completed ${completed} connections, errors: ${errors} incompletes: ${incompletes}`;
+    const { completed, errors, incompletes, mctx, reasons } = this;
+    const kinds = [...reasons].map(([reason, count]) => `${reason}: ${count}`).join(', ');
+    return (
+      `[CPU ${mctx.cpu}] Completed ${completed} connections, errors: ${errors}${kinds === '' ? '' : ` (${kinds})`} ` +
+      `incompletes: ${incompletes}`
+    );
+  }
+
+  private count(reason: string): void {
+    this.errors++;
+    this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1);
   }
 
   private connect(): void {
@@ -136,7 +148,7 @@ export class LoadGenerator {
     const startedUs = this.mctx.clock();
     const result = mtcp.mtcp_connect(this.mctx, id, mtcp.sockaddr_in(address, port));
     if (result < 0 && mtcp.errno !== mtcp.EINPROGRESS) {
-      this.errors++;
+      this.count(mtcp.errnoName(mtcp.errno));
       mtcp.mtcp_close(this.mctx, id);
       return;
     }
@@ -150,7 +162,7 @@ export class LoadGenerator {
     if (fetch.sent) return;
     // A request of a few hundred bytes fits any send buffer.
     const taken = mtcp.mtcp_write(this.mctx, id, this.request);
-    if (taken !== this.request.length) return this.fail(id);
+    if (taken !== this.request.length) return this.fail(id, taken < 0 ? mtcp.errno : mtcp.EAGAIN);
     fetch.sent = true;
     this.writtenBytes += taken;
     mtcp.mtcp_epoll_ctl(this.mctx, this.epoll, mtcp.MTCP_EPOLL_CTL_MOD, id, { events: mtcp.MTCP_EPOLLIN });
@@ -161,7 +173,7 @@ export class LoadGenerator {
       const length = mtcp.mtcp_read(this.mctx, id, this.buffer);
       if (length > 0) this.take(fetch, length);
       else if (length === 0) return this.finish(id, fetch);
-      else return mtcp.errno === mtcp.EAGAIN ? undefined : this.fail(id);
+      else return mtcp.errno === mtcp.EAGAIN ? undefined : this.fail(id, mtcp.errno);
     }
   }
 
@@ -192,7 +204,8 @@ export class LoadGenerator {
       return;
     }
     if (this.size < 0) this.size = fetch.received;
-    if (fetch.status !== 200 || fetch.received !== this.size) this.errors++;
+    if (fetch.status !== 200) this.count(`HTTP ${fetch.status}`);
+    else if (fetch.received !== this.size) this.count('another length');
     this.completed++;
     this.completes++;
     const elapsedUs = this.mctx.clock() - fetch.startedUs;
@@ -200,8 +213,14 @@ export class LoadGenerator {
     this.maxResponseUs = Math.max(this.maxResponseUs, elapsedUs);
   }
 
-  private fail(id: number): void {
-    this.errors++;
+  private errorOf(id: number): number {
+    const value = new Int32Array(1);
+    mtcp.mtcp_getsockopt(this.mctx, id, mtcp.SOL_SOCKET, mtcp.SO_ERROR, value);
+    return value[0];
+  }
+
+  private fail(id: number, errno: number): void {
+    this.count(mtcp.errnoName(errno));
     this.fetches.delete(id);
     mtcp.mtcp_close(this.mctx, id);
   }
@@ -271,6 +290,8 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return values.help ? 0 : 1;
   }
+  const { conf } = values;
+  reading(conf, '-f', () => readFileSync(conf));
   const concurrency = Math.min(requests, Number(values.concurrency ?? 100));
   const data: Settings = {
     address: url[1],
@@ -283,7 +304,7 @@ async function main(): Promise<number> {
   const number = values.cores === undefined ? {} : { cores: Number(values.cores) };
   // As mTCP's: three times as many sockets as connections at once.
   const overrides = { maxConcurrency: concurrency * 3 };
-  const cores = await mtcp.startCores(import.meta.url, values.conf, { ...number, overrides, data });
+  const cores = await mtcp.startCores(import.meta.url, conf, { ...number, overrides, data });
   for (const warning of cores.warnings) console.error(warning);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void cores.stop());
   let failed = 0;
@@ -315,4 +336,4 @@ async function main(): Promise<number> {
 
 const isProgram =
   process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url);
-if (isMainThread && isProgram) process.exitCode = await main();
+if (isMainThread && isProgram) await runProgram(main);

@@ -8,6 +8,7 @@ import { setImmediate as immediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as mtcp from 'mtcp-node';
+import { runProgram } from './program.js';
 
 /** One side of a relayed connection. */
 interface End {
@@ -139,6 +140,12 @@ export class TcpProxy {
   }
 }
 
+/** Says why it does not begin. */
+function refused(): number {
+  console.error(mtcp.mtcp_last_error());
+  return 1;
+}
+
 async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
@@ -154,10 +161,10 @@ async function main(): Promise<number> {
     console.error('proxy -l PORT -t ADDRESS:PORT -f CONFIG');
     return values.help ? 0 : 1;
   }
-  if (mtcp.mtcp_init(values.conf) < 0) throw new Error(mtcp.mtcp_last_error());
-  for (const warning of mtcp.mtcp_warnings()) console.error(warning);
+  if (mtcp.mtcp_init(values.conf) < 0) return refused();
   const mctx = mtcp.mtcp_create_context(0);
-  if (mctx === null) throw new Error(mtcp.mtcp_last_error());
+  if (mctx === null) return refused();
+  for (const warning of mtcp.mtcp_warnings()) console.error(warning);
   let done = false;
   for (const signal of [2, 15]) mtcp.mtcp_register_signal(signal, () => (done = true));
   const proxy = new TcpProxy(mctx, port, mtcp.sockaddr_in(target[1], Number(target[2])));
@@ -172,5 +179,5 @@ async function main(): Promise<number> {
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  process.exitCode = await main();
+  await runProgram(main);
 }

@@ -43,7 +43,7 @@ export function attach(options: MtcpOptions, cpu: number, shared: QueueOptions):
 }
 
 /** What a queue has in common with others of its interface. */
-export type QueueOptions = Pick<XdpNicOptions, 'program' | 'wakeFd' | 'bell' | 'onHold'>;
+export type QueueOptions = Pick<XdpNicOptions, 'program' | 'wakeFd' | 'bell' | 'onHold' | 'onInfo'>;
 
 function openQueue(options: MtcpOptions, cpu: number, shared: QueueOptions): XdpNic {
   const { iface = '', netns, mode, spinUs } = options;

@@ -9,14 +9,16 @@ import { createMailboxes, Mailboxes } from '../nic/mailbox.js';
 import { NicError } from '../nic/nic-error.js';
 import { attachProgram } from '../nic/open-xdp-nic.js';
 import { close, eventfd } from '../nic/os/syscalls.js';
+import { queuesCommand } from '../nic/remedies.js';
 import { wakeNic } from '../nic/xdp-nic.js';
 import type { XdpProgram } from '../nic/xdp-program.js';
 import { CoreHandle } from './core-handle.js';
 import { CONTROL_WORDS, type CoreHost, controlOf, STOP } from './core-host.js';
 import type { CoreStart } from './core-thread.js';
 import { readOptions } from './init-options.js';
+import { interfaceWarnings } from './interface-warnings.js';
 import type { MtcpOptions } from './options.js';
-import { coresOf } from './options.js';
+import { addressesOf, coresOf } from './options.js';
 
 /** Settings of `startCores` that are not the stack's. */
 export interface CoresSettings {
@@ -42,7 +44,7 @@ const LONGEST_MS = 2 ** 31 - 1;
  *   its Core
  * @param config what `mtcp_init` takes
  * @throws Error with `code` and a sentence that names the reason and the remedy (EINVAL for options, fewer cores than the interface has
- *   queues, or more; EPERM, ENODEV, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
+ *   queues, or more; EPERM, ENODEV, EADDRINUSE, EBUSY, … as `mtcp_create_context`), or what a program's module threw when it was loaded; nothing
  *   stays attached
  */
 export async function startCores(
@@ -60,28 +62,34 @@ export async function startCores(
   const place = { iface: options.iface, ...(options.netns === undefined ? {} : { netns: options.netns }) };
   const { program, info } = attachProgram({
     ...place,
+    addresses: addressesOf(options).map(({ address }) => address),
     ...(options.mode === undefined ? {} : { mode: options.mode }),
   });
   try {
     const cores = isTold ? coresOf(options) : info.queues;
     if (cores !== info.queues) {
-      const problem = `${options.iface} has ${info.queues} queues and ${cores} cores are asked for`;
-      throw new NicError(
-        'EINVAL',
-        problem,
-        `use as many, or \`ethtool -L ${options.iface} combined ${cores}\``,
-      );
+      const has = info.queues === 1 ? '1 queue' : `${info.queues} queues`;
+      const asked = cores === 1 ? '1 core is asked for' : `${cores} cores are asked for`;
+      const command = queuesCommand(info, options.netns, cores);
+      const other = command === undefined ? '' : `, or \`${command}\``;
+      throw new NicError('EINVAL', `${options.iface} has ${has} and ${asked}`, `use as many${other}`);
     }
     // Cookies that one core gives are shown to another (RFC 7413 4.1.2).
     const sysctl = { 'net.ipv4.tcp_fastopen_key': randomKey(), ...options.sysctl };
     const overrides = { ...settings.overrides, cores, sysctl };
-    const started = new Cores(program, cores, info.mtu + ETHERNET_HEADER, file?.warnings ?? [], {
-      config: typeof given === 'string' ? given : { ...given, cores, sysctl },
-      overrides: typeof given === 'string' ? overrides : {},
-      module: hrefOf(module),
-      data: settings.data,
-      pin: settings.pin !== false,
-    });
+    const started = new Cores(
+      program,
+      cores,
+      info.mtu + ETHERNET_HEADER,
+      [...(file?.warnings ?? []), ...interfaceWarnings({ ...options, cores }, info)],
+      {
+        config: typeof given === 'string' ? given : { ...given, cores, sysctl },
+        overrides: typeof given === 'string' ? overrides : {},
+        module: hrefOf(module),
+        data: settings.data,
+        pin: settings.pin !== false,
+      },
+    );
     await started.begin();
     return started;
   } catch (error) {

@@ -96,7 +96,8 @@ export function strerror(number: number): string {
 
 /**
  * Returns one sentence on the last error of this thread: what `mtcp_init` or `mtcp_create_context` found wrong, naming the
- * option and the remedy, and otherwise the name and message of `errno`. Not in mTCP, which prints and exits instead.
+ * option and the remedy, and otherwise the name and message of `errno`. As `errno`, it is meaningful only after a call has said that it
+ * failed: a call that succeeds leaves it as it was. Not in mTCP, which prints and exits instead.
  */
 export function mtcp_last_error(): string {
   return explanation !== '' ? explanation : `${errnoName(errno)}: ${strerror(errno)}`;

@@ -1,10 +1,10 @@
 // What every call checks first: the context, then the socket id, in the order of mTCP's man pages. A call ends with
 // `return fail(...)` of src/api/errno.ts when a check here has set errno.
 
-import { EBADF, EINVAL, ENOTSOCK, EPERM } from '../stack/errors.js';
+import { EBADF, EFAULT, EINVAL, ENOTSOCK, EPERM } from '../stack/errors.js';
 import { MTCP_SOCK_PIPE, MTCP_SOCK_STREAM } from './constants.js';
 import { Context } from './context.js';
-import { fail } from './errno.js';
+import { fail, failBecause } from './errno.js';
 import type { Socket } from './sockets.js';
 
 /** A context, `mctx_t`. */
@@ -49,4 +49,16 @@ export function findChannel(mctx: MctxArgument, sockid: number): Socket | undefi
     return socket;
   fail(ENOTSOCK);
   return undefined;
+}
+
+/** Refuses an argument of a call that takes a buffer; of a buffer that is none, which no C program could pass, it says what it should be. */
+export function failArgument(number: number, buf: unknown): -1 {
+  if (number !== EFAULT || buf instanceof Uint8Array) return fail(number);
+  const hint = typeof buf === 'string' ? ': Buffer.from(text) makes one' : '';
+  return failBecause(EFAULT, `the buffer must be a Uint8Array, not ${kindOf(buf)}${hint}`);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  return typeof value === 'object' ? 'another object' : `a ${typeof value}`;
 }

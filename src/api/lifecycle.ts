@@ -3,6 +3,7 @@
 
 import { randomFillSync } from 'node:crypto';
 import { constants } from 'node:os';
+import type { InterfaceInfo } from '../nic/os/interface-info.js';
 import { EBUSY, EINVAL, EPERM } from '../stack/errors.js';
 import type { StackOptions } from '../stack/stack.js';
 import { parseMac } from '../stack/wire/address.js';
@@ -14,6 +15,7 @@ import { fail, failBecause } from './errno.js';
 import type { Mctx, MctxArgument } from './guard.js';
 import { isUsable } from './guard.js';
 import { type InitOptions, readOptions } from './init-options.js';
+import { interfaceWarnings } from './interface-warnings.js';
 import type { MtcpOptions } from './options.js';
 import { addressesOf, coresOf, parseCidr } from './options.js';
 import { steer } from './steering.js';
@@ -51,8 +53,10 @@ export function mtcp_init(config: MtcpOptions | string, overrides: MtcpOptions =
 }
 
 /**
- * Tells what `mtcp_init` read in a configuration file and what has no effect here, one sentence each, with file, line and key.
- * @returns the sentences; none after options were given as an object
+ * Tells what works, but hardly as it was meant, one sentence each: what `mtcp_init` read in a configuration file and what has no effect
+ * here, with file, line and key; and what `mtcp_create_context` found: more queues than contexts will serve, or an address that is in
+ * no network of the interface.
+ * @returns the sentences, those of the file first
  * Source: none; mTCP prints such things.
  */
 export function mtcp_warnings(): readonly string[] {
@@ -60,7 +64,8 @@ export function mtcp_warnings(): readonly string[] {
 }
 
 /**
- * Creates the context of a core: opens its queue of the interface, and starts a stack on it.
+ * Creates the context of a core: opens its queue of the interface, and starts a stack on it. An address that the kernel has on an
+ * interface of the namespace is refused with EADDRINUSE: its servers, SSH among them, would be cut off.
  * @param cpu number of the core, from 0, which is also the number of its queue
  * @returns the context, or null with errno
  *   EPERM (mtcp_init has not been called, or privileges are missing), EINVAL (`cpu` out of range), EBUSY (that core has a
@@ -78,7 +83,10 @@ export function mtcp_create_context(cpu: number): Mctx | null {
   if (contexts.has(cpu)) return refuse(EBUSY, `core ${cpu} has a context already`);
   let attachment: Attachment | undefined;
   try {
-    attachment = attach(options, cpu, hostQueue(cpu) ?? queueOf(contexts.values().next().value));
+    const found: InterfaceInfo[] = [];
+    const onInfo = (info: InterfaceInfo): void => void found.push(info);
+    const shared = hostQueue(cpu) ?? queueOf(contexts.values().next().value);
+    attachment = attach(options, cpu, { ...shared, onInfo });
     const { nic } = attachment;
     const conf = withConf(options);
     const { maxConcurrency } = conf;
@@ -87,11 +95,17 @@ export function mtcp_create_context(cpu: number): Mctx | null {
     joinSiblings(context);
     steer(context);
     contexts.set(cpu, { context, attachment });
+    for (const info of found) warn(interfaceWarnings(options, info));
     return context;
   } catch (error) {
     attachment?.close();
     return refuse(errnoOf(error), error instanceof Error ? error.message : String(error));
   }
+}
+
+/** Each sentence once, also when it is true of several contexts. */
+function warn(sentences: readonly string[]): void {
+  warnings = [...new Set([...warnings, ...sentences])];
 }
 
 /** What queues of one thread share. */

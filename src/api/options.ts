@@ -4,6 +4,7 @@
 import type { Nic } from '../nic/nic.js';
 import { StackConfig } from '../stack/config.js';
 import { parseMac, parseV4 } from '../stack/wire/address.js';
+import { addressFault } from './own-address.js';
 
 /** How an AF_XDP socket is to sit on the interface; `auto` tries them in the order zero-copy, native, skb. */
 export type XdpMode = 'auto' | 'zerocopy' | 'native' | 'skb';
@@ -138,6 +139,11 @@ export function checkOptions(options: unknown): MtcpOptions | string {
   if (given.address === undefined && given.addresses === undefined) {
     return "option 'address' is needed: the stack has an address of its own, such as 10.0.0.1/24";
   }
+  const fault = addressesOf(given)
+    .map(addressFault)
+    .find((sentence) => sentence !== undefined);
+  if (fault !== undefined)
+    return `option '${given.addresses === undefined ? 'address' : 'addresses'}': ${fault}`;
   if (given.cores !== undefined && given.queues !== undefined && given.cores !== given.queues) {
     return "options 'cores' and 'queues' mean the same and differ";
   }

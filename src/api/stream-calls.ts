@@ -16,7 +16,7 @@ import {
 import type { Context } from './context.js';
 import { fail } from './errno.js';
 import type { MctxArgument } from './guard.js';
-import { findChannel } from './guard.js';
+import { failArgument, findChannel } from './guard.js';
 import { turn } from './loop.js';
 import { endRecord, receiveInto, sendFrom } from './transfer.js';
 
@@ -78,7 +78,7 @@ export function mtcp_recv(
   const socket = findChannel(mctx, sockid);
   if (socket === undefined) return -1;
   const wrong = checkBuffer(buf, len) || checkReceiveFlags(flags);
-  if (wrong !== 0) return fail(wrong);
+  if (wrong !== 0) return failArgument(wrong, buf);
   const result = receiveInto(mctx as Context, socket, buf, 0, len, flags);
   return result < 0 ? fail(-result) : result;
 }
@@ -122,7 +122,7 @@ export function mtcp_send(
   const socket = findChannel(mctx, sockid);
   if (socket === undefined) return -1;
   const wrong = checkBuffer(buf, len) || checkSendFlags(flags);
-  if (wrong !== 0) return fail(wrong);
+  if (wrong !== 0) return failArgument(wrong, buf);
   const core = mctx as Context;
   const result = sendFrom(core, socket, buf, 0, len, flags);
   if (result < 0) return fail(-result);

@@ -25,6 +25,8 @@ export interface Command {
   readonly details?: readonly string[];
   /** The least and the most words that are no options. */
   readonly positionals: readonly [number, number];
+  /** What the words are that must be there, for the sentence that one is missing. */
+  readonly wanted?: readonly string[];
   readonly options: readonly OptionSpec[];
   /** Does the work and returns the exit code. Throws CliError for what the user can mend. */
   run(args: Args, environment: Environment): Promise<number> | number;
@@ -32,7 +34,7 @@ export interface Command {
 
 /** Parses the words after the command's name. */
 export function parseCommand(command: Command, words: readonly string[]): Args {
-  return parseOptions(words, [...command.options, ...GENERAL_OPTIONS], command.positionals);
+  return parseOptions(words, [...command.options, ...GENERAL_OPTIONS], command.positionals, command.wanted);
 }
 
 /** Writes a command's help text. */

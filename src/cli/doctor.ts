@@ -5,20 +5,10 @@ import { closeSync, readFileSync } from 'node:fs';
 import { release } from 'node:os';
 import type { InterfaceInfo } from '../nic/os/interface-info.js';
 import type { Command, Environment } from './command.js';
+import { type Check, fail, ok, warn } from './doctor-check.js';
 import { messageOf } from './failure.js';
 import type { Args } from './options.js';
 import { paintFor } from './output.js';
-
-/** One thing that was looked at. */
-export interface Check {
-  readonly name: string;
-  /** `ok`; `warn`: works, but not at its best; `fail`: the stack cannot run like this. */
-  readonly status: 'ok' | 'warn' | 'fail';
-  /** What was found. */
-  readonly found: string;
-  /** What to do about it; empty when it is well. */
-  readonly remedy: string;
-}
 
 /** The `doctor` subcommand. */
 export const doctor: Command = {
@@ -49,18 +39,6 @@ export async function examine(iface: string | undefined, netns: string | undefin
   checks.push(await checkSocket(), await checkProgram());
   if (iface !== undefined) checks.push(...(await checkInterface(iface, netns)));
   return checks;
-}
-
-function ok(name: string, found: string): Check {
-  return { name, status: 'ok', found, remedy: '' };
-}
-
-function warn(name: string, found: string, remedy: string): Check {
-  return { name, status: 'warn', found, remedy };
-}
-
-function fail(name: string, found: string, remedy: string): Check {
-  return { name, status: 'fail', found, remedy };
 }
 
 /** Compares dotted versions: true when `version` is at least `wanted`. */
@@ -211,11 +189,10 @@ async function checkProgram(): Promise<Check> {
   }
 }
 
-/** The largest MTU with which a frame fits into one buffer of 4096 bytes. */
-const SINGLE_BUFFER_MTU = 3498;
-
 async function checkInterface(iface: string, netns: string | undefined): Promise<Check[]> {
   const { interfaceInfo } = await import('../nic/os/interface-info.js');
+  const { judgeInterface } = await import('./doctor-interface.js');
+  const { holderOf } = await import('../nic/os/xdp-holder.js');
   const { inNetns } = await import('../nic/os/netns.js');
   const name = `interface ${iface}`;
   let info: InterfaceInfo;
@@ -230,46 +207,9 @@ async function checkInterface(iface: string, netns: string | undefined): Promise
       return [fail(name, `namespace ${netns} cannot be entered`, 'run as root, or grant CAP_SYS_ADMIN')];
     return [fail(name, messageOf(error), 'check the name')];
   }
-  return judgeInterface(info);
-}
-
-/** Says what is well and what is not with an interface. */
-export function judgeInterface(info: InterfaceInfo): Check[] {
-  const { name, up, mtu, queues, maxQueues, xdp } = info;
-  const label = (what: string): string => `${name} ${what}`;
-  const addresses = info.addresses.filter(({ family }) => family === 4);
-  return [
-    up ? ok(label('link'), 'up') : fail(label('link'), 'down', `bring it up: ip link set ${name} up`),
-    info.driver === ''
-      ? warn(label('driver'), 'unknown', 'it may lack native XDP; --xdp-mode skb works with any')
-      : ok(label('driver'), info.driver),
-    mtu <= SINGLE_BUFFER_MTU
-      ? ok(label('mtu'), String(mtu))
-      : warn(
-          label('mtu'),
-          String(mtu),
-          `frames take several buffers; ${SINGLE_BUFFER_MTU} or less is faster`,
-        ),
-    ok(label('queues'), queues === maxQueues ? String(queues) : `${queues} of ${maxQueues}`),
-    queues > 1
-      ? warn(
-          label('rss'),
-          `traffic is spread over ${queues} queues`,
-          `for one core: ethtool -L ${name} combined 1`,
-        )
-      : ok(label('rss'), 'all traffic is on one queue'),
-    xdp === 'none'
-      ? ok(label('xdp'), 'free')
-      : fail(
-          label('xdp'),
-          `a program is attached (${xdp})`,
-          `end its owner, or detach it: ip link set ${name} xdp off`,
-        ),
-    ok(
-      label('address'),
-      addresses.map(({ address, prefix }) => `${address}/${prefix}`).join(' ') || 'none of IPv4',
-    ),
-  ];
+  // Found out here: who holds a program is asked of the whole machine.
+  const holder = info.xdp === 'none' ? undefined : holderOf(info.xdpProgram, info.xdp);
+  return judgeInterface(info, netns, holder);
 }
 
 function print(checks: readonly Check[], healthy: boolean, { out }: Environment): void {

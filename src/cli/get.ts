@@ -11,7 +11,7 @@ import { Stream } from './clients/stream.js';
 import type { Command, Environment } from './command.js';
 import { CliError, usageError } from './failure.js';
 import type { Args } from './options.js';
-import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
+import { ONE_CORE_OPTIONS, openStack, readPlacement } from './placement.js';
 import { exitCodeOf, SignalWatch } from './runner.js';
 
 const DEFAULT_TIMEOUT_S = 30;
@@ -27,6 +27,7 @@ export const get: Command = {
     'With --json the summary goes to stdout, and the body only to -o. Host names are resolved by the system.',
   ],
   positionals: [1, 1],
+  wanted: ['a URL, such as http://10.0.0.1/'],
   options: [
     { name: 'output', short: 'o', value: 'FILE', help: 'write the body there' },
     { name: 'include', short: 'i', help: 'show the head of the response before the body' },
@@ -36,7 +37,7 @@ export const get: Command = {
       value: 'S',
       help: `give up after so many seconds without progress (${DEFAULT_TIMEOUT_S})`,
     },
-    ...STACK_OPTIONS,
+    ...ONE_CORE_OPTIONS,
   ],
   async run(args: Args, environment: Environment): Promise<number> {
     const url = parseUrl(args.words[0]);

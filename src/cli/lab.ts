@@ -28,12 +28,13 @@ export const lab: Command = {
   details: [
     'PREFIX-stack holds the interface for the stack (mtcp0: the kernel has 10.77.0.2 on it, the stack takes',
     '10.77.0.10), PREFIX-peer a kernel to talk to (peer0: 10.77.0.1). `ip netns exec` works with both. `down`',
-    'removes whatever is there, also of a lab that was made in part.',
+    'removes whatever is there, also of a lab that was made in part. `status` exits with 1 unless the lab is up.',
     '',
     'With several queues the lab has RSS: what the peer sends is spread over them by the Toeplitz hash of its',
     'addresses and ports, as a network card does it, with the key and the indirection table (128 entries) given.',
   ],
   positionals: [1, 1],
+  wanted: ['up, down or status'],
   options: [
     { name: 'name', value: 'PREFIX', help: `first part of the namespaces' names (${DEFAULT_LAB})` },
     { name: 'queues', value: 'N', help: 'queues of the veth pair (1)' },
@@ -102,7 +103,7 @@ function reportDown(name: string, { out, json }: Environment): number {
 function report(status: LabStatus, environment: Environment): number {
   if (environment.json) environment.out.json(toJson(status));
   else for (const line of describe(status, environment)) environment.out.line(line);
-  return status.state === 'incomplete' ? 1 : 0;
+  return status.state === 'up' ? 0 : 1;
 }
 
 function toJson(status: LabStatus): Record<string, unknown> {

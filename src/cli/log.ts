@@ -1,5 +1,5 @@
-// The log of the command line: pino, on stderr: warnings, with -v also what is done, with -vv details. People at a terminal get a short
-// line, everything else gets pino's JSON. Never called per packet.
+// The log of the command line: pino, on stderr: warnings, with -v also what is done, with -vv details. A short line each, or pino's JSON with --json.
+// Never called per packet.
 
 import { writeSync } from 'node:fs';
 import type { Logger } from 'pino';

@@ -96,8 +96,9 @@ async function runCommand(name: string, words: readonly string[], out: Output): 
     out.line(describeCommand(command));
     return 0;
   }
-  const log = createLog(args.count('verbose'), process.stderr.isTTY === true);
-  return command.run(args, { out, log, json: args.has('json') });
+  const json = args.has('json');
+  const log = createLog(args.count('verbose'), !json);
+  return command.run(args, { out, log, json });
 }
 
 function describeProgram(): string {

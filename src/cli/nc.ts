@@ -7,7 +7,7 @@ import type { Command, Environment } from './command.js';
 import { usageError } from './failure.js';
 import type { Args } from './options.js';
 import type { Output } from './output.js';
-import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
+import { ONE_CORE_OPTIONS, openStack, readPlacement } from './placement.js';
 import { exitCodeOf, MAX_WAIT_MS, SignalWatch } from './runner.js';
 
 const READ_BYTES = 65_536;
@@ -27,10 +27,11 @@ export const nc: Command = {
   usage: ['[OPTION…] HOST PORT', '-l [OPTION…] PORT'],
   details: ['At the end of stdin the sending side is closed; the end of the connection ends the command.'],
   positionals: [1, 2],
+  wanted: ['HOST', 'PORT'],
   options: [
     { name: 'listen', short: 'l', help: 'wait for one connection to PORT instead' },
     { name: 'timeout', short: 'w', value: 'S', help: 'give up connecting after so many seconds (no limit)' },
-    ...STACK_OPTIONS,
+    ...ONE_CORE_OPTIONS,
   ],
   async run(args: Args, environment: Environment): Promise<number> {
     const listen = args.has('listen');

@@ -15,6 +15,8 @@ export interface OptionSpec {
   /** For an option whose value may be left out: whether the word after it is that value. */
   readonly optional?: (word: string) => boolean;
   readonly help: string;
+  /** Understood, so that it can be refused with the reason, but not in the help text. */
+  readonly hidden?: true;
 }
 
 /** The words of a command line after parsing. */
@@ -87,12 +89,14 @@ export const GENERAL_OPTIONS: readonly OptionSpec[] = [
  * @param words the words
  * @param specs the options that the command knows
  * @param positionals the least and the most words that are no options
+ * @param wanted what those words are, for the sentence that one is missing
  * @throws CliError (exit code 2) that names the option or word at fault
  */
 export function parseOptions(
   words: readonly string[],
   specs: readonly OptionSpec[],
   positionals: readonly [number, number],
+  wanted: readonly string[] = [],
 ): Args {
   const options: NonNullable<ParseArgsConfig['options']> = {};
   for (const spec of specs) {
@@ -108,13 +112,16 @@ export function parseOptions(
       strict: true,
     });
   } catch (error) {
-    throw usageError(parseMessage(error as Error));
+    throw usageError(parseMessage(error as Error, specs));
   }
   const given = parsed.positionals;
   // --help must answer whatever else is missing.
   if (parsed.values.help === undefined) {
     if (given.length > positionals[1]) throw usageError(`unexpected argument "${given[positionals[1]]}"`);
-    if (given.length < positionals[0]) throw usageError('an argument is missing');
+    if (given.length < positionals[0]) {
+      const missing = wanted.slice(given.length).join(' and ');
+      throw usageError(`an argument is missing${missing === '' ? '' : `: ${missing}`}`);
+    }
   }
   return new Args(given, parsed.values);
 }
@@ -133,15 +140,49 @@ function giveOptionalValues(words: readonly string[], specs: readonly OptionSpec
 }
 
 /** Node's own message, in one sentence and without its advice on quoting. */
-function parseMessage(error: Error): string {
+function parseMessage(error: Error, specs: readonly OptionSpec[]): string {
   const first = error.message.split('. ')[0].split('\n')[0].replace(/\.$/, '').replaceAll("'", '"');
   const option = /"?(-[^" ]*)(?: <value>)?"?/.exec(first)?.[1] ?? '';
-  if (first.startsWith('Unknown option')) return `unknown option ${option}`;
+  if (first.startsWith('Unknown option')) {
+    const meant = nearest(option, specs);
+    return `unknown option ${option}${meant === undefined ? '' : `, did you mean --${meant}?`}`;
+  }
   if (first.includes('argument missing') || first.includes('argument is ambiguous')) {
     return `option ${longName(first)} needs a value`;
   }
   if (first.includes('does not take an argument')) return `option ${longName(first)} takes no value`;
   return first;
+}
+
+/** The option that somebody has probably mistyped. */
+function nearest(option: string, specs: readonly OptionSpec[]): string | undefined {
+  const typed = /^--(.+)$/.exec(option)?.[1];
+  if (typed === undefined) return undefined;
+  const near = specs
+    .filter(({ hidden }) => hidden !== true)
+    .map(({ name }) => ({ name, edits: name.startsWith(typed) ? 0 : editsBetween(typed, name) }))
+    // A word of which more than a third is wrong was another one.
+    .filter(({ name, edits }) => edits <= Math.max(1, Math.min(typed.length, name.length) / 3))
+    .sort((a, b) => a.edits - b.edits);
+  return near[0]?.name;
+}
+
+/** Letters to be inserted, removed, replaced or swapped with the next to make one word of another (Damerau). */
+function editsBetween(from: string, to: string): number {
+  let before: number[] = [];
+  let row = Array.from({ length: to.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= from.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= to.length; j++) {
+      const replaced = row[j - 1] + (from[i - 1] === to[j - 1] ? 0 : 1);
+      const isSwapped = i > 1 && j > 1 && from[i - 1] === to[j - 2] && from[i - 2] === to[j - 1];
+      const swapped = isSwapped ? before[j - 2] + 1 : replaced;
+      next.push(Math.min(replaced, swapped, row[j] + 1, next[j - 1] + 1));
+    }
+    before = row;
+    row = next;
+  }
+  return row[to.length];
 }
 
 function longName(message: string): string {
@@ -150,10 +191,12 @@ function longName(message: string): string {
 
 /** Writes the option part of a help text. */
 export function describeOptions(specs: readonly OptionSpec[]): string[] {
-  const rows = specs.map((spec) => {
-    const value =
-      spec.value === undefined ? '' : spec.optional === undefined ? ` ${spec.value}` : `[=${spec.value}]`;
-    return [`${spec.short === undefined ? '   ' : `-${spec.short},`} --${spec.name}${value}`, spec.help];
-  });
+  const rows = specs
+    .filter(({ hidden }) => hidden !== true)
+    .map((spec) => {
+      const value =
+        spec.value === undefined ? '' : spec.optional === undefined ? ` ${spec.value}` : `[=${spec.value}]`;
+      return [`${spec.short === undefined ? '   ' : `-${spec.short},`} --${spec.name}${value}`, spec.help];
+    });
   return columns(rows, '  ');
 }

@@ -17,6 +17,7 @@ export const packetdrill: Command = {
     'The exit code is 1 when a script fails. One that needs what is not there is named, and does not count.',
   ],
   positionals: [1, Number.POSITIVE_INFINITY],
+  wanted: ['FILE, a script'],
   options: [
     {
       name: 'define',

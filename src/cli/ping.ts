@@ -2,15 +2,19 @@
 
 import type { Mctx } from '../api/index.js';
 import { mtcp_close, mtcp_epoll_create, mtcp_epoll_wait, strerror } from '../api/index.js';
+import { EHOSTUNREACH } from '../stack/errors.js';
 import { parseAddress } from '../stack/wire/address.js';
 import { resolveHost } from './clients/address.js';
 import type { Command, Environment } from './command.js';
 import type { Args } from './options.js';
-import { openStack, readPlacement, STACK_OPTIONS } from './placement.js';
+import { ONE_CORE_OPTIONS, openStack, readPlacement } from './placement.js';
 import { MAX_WAIT_MS, SignalWatch, Yielder } from './runner.js';
 
 const DEFAULT_SIZE = 56;
 const ICMP_HEADER = 8;
+const TIMEOUT_MS = 1000;
+/** Where nobody has answered, as long as it takes to find out that there is nobody: three ARP requests, a second each. */
+const SILENT_TIMEOUT_MS = 4000;
 /** The stack counts identifiers and sequence numbers in 16 bits. */
 const WORD = 0x10000;
 
@@ -21,19 +25,25 @@ export const ping: Command = {
   usage: ['[OPTION…] HOST'],
   details: ['Without -c it goes on until Ctrl-C. The exit code is 0 when at least one answer came.'],
   positionals: [1, 1],
+  wanted: ['HOST'],
   options: [
     { name: 'count', short: 'c', value: 'N', help: 'send so many' },
     { name: 'interval', short: 'i', value: 'S', help: 'seconds between two (1)' },
     { name: 'size', short: 's', value: 'N', help: `bytes of payload (${DEFAULT_SIZE})` },
-    { name: 'timeout', short: 'W', value: 'S', help: 'seconds to wait for the last answer (1)' },
-    ...STACK_OPTIONS,
+    {
+      name: 'timeout',
+      short: 'W',
+      value: 'S',
+      help: 'seconds to wait for the last answer (1; 4 when none has come)',
+    },
+    ...ONE_CORE_OPTIONS,
   ],
   async run(args: Args, environment: Environment): Promise<number> {
     const plan = {
       count: args.integer('count', 1, Number.MAX_SAFE_INTEGER) ?? Number.POSITIVE_INFINITY,
       intervalMs: (args.decimal('interval', 0.001, 1e6) ?? 1) * 1000,
       size: args.integer('size', 0, 1472) ?? DEFAULT_SIZE,
-      timeoutMs: (args.decimal('timeout', 0, 1e6) ?? 1) * 1000,
+      timeoutMs: args.has('timeout') ? (args.decimal('timeout', 0, 1e6) ?? 0) * 1000 : undefined,
     };
     const placement = readPlacement(args);
     const host = args.words[0];
@@ -56,7 +66,8 @@ export const ping: Command = {
 interface Plan {
   readonly count: number;
   readonly intervalMs: number;
-  readonly timeoutMs: number;
+  /** How long to wait for the last answer; undefined when nobody has said. */
+  readonly timeoutMs: number | undefined;
 }
 
 class Pinger {
@@ -91,18 +102,25 @@ class Pinger {
       if (id === this.id)
         this.onError(`From ${from.toString()} icmp_seq=${sequence} Destination Unreachable`, sequence);
     };
+    // The only address asked for on the link is the next hop to the only host that is pinged.
+    icmp.onHostUnreachable = () => {
+      const from = String(this.mctx.stack.addresses.list()[0]);
+      for (const sequence of [...this.sentMs.keys()])
+        this.onError(`From ${from} icmp_seq=${sequence} Destination Host Unreachable`, sequence);
+    };
     const epoll = mtcp_epoll_create(this.mctx, 1);
     const yielder = new Yielder();
     this.startMs = performance.now();
     let nextMs = this.startMs;
-    let endMs = Number.POSITIVE_INFINITY;
+    let lastMs = Number.POSITIVE_INFINITY;
     while (!cancelled()) {
       const nowMs = performance.now();
       if (this.sent < plan.count && nowMs >= nextMs) {
         this.send();
         nextMs += plan.intervalMs;
-        if (this.sent === plan.count) endMs = performance.now() + plan.timeoutMs;
+        if (this.sent === plan.count) lastMs = performance.now();
       }
+      const endMs = lastMs + (plan.timeoutMs ?? (this.received > 0 ? TIMEOUT_MS : SILENT_TIMEOUT_MS));
       if (nowMs >= endMs || (this.sent === plan.count && this.sentMs.size === 0)) break;
       const untilMs = this.sent < plan.count ? nextMs : endMs;
       mtcp_epoll_wait(
@@ -124,7 +142,8 @@ class Pinger {
     this.sentMs.set(sequence, performance.now());
     this.mctx.touch();
     const result = stack.icmp.sendEcho(parseAddress(this.address)!, this.id, sequence, this.size);
-    if (result < 0) this.onError(`icmp_seq=${sequence} not sent: ${strerror(-result)}`, sequence);
+    if (result === -EHOSTUNREACH) this.onError(`icmp_seq=${sequence} Destination Host Unreachable`, sequence);
+    else if (result < 0) this.onError(`icmp_seq=${sequence} not sent: ${strerror(-result)}`, sequence);
   }
 
   private onReply(from: string, sequence: number, length: number, ttl: number): void {

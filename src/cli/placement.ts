@@ -4,7 +4,14 @@
 import type { ConfigFile } from '../api/config-file.js';
 import { readConfigFile } from '../api/config-file.js';
 import type { ChecksumPolicy, Mctx, MtcpOptions, XdpMode } from '../api/index.js';
-import { mtcp_create_context, mtcp_destroy, mtcp_init, mtcp_last_error } from '../api/index.js';
+import {
+  mtcp_create_context,
+  mtcp_destroy,
+  mtcp_init,
+  mtcp_last_error,
+  mtcp_warnings,
+} from '../api/index.js';
+import { addressFault } from '../api/own-address.js';
 import {
   isLabName,
   LAB_PEER_ADDRESS,
@@ -49,10 +56,15 @@ export const STACK_OPTIONS: readonly OptionSpec[] = [
     help: 'who sums what is sent: device (default, where it can) or stack',
   },
   { name: 'pcap', value: 'FILE', help: 'capture everything to a pcapng file' },
-  { name: 'cores', value: 'N', help: 'cores to use, one per queue of the interface (serve only; 1)' },
-  { name: 'shared', help: "use the kernel's address (comes later)" },
+  { name: 'cores', value: 'N', help: 'cores to use, one per queue of the interface (1)' },
+  { name: 'shared', help: "use the kernel's address (comes later)", hidden: true },
   { name: 'config', value: 'FILE', help: 'read an mtcp.conf; the other options come over it' },
 ];
+
+/** The options of a command that runs on one core: it refuses --cores, which is why its help does not have it. */
+export const ONE_CORE_OPTIONS: readonly OptionSpec[] = STACK_OPTIONS.map((spec) =>
+  spec.name === 'cores' ? { ...spec, hidden: true } : spec,
+);
 
 /** Where a stack is to be. */
 export interface Placement {
@@ -174,6 +186,8 @@ function readAddress(args: Args): string | undefined {
       `--address is an IPv4 address with its prefix length, such as 10.0.0.5/24, not "${text}"`,
     );
   }
+  const fault = addressFault({ address: match[1], prefix: Number(match[2]) });
+  if (fault !== undefined) throw usageError(`--address ${fault}`);
   return text;
 }
 
@@ -201,14 +215,7 @@ export function openStack(placement: Placement, log: Logger): OpenStack {
   }
   const { mode } = mctx.nic.capabilities;
   const { iface, netns, address } = placement;
-  for (const warning of placement.warnings) log.warn(warning);
-  const { queues = 1 } = mctx.nic.capabilities;
-  if (queues > 1) {
-    log.warn(
-      `${placement.iface} has ${queues} queues, and what comes from outside to others than the first does not reach one core: ` +
-        `serve with --cores ${queues}, or \`ethtool -L ${placement.iface} combined 1\``,
-    );
-  }
+  for (const warning of [...placement.warnings, ...mtcp_warnings()]) log.warn(warning);
   log.info({ iface, netns, address, mode }, 'attached');
   return {
     mctx,

@@ -29,7 +29,7 @@ export class ServingCores {
     const program = new URL('./servers/core-program.js', import.meta.url);
     try {
       const cores = await startCores(program, placement.options, { data: choice });
-      for (const warning of placement.warnings) log.warn(warning);
+      for (const warning of new Set([...placement.warnings, ...cores.warnings])) log.warn(warning);
       const { iface, netns, address } = placement;
       log.info({ iface, netns, address, cores: cores.count, mode: cores.modeOf(0) }, 'attached');
       return new ServingCores(cores);

@@ -33,6 +33,7 @@ export const serve: Command = {
     'answers each request with --reply bytes (7000), http serves --root, or a page and /bytes/N (80). Ctrl-C ends it.',
   ],
   positionals: [1, 1],
+  wanted: ['the service, echo, discard, chargen, fixed or http'],
   options: [
     { name: 'port', short: 'p', value: 'N', help: "the port to listen on (the service's own)" },
     { name: 'reply', value: 'N', help: `fixed: bytes of a reply (${DEFAULT_REPLY})` },

@@ -8,7 +8,8 @@
 //   http.get({ host, port, createConnection: net.connect });
 
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import type { Mctx } from '../api/index.js';
+import type { Mctx, MctxArgument } from '../api/index.js';
+import { mtcp_last_error } from '../api/index.js';
 import { Server, type ServerOptions } from './server.js';
 import { Socket, type SocketOptions } from './socket.js';
 
@@ -41,8 +42,14 @@ export interface Net {
 /**
  * Gives the interface of `node:net` on a context, which Node's event loop then drives: nobody else may turn it. The process lives on as
  * long as a server listens or a socket is open, unless they are unreferenced.
+ * @throws Error with the sentence of `mtcp_last_error` when there is no context, because `mtcp_create_context` has failed
  */
-export function createNet(mctx: Mctx): Net {
+export function createNet(context: MctxArgument): Net {
+  // What mtcp_create_context gives when it fails: the reason is what helps.
+  if (context === null || context === undefined) {
+    throw new Error(`there is no context: ${mtcp_last_error()}`);
+  }
+  const mctx: Mctx = context;
   const connect = (...args: unknown[]): Socket => {
     const [first] = args;
     const options = typeof first === 'object' && first !== null ? (first as SocketOptions) : {};

@@ -2,6 +2,8 @@
 // openXdpNic and what it is made of; the command line prints the message as it is.
 
 import { SystemError } from './os/syscalls.js';
+import type { XdpHolder } from './os/xdp-holder.js';
+import { commandIn, detachRemedy } from './remedies.js';
 
 /**
  * A failure to open a Nic. `code` is the name of the errno behind it (or EINVAL), `remedy` what the user can
@@ -72,14 +74,20 @@ export function explainSocket(error: unknown, iface: string): NicError {
   return unexpected(error, `the AF_XDP socket on ${iface} cannot be made`);
 }
 
+/** What there is to know of a queue that cannot be bound. */
+export interface BindPlace {
+  readonly iface: string;
+  readonly netns?: string | undefined;
+  readonly queue: number;
+  readonly queues: number;
+  readonly zeroCopyOnly: boolean;
+  /** The command that gives the interface so many queues, if there is one. */
+  readonly queuesCommand?: ((queues: number) => string | undefined) | undefined;
+}
+
 /** As `explainNamespace`, for binding the socket to a queue. */
-export function explainBind(
-  error: unknown,
-  iface: string,
-  queue: number,
-  queues: number,
-  zeroCopyOnly: boolean,
-): NicError {
+export function explainBind(error: unknown, place: BindPlace): NicError {
+  const { iface, netns, queue, queues, zeroCopyOnly } = place;
   if (error instanceof NicError) return error;
   const code = codeOf(error);
   if (code === 'EBUSY') {
@@ -88,15 +96,13 @@ export function explainBind(
   }
   if (code === 'EINVAL' && queue >= queues) {
     const problem = `${iface} has no queue ${queue}`;
-    return new NicError(
-      code,
-      problem,
-      `choose one from 0 to ${queues - 1}, or add queues with ethtool -L`,
-      error,
-    );
+    const command = place.queuesCommand?.(queue + 1);
+    const instead = command === undefined ? '' : `, or add queues with \`${command}\``;
+    const remedy = queues === 1 ? `choose queue 0${instead}` : `choose one from 0 to ${queues - 1}${instead}`;
+    return new NicError(code, problem, remedy, error);
   }
   if (code === 'ENETDOWN') {
-    return new NicError(code, `${iface} is down`, `bring it up with \`ip link set ${iface} up\``, error);
+    return linkDown(iface, netns, error);
   }
   if (zeroCopyOnly && (code === 'EOPNOTSUPP' || code === 'ENOTSUPP' || code === 'EINVAL')) {
     const problem = `the driver of ${iface} has no AF_XDP zero-copy`;
@@ -105,17 +111,32 @@ export function explainBind(
   return unexpected(error, `queue ${queue} of ${iface} cannot be bound`);
 }
 
-/** As `explainNamespace`, for loading and attaching the XDP program. */
-export function explainProgram(error: unknown, iface: string): NicError {
+/** The refusal of an interface that is down. */
+export function linkDown(iface: string, netns: string | undefined, cause?: unknown): NicError {
+  const command = commandIn(netns, `ip link set ${iface} up`);
+  return new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`${command}\``, cause);
+}
+
+/** Tells whether attaching failed because another program is there. */
+export function isTaken(error: unknown): boolean {
+  return ['EBUSY', 'EEXIST'].includes(codeOf(error));
+}
+
+/** As `explainNamespace`, for loading and attaching the XDP program; `holder` is who keeps the one that is there. */
+export function explainProgram(
+  error: unknown,
+  iface: string,
+  netns?: string | undefined,
+  holder?: XdpHolder | undefined,
+): NicError {
   if (error instanceof NicError) return error;
   const code = codeOf(error);
   if (code === 'EPERM' || code === 'EACCES') {
     return new NicError(code, `attaching an XDP program to ${iface} is not permitted`, PRIVILEGES, error);
   }
-  if (code === 'EBUSY' || code === 'EEXIST') {
+  if (isTaken(error)) {
     const problem = `${iface} has an XDP program already`;
-    const remedy = `stop its owner, or remove it with \`ip link set ${iface} xdp off\``;
-    return new NicError(code, problem, remedy, error);
+    return new NicError(code, problem, detachRemedy(iface, netns, holder), error);
   }
   if (code === 'EOPNOTSUPP' || code === 'ENOTSUPP') {
     const problem = `the driver of ${iface} has no native XDP`;
@@ -126,7 +147,7 @@ export function explainProgram(error: unknown, iface: string): NicError {
     return new NicError(
       code,
       problem,
-      `lower it with \`ip link set ${iface} mtu 1500\`, or use mode skb`,
+      `lower it with \`${commandIn(netns, `ip link set ${iface} mtu 1500`)}\`, or use mode skb`,
       error,
     );
   }

@@ -3,12 +3,14 @@
 // the command line.
 
 import type { Holdings } from './holdings.js';
+import { refuseKernelAddresses } from './kernel-addresses.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
-import { explainInterface, explainNamespace, explainProgram, NicError } from './nic-error.js';
+import { explainInterface, explainNamespace, explainProgram, linkDown, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
 import { ipBytes } from './os/ip-bytes.js';
 import { XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
 import { inNetns } from './os/netns.js';
+import { queuesCommand } from './remedies.js';
 import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
 import { XdpProgram } from './xdp-program.js';
 import { XdpSocket } from './xdp-socket.js';
@@ -58,6 +60,8 @@ export interface XdpNicOptions {
   readonly onHold?: (holdings: Holdings) => void;
   /** A word that is not 0 while another thread has something for this one: `wait` looks at it while it is awake. */
   readonly bell?: Int32Array;
+  /** Is told what the interface is, once it is open. */
+  readonly onInfo?: (info: InterfaceInfo) => void;
   /** How the device spreads what it receives over its queues: as it tells itself, unless given. */
   readonly rss?: RssDescription;
 }
@@ -160,8 +164,9 @@ function checkOptions(options: XdpNicOptions): void {
 function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
   const { iface, queue = 0, mode = 'auto', ringSizes = {} } = options;
   if (!info.up) {
-    throw new NicError('ENETDOWN', `${iface} is down`, `bring it up with \`ip link set ${iface} up\``);
+    throw linkDown(iface, options.netns);
   }
+  refuseKernelAddresses(options.addresses, info);
   const program = options.program?.share() ?? attachTo(options, info);
   let socket: XdpSocket | undefined;
   let nic: XdpNic | undefined;
@@ -176,9 +181,11 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     const busyPollUs = options.busyPoll === true ? DEFAULT_BUSY_POLL_US : Number(options.busyPoll ?? 0);
     socket = new XdpSocket({
       iface,
+      netns: options.netns,
       ifindex: info.index,
       queue,
       queues: info.queues,
+      queuesCommand: (wanted) => queuesCommand(info, options.netns, wanted),
       length: total * arena.frameSize,
       frameSize: arena.frameSize,
       copyMode:
@@ -219,13 +226,14 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
     program.setSocket(queue, socket.fd);
     for (const address of options.addresses) program.addAddress(address);
     closeAtExit(nic);
+    options.onInfo?.(info);
     return nic;
   } catch (error) {
     if (nic === undefined) {
       socket?.close();
       program.close();
     } else nic.close();
-    throw explainProgram(error, iface);
+    throw explainProgram(error, iface, options.netns);
   }
 }
 
@@ -233,19 +241,25 @@ function attachTo(options: ProgramOptions & { frameSize?: 2048 | 4096 }, info: I
   const { iface, mode = 'auto' } = options;
   const needsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - XDP_PACKET_HEADROOM;
   const attachMode = mode === 'zerocopy' ? 'native' : mode;
-  return XdpProgram.attach({ iface, ifindex: info.index, mode: attachMode, multiBuffer: needsBuffers });
+  const place = { iface, netns: options.netns, ifindex: info.index };
+  return XdpProgram.attach({ ...place, mode: attachMode, multiBuffer: needsBuffers });
 }
 
 /** Which interface to attach to, and how. */
 export type ProgramOptions = Pick<XdpNicOptions, 'iface' | 'netns' | 'mode'>;
+/** As that, and which addresses those queues will have. */
+export type SharedProgramOptions = ProgramOptions & Pick<XdpNicOptions, 'addresses'>;
 
 /**
  * Attaches the XDP program alone, for queues that other threads open.
  *
  * @throws NicError as `openXdpNic`; nothing stays attached
  */
-export function attachProgram(options: ProgramOptions): { program: XdpProgram; info: InterfaceInfo } {
-  return onInterface(options, (info) => ({ program: attachTo(options, info), info }));
+export function attachProgram(options: SharedProgramOptions): { program: XdpProgram; info: InterfaceInfo } {
+  return onInterface(options, (info) => {
+    refuseKernelAddresses(options.addresses, info);
+    return { program: attachTo(options, info), info };
+  });
 }
 
 /**

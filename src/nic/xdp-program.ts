@@ -3,7 +3,7 @@
 // while it runs. One program serves every queue of an interface; a packet for a queue without a socket passes
 // to the kernel.
 
-import { explainProgram } from './nic-error.js';
+import { explainProgram, isTaken } from './nic-error.js';
 import {
   ATTACH_XDP,
   BpfMap,
@@ -22,6 +22,7 @@ import {
 import { repeatRssKey } from './os/ethtool.js';
 import { IP_LENGTH, ipBytes } from './os/ip-bytes.js';
 import { close, errnoName, SystemError } from './os/syscalls.js';
+import { xdpHolder } from './os/xdp-holder.js';
 import {
   assembleProgram,
   COUNT_PASSED,
@@ -40,6 +41,8 @@ const MAX_QUEUES = 256;
 export interface AttachOptions {
   readonly iface: string;
   readonly ifindex: number;
+  /** The namespace as the user calls it, for commands in refusals. */
+  readonly netns?: string | undefined;
   /** `auto`: native, and skb where the driver has no native XDP. */
   readonly mode: 'auto' | AttachMode;
   /** Packets of the native mode may come in several buffers; those of skb mode always may. */
@@ -98,7 +101,8 @@ export class XdpProgram {
       return new XdpProgram([addresses, sockets, counters], mode, link, fallback);
     } catch (error) {
       for (const map of maps) map.close();
-      throw explainProgram(error, options.iface);
+      const holder = isTaken(error) ? xdpHolder(options.ifindex) : undefined;
+      throw explainProgram(error, options.iface, options.netns, holder);
     }
   }
 

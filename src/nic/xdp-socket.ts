@@ -29,8 +29,13 @@ export interface XdpSocketOptions {
   readonly iface: string;
   readonly ifindex: number;
   readonly queue: number;
-  /** RX queues of the interface, for the words of an error. */
+  // For the words of an error:
+  /** RX queues of the interface. */
   readonly queues: number;
+  /** Its namespace as the user calls it. */
+  readonly netns?: string | undefined;
+  /** The command that gives it so many queues, if there is one. */
+  readonly queuesCommand?: (queues: number) => string | undefined;
   /** Bytes of frame memory, a multiple of `frameSize`. */
   readonly length: number;
   /** 2048 or 4096. */
@@ -136,7 +141,7 @@ export class XdpSocket {
     } catch (error) {
       this.close();
       const zeroCopyOnly = options.copyMode === 'zerocopy';
-      throw explainBind(error, options.iface, options.queue, options.queues, zeroCopyOnly);
+      throw explainBind(error, { ...options, zeroCopyOnly });
     }
   }
 

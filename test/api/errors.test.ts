@@ -377,7 +377,17 @@ t.test('buffers and lengths that cannot be are EFAULT and EINVAL', async (t) => 
     t.equal(failure(mtcp_read(m, id, buf, length)), 'EINVAL', `read ${length}`);
     t.equal(failure(mtcp_write(m, id, buf, length)), 'EINVAL', `write ${length}`);
   }
+  t.equal(failure(mtcp_write(m, id, any('text'))), 'EFAULT');
+  t.equal(
+    api.mtcp_last_error(),
+    'the buffer must be a Uint8Array, not a string: Buffer.from(text) makes one',
+  );
+  t.equal(failure(mtcp_read(m, id, any(null))), 'EFAULT');
+  t.equal(api.mtcp_last_error(), 'the buffer must be a Uint8Array, not null');
+  t.equal(failure(mtcp_recv(m, id, any([]), 1, 0)), 'EFAULT');
+  t.equal(api.mtcp_last_error(), 'the buffer must be a Uint8Array, not another object');
   t.equal(failure(mtcp_read(m, id, buf, 9)), 'EFAULT');
+  t.equal(api.mtcp_last_error(), 'EFAULT: Bad address', 'shorter than len');
   t.equal(failure(mtcp_write(m, id, buf, 9)), 'EFAULT');
   t.equal(failure(mtcp_recv(m, id, buf, 8, 8)), 'EINVAL');
   t.equal(failure(mtcp_recv(m, id, buf, 8, 1)), 'ENOTCONN', 'urgent data');

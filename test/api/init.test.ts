@@ -39,10 +39,26 @@ t.test('mtcp_init names the option at fault', async (t) => {
     [{ ...good, iface: 'eth0' }, /'iface'/],
     [{ address: '10.0.0.1/24' }, /'iface'/],
     [{ nic }, /'address'/],
+    [
+      { nic, address: '0.0.0.0/0' },
+      /'address': 0\.0\.0\.0\/0 is the address of nobody; choose an address of/,
+    ],
+    [{ nic, address: '127.0.0.1/8' }, /a loopback address; choose an address of the network that nobody has/],
+    [{ nic, address: '224.0.0.1/24' }, /a multicast address/],
+    [{ nic, address: '239.255.255.250/32' }, /a multicast address/],
+    [{ nic, address: '255.255.255.255/32' }, /the broadcast address/],
+    [{ nic, address: '10.0.0.0/24' }, /10\.0\.0\.0\/24 is the address of the network itself/],
+    [{ nic, address: '10.0.0.255/24' }, /the broadcast address of the network/],
+    [{ nic, address: '10.0.0.7/30' }, /the broadcast address of the network/],
+    [{ nic, addresses: ['10.0.0.1/24', '10.0.1.0/24'] }, /'addresses': 10\.0\.1\.0/],
   ];
   for (const [options, message] of cases) {
     t.equal(failure(mtcp_init(any(options))), 'EINVAL', String(message));
     t.match(mtcp_last_error(), message);
+  }
+  for (const address of ['10.0.0.0/31', '10.0.0.1/31', '10.0.0.255/32', '10.0.0.255/23']) {
+    t.equal(mtcp_init({ nic, address }), 0, `${address} is an address of a host`);
+    mtcp_destroy();
   }
   t.equal(mtcp_init(good), 0);
   t.equal(failure(mtcp_init(good)), 'EBUSY');

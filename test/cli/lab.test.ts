@@ -213,6 +213,7 @@ t.test('serve on two cores', { skip }, async (t) => {
   const one = new Program(['serve', 'http', lab, '--duration', '0.1']);
   t.equal(await one.ended, 0);
   t.match(one.stderr, /has 2 queues.*--cores 2/, 'one core on two queues warns');
+  t.match(one.stderr, / warn {2}mtcp0 has 2 queues/, 'in words, although stderr is no terminal');
 });
 
 t.test('servers and clients on the stack', { skip }, async (t) => {
@@ -331,6 +332,10 @@ t.test('servers and clients on the stack', { skip }, async (t) => {
     const silent = await mtcp('ping', lab, '-c', '2', '-i', '0.01', '-W', '0.05', '--json', '10.77.0.99');
     t.equal(silent.code, 1);
     t.match(silent.out.values[0], { sent: 2, received: 0, lossPercent: 100, rttMs: null });
+    const nobody = await mtcp('ping', lab, '-c', '2', '-i', '0.01', '10.77.0.99');
+    t.equal(nobody.code, 1);
+    t.match(nobody.out.text, /From 10\.77\.0\.10 icmp_seq=1 Destination Host Unreachable\n/);
+    t.match(nobody.out.text, /2 packets transmitted, 0 received, \+2 errors, 100% packet loss/);
     const json = await mtcp('ping', lab, '-c', '1', '--json', PEER);
     t.match(json.out.values[0], { sent: 1, received: 1, lossPercent: 0 });
   });
@@ -343,6 +348,14 @@ t.test('servers and clients on the stack', { skip }, async (t) => {
       [
         ['--iface', 'mtcp0', '--netns', 'mtcp-t-none', '--address', address],
         /no network namespace mtcp-t-none/,
+      ],
+      [
+        [lab, '--address', '10.77.0.2/24'],
+        /the kernel has the address 10\.77\.0\.2, on mtcp0, .*nobody has$/,
+      ],
+      [
+        [lab, '--address', '10.77.0.2/24', '--cores', '2'],
+        /the kernel has the address 10\.77\.0\.2, on mtcp0/,
       ],
       [[lab, '--xdp-mode', 'zerocopy'], /zero-copy/],
       [[lab, '--root', '/nonexistent'], /--root \/nonexistent cannot be served \(ENOENT\)/],

@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { readPort, resolveHost } from '../../src/cli/clients/address.js';
 import { describeCommand } from '../../src/cli/command.js';
-import { atLeast, doctor, examine, judgeInterface } from '../../src/cli/doctor.js';
+import { atLeast, doctor, examine } from '../../src/cli/doctor.js';
+import { judgeInterface } from '../../src/cli/doctor-interface.js';
 import { type CliError, messageOf } from '../../src/cli/failure.js';
 import { createLog, humanLine } from '../../src/cli/log.js';
 import { run } from '../../src/cli/main.js';
@@ -61,6 +62,9 @@ t.test('what cannot be parsed is named', async (t) => {
   };
   t.equal(refusal(['x', '--bogus']), 'unknown option --bogus');
   t.equal(refusal(['x', '-z']), 'unknown option -z');
+  t.equal(refusal(['x', '--prot', '80']), 'unknown option --prot, did you mean --port?');
+  t.equal(refusal(['x', '--ports=80']), 'unknown option --ports, did you mean --port?');
+  t.equal(refusal(['x', '--verb']), 'unknown option --verb, did you mean --verbose?');
   t.equal(refusal(['x', '--port']), 'option --port needs a value');
   t.equal(refusal(['x', '--port', '--lab']), 'option --port needs a value');
   t.equal(refusal(['x', '--verbose=1']), 'option --verbose takes no value');
@@ -100,6 +104,11 @@ t.test('the program describes itself and its commands', async (t) => {
     for (const line of command.out.text.split('\n')) t.ok(line.length <= 120, line);
   }
   t.match(describeCommand(doctor), /-v, --verbose/);
+  for (const name of ['get', 'nc', 'ping', 'serve']) {
+    const { text } = (await mtcp(name, '--help')).out;
+    t.equal(text.includes('--cores'), name === 'serve', `${name} does not offer what it refuses`);
+    t.notMatch(text, '--shared');
+  }
 });
 
 t.test('a command line without sense exits with 2 and says what is wrong', async (t) => {
@@ -108,7 +117,13 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     ['toString', /there is no command/],
     ['--frob', /unknown option --frob/],
     ['ss', /"ss" is not there yet/],
-    ['serve', /an argument is missing/],
+    ['serve', /an argument is missing: the service, echo, discard, chargen, fixed or http \(see/],
+    ['nc', /an argument is missing: HOST and PORT \(see/],
+    ['ping', /an argument is missing: HOST \(see/],
+    ['get --lab', /an argument is missing: a URL/],
+    ['lab', /an argument is missing: up, down or status/],
+    ['packetdrill', /an argument is missing: FILE/],
+    ['serve echo --prot 80', /unknown option --prot, did you mean --port\?/],
     ['serve quote --iface x --address 10.0.0.1/24', /there is no service "quote"/],
     ['serve echo --root /tmp', /--root is for mtcp serve http/],
     ['serve http --reply 5', /--reply is for mtcp serve fixed/],
@@ -116,6 +131,10 @@ t.test('a command line without sense exits with 2 and says what is wrong', async
     ['serve echo', /--iface is missing/],
     ['serve echo --iface x', /--address is missing/],
     ['serve echo --iface x --address 10.0.0.1', /--address is an IPv4 address with its prefix length/],
+    [
+      'serve echo --iface x --address 10.0.0.255/24',
+      /--address 10\.0\.0\.255\/24 is the broadcast address of/,
+    ],
     ['serve echo --iface x --address 10.0.0.1/33', /--address is an IPv4 address/],
     [
       'serve echo --iface x --address 10.0.0.1/24 --gateway there',
@@ -195,7 +214,7 @@ t.test('a lab that is not up is a failure with the remedy', async (t) => {
   t.equal(named.code, 1);
   t.match(named.said, /cannot name a lab/);
   const status = await mtcp('lab', 'status', '--name', 'mtcp-t-none');
-  t.equal(status.code, 0);
+  t.equal(status.code, 1, 'a script can ask');
   t.match(status.out.text, /lab "mtcp-t-none" is down\nmake it with: npx mtcp lab up --name mtcp-t-none/);
   const down = await mtcp('lab', 'down', '--name', 'mtcp-t-none', '--json');
   t.same(down.out.values, [{ lab: 'mtcp-t-none', state: 'down', removed: false }]);
@@ -294,9 +313,12 @@ t.test('the doctor gives each line a status, and a remedy unless it is well', as
     driver: '',
     queues: 2,
     maxQueues: 4,
+    channels: undefined,
     addresses: [],
+    namespaceAddresses: [],
     gateway: undefined,
     xdp: 'native',
+    xdpProgram: 0,
     rss: undefined,
   });
   t.same(

@@ -118,10 +118,19 @@ t.test('epwget counts what goes wrong', async (t) => {
   const load = { address: '10.0.0.2', port: 80, path: '/', requests: 5, concurrency: 2 };
   const refused = new LoadGenerator(client.mctx, load);
   while (!refused.isDone) refused.poll(-1);
-  t.equal(refused.summary(), '[CPU 0] Completed 0 connections, errors: 5 incompletes: 0');
+  t.equal(refused.summary(), '[CPU 0] Completed 0 connections, errors: 5 (ECONNREFUSED: 5) incompletes: 0');
   const nowhere = new LoadGenerator(client.mctx, { ...load, address: '192.0.2.1' });
   while (!nowhere.isDone) nowhere.poll(-1);
   t.equal(nowhere.errors, 5);
+  t.match(nowhere.summary(), /errors: 5 \(ENETUNREACH: 5\)/);
+  const [asking, answering] = hosts();
+  const server = new FileServer(answering.mctx, new Map());
+  const missing = new LoadGenerator(asking.mctx, load);
+  while (!missing.isDone) {
+    missing.poll(1);
+    server.poll(0);
+  }
+  t.match(missing.summary(), /Completed 5 connections, errors: 5 \(HTTP 404: 5\) incompletes: 0/);
 });
 
 t.test(
@@ -283,6 +292,48 @@ t.test('the programs run in the lab against the kernel', { skip }, async (t) => 
   } finally {
     for (const child of children) child.kill('SIGKILL');
     labDown(lab);
+  }
+});
+
+t.test('what the user can mend is a sentence with the remedy, and no trace', async (t) => {
+  const dir = t.testdir({
+    www: {},
+    'unknown.conf': 'port = mtcp0\nspeed = 1\n',
+    'none.conf': 'port = mtcp-t-none\nnum_cores = 1\naddress = 10.77.0.10/24\n',
+  });
+  const [www, none] = [join(dir, 'www'), join(dir, 'none.conf')];
+  const cases: [words: string[], sentence: RegExp][] = [
+    [
+      ['epserver', '-p', '/nowhere', '-f', none],
+      /^\/nowhere cannot be read \(ENOENT\): name another with -p\n$/,
+    ],
+    [
+      ['epserver', '-p', www, '-f', '/none'],
+      /^\S+ has no files: .*404\n\/none cannot be read \(ENOENT\): .*-f\n$/,
+    ],
+    [
+      ['epserver', '-p', www, '-f', join(dir, 'unknown.conf')],
+      /unknown\.conf:2: speed: there is no such key/,
+    ],
+    [['epserver', '-p', www, '-f', none], /there is no interface mtcp-t-none in .*; list them with/],
+    [['epserver', '-x'], /Unknown option '-x'/],
+    [
+      ['epwget', '10.0.0.1/', '1', '-f', '/none'],
+      /^\/none cannot be read \(ENOENT\): name another with -f\n$/,
+    ],
+    [['epwget', '10.0.0.1/', '1', '-f', none], /there is no interface mtcp-t-none/],
+    [['proxy', '-l', '80', '-t', '10.0.0.1:80', '-f', join(dir, 'unknown.conf')], /there is no such key/],
+    [
+      ['cores', 'mtcp-t-none', 'mtcp0', '10.0.0.1/24'],
+      /there is no network namespace mtcp-t-none; list them/,
+    ],
+  ];
+  for (const [[name, ...words], sentence] of cases) {
+    const path = fileURLToPath(new URL(`../../examples/${name}.js`, import.meta.url));
+    const { status, stderr } = spawnSync(process.execPath, [path, ...words], { encoding: 'utf8' });
+    t.equal(status, 1, stderr);
+    t.match(stderr, sentence);
+    t.notMatch(stderr, /\n {4}at /, 'no trace');
   }
 });
 

@@ -238,7 +238,8 @@ t.test(
     const data: Task = { role: 'echo', port: PORT };
     await t.rejects(startCores(PROGRAM, stack, { data, cores: 1 }), {
       code: 'EINVAL',
-      message: /has 2 queues and 1 cores are asked for; use as many, or `ethtool -L/,
+      message:
+        /has 2 queues and 1 core is asked for; use as many, or `npx mtcp lab down .* lab up .* --queues 1`/,
     });
     await t.rejects(startCores(PROGRAM, { ...stack, iface: 'none0' }, { data }), { code: 'ENODEV' });
     await t.rejects(startCores(PROGRAM, { ...stack, mode: 'fast' as never }, { data }), {

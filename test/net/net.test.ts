@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import * as nodeNet from 'node:net';
 import t from 'tap';
-import type { Server, Socket } from '../../src/net/index.js';
+import { mtcp_create_context } from '../../src/index.js';
+import { createNet, type Server, type Socket } from '../../src/net/index.js';
 import { CLIENT, netPair, type Pair, SERVER } from './support.js';
 
 /** A server that listens on a port. */
@@ -24,6 +25,12 @@ function collect(socket: Socket): Promise<Buffer> {
   socket.on('data', (chunk: Buffer) => chunks.push(chunk));
   return once(socket, 'end').then(() => Buffer.concat(chunks));
 }
+
+t.test('without a context the reason is told', async (t) => {
+  for (const nothing of [mtcp_create_context(0), undefined]) {
+    t.throws(() => createNet(nothing), { message: 'there is no context: call mtcp_init first' });
+  }
+});
 
 t.test('an echo: names, events, counts, and the end from either side', async (t) => {
   const pair = netPair(t);

@@ -227,8 +227,8 @@ t.test('each refusal of the kernel has its sentence', async (t) => {
     (error) => explainNamespace(error, 'red'),
     (error) => explainInterface(error, 'eth0', undefined),
     (error) => explainSocket(error, 'eth0'),
-    (error) => explainBind(error, 'eth0', 3, 2, false),
-    (error) => explainBind(error, 'eth0', 1, 2, true),
+    (error) => explainBind(error, { iface: 'eth0', queue: 3, queues: 2, zeroCopyOnly: false }),
+    (error) => explainBind(error, { iface: 'eth0', queue: 1, queues: 2, zeroCopyOnly: true }),
     (error) => explainProgram(error, 'eth0'),
   ];
   for (const [code, errno] of codes) {
@@ -242,5 +242,8 @@ t.test('each refusal of the kernel has its sentence', async (t) => {
   t.equal(explainSocket('odd', 'eth0').code, 'EINVAL');
   t.match(explainProgram(failure(34), 'eth0').remedy, /mtu 1500/);
   t.match(explainProgram(failure(28), 'eth0').remedy, /queues/);
-  t.match(explainBind(failure(22), 'eth0', 3, 2, false).message, /no queue 3; choose one from 0 to 1/);
+  t.match(
+    explainBind(failure(22), { iface: 'eth0', queue: 3, queues: 2, zeroCopyOnly: false }).message,
+    /no queue 3; choose one from 0 to 1/,
+  );
 });

@@ -72,9 +72,16 @@ t.test('every refusal is one sentence that says what to do', { skip }, async (t)
   );
   refused('a namespace with a slash', { netns: 'a/b' }, 'EINVAL', /cannot be entered/);
   refused('no zero-copy', { mode: 'zerocopy' }, 'EOPNOTSUPP', /no AF_XDP zero-copy/);
-  refused('no such queue', { queue: 1 }, 'EINVAL', /veth0 has no queue 1; choose one from 0 to 0/);
+  refused('no such queue', { queue: 1 }, 'EINVAL', /veth0 has no queue 1; choose queue 0$/);
   refused('an impossible queue', { queue: -1 }, 'EINVAL', /no queue -1/);
   refused('not an address', { addresses: ['10.0.0.1/24'] }, 'EINVAL', /not an IP address; write it without/);
+  const taken =
+    /has the address [\d.:a-f]+, on (veth0|lo), .*; choose an address of the network that nobody has/;
+  ip('-n', near.netns, 'addr', 'add', '10.99.0.9/32', 'dev', 'lo');
+  ip('-n', near.netns, 'addr', 'add', 'fd77::1/64', 'dev', 'veth0', 'nodad');
+  refused("the kernel's address", { addresses: [stackAddress, near.address] }, 'EADDRINUSE', taken);
+  refused('an address of another interface', { addresses: ['10.99.0.9'] }, 'EADDRINUSE', taken);
+  refused("the kernel's address of IPv6", { addresses: ['fd77::1'] }, 'EADDRINUSE', taken);
   refused('too few frames', { frames: 1 }, 'EINVAL', /1 frames/);
   refused('a frame size', { frameSize: 1000 as 2048 }, 'EINVAL', /frame size of 1000/);
   refused('a ring size', { ringSizes: { rx: 1000 } }, 'EINVAL', /power of two/);

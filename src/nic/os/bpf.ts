@@ -28,10 +28,15 @@ const BPF_MAP_LOOKUP_ELEM = 1;
 const BPF_MAP_UPDATE_ELEM = 2;
 const BPF_MAP_DELETE_ELEM = 3;
 const BPF_PROG_LOAD = 5;
+const BPF_OBJ_GET_INFO_BY_FD = 15;
 const BPF_LINK_CREATE = 28;
+const BPF_LINK_GET_FD_BY_ID = 30;
+const BPF_LINK_GET_NEXT_ID = 31;
 
 const ATTRIBUTES_LENGTH = 80;
 const LOG_LENGTH = 1 << 18;
+/** As much of struct bpf_link_info as is read. */
+const LINK_INFO_LENGTH = 16;
 const NAME_LENGTH = 15;
 const ENOENT = 2;
 const EPERM = 1;
@@ -183,6 +188,60 @@ export function createLink(program: number, ifindex: number, attachType: number,
   attributes.writeUInt32LE(attachType, 8);
   attributes.writeUInt32LE(flags, 12);
   return bpf(BPF_LINK_CREATE, attributes, 'link');
+}
+
+/**
+ * Lists the programs, by their ids, that hang on BPF links of this machine; undefined when this process may not ask (it
+ * takes CAP_SYS_ADMIN).
+ */
+export function linkPrograms(): Set<number> | undefined {
+  const programs = new Set<number>();
+  try {
+    for (let id = nextLink(0); id !== undefined; id = nextLink(id)) {
+      const program = programOfLink(id);
+      if (program !== undefined) programs.add(program);
+    }
+    return programs;
+  } catch {
+    return undefined;
+  }
+}
+
+function nextLink(id: number): number | undefined {
+  const attributes = Buffer.alloc(ATTRIBUTES_LENGTH);
+  attributes.writeUInt32LE(id, 0);
+  try {
+    bpf(BPF_LINK_GET_NEXT_ID, attributes, 'links');
+    return attributes.readUInt32LE(4);
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+}
+
+/** Undefined for a link that has gone in the meantime. */
+function programOfLink(id: number): number | undefined {
+  const attributes = Buffer.alloc(ATTRIBUTES_LENGTH);
+  attributes.writeUInt32LE(id, 0);
+  let fd: number;
+  try {
+    fd = bpf(BPF_LINK_GET_FD_BY_ID, attributes, 'link');
+  } catch (error) {
+    if (error instanceof SystemError && error.errno === ENOENT) return undefined;
+    throw error;
+  }
+  try {
+    // struct bpf_link_info begins with type, id and prog_id.
+    const info = Buffer.alloc(LINK_INFO_LENGTH);
+    const query = Buffer.alloc(ATTRIBUTES_LENGTH);
+    query.writeUInt32LE(fd, 0);
+    query.writeUInt32LE(info.length, 4);
+    setPointer(query, 8, info);
+    bpf(BPF_OBJ_GET_INFO_BY_FD, query, 'link');
+    return info.readUInt32LE(8);
+  } finally {
+    close(fd);
+  }
 }
 
 /** Counts the CPUs that the kernel could ever have: how many values a per-CPU map gives for one key. */

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { RssDescription } from '../nic.js';
-import { channels, driverName, rssDescription } from './ethtool.js';
+import { type Channels, channels, driverName, rssDescription } from './ethtool.js';
 import { rssFromAlias } from './lab-rss.js';
 import { Netlink } from './netlink.js';
 import { SystemError } from './syscalls.js';
@@ -33,11 +33,17 @@ export interface InterfaceInfo {
   readonly queues: number;
   /** RX queues that it may have. */
   readonly maxQueues: number;
+  /** The counts of ethtool(8)'s channels; undefined where the driver does not tell. */
+  readonly channels: Channels | undefined;
   readonly addresses: readonly InterfaceAddress[];
+  /** Addresses of all interfaces of the namespace. */
+  readonly namespaceAddresses: readonly (InterfaceAddress & { readonly interface: string })[];
   /** The IPv4 default gateway through this interface. */
   readonly gateway: string | undefined;
   /** How an XDP program sits on it now: `none`, `native`, `skb`, `offload`, `multi`. */
   readonly xdp: string;
+  /** Id of that program, 0 for none. */
+  readonly xdpProgram: number;
   /** How what arrives is spread over the queues: as the driver tells, or as the lab does it; undefined when nobody tells. */
   readonly rss: RssDescription | undefined;
 }
@@ -50,14 +56,20 @@ export interface InterfaceInfo {
 export function interfaceInfo(name: string): InterfaceInfo {
   const netlink = new Netlink();
   try {
-    const link = netlink.link(name);
+    const links = netlink.links();
+    const link = links.find((candidate) => candidate.name === name);
     if (link === undefined) throw new SystemError('netlink', constants.errno.ENODEV, name);
     const counts = channels(name);
-    const addresses: InterfaceAddress[] = [];
-    for (const { index, address, prefix } of netlink.addresses()) {
-      if (index === link.index) addresses.push({ address, prefix, family: 4 });
-    }
-    addresses.push(...ipv6Addresses(name));
+    const namespaceAddresses = netlink
+      .addresses()
+      .map(({ index, address, prefix }): InterfaceAddress & { interface: string } => {
+        const holder = links.find((candidate) => candidate.index === index)?.name ?? `interface ${index}`;
+        return { address, prefix, family: 4, interface: holder };
+      })
+      .concat(ipv6Addresses());
+    const addresses = namespaceAddresses
+      .filter((one) => one.interface === name)
+      .map(({ address, prefix, family }) => ({ address, prefix, family }));
     return {
       name,
       index: link.index,
@@ -68,9 +80,12 @@ export function interfaceInfo(name: string): InterfaceInfo {
       driver: driverName(name) ?? link.kind,
       queues: counts === undefined ? link.rxQueues : Math.max(1, counts.rx + counts.combined),
       maxQueues: counts === undefined ? link.rxQueues : Math.max(1, counts.maxRx, counts.maxCombined),
+      channels: counts,
       addresses,
+      namespaceAddresses,
       gateway: ipv4Gateway(name),
       xdp: link.xdp,
+      xdpProgram: link.xdpProgram,
       rss: link.kind === 'veth' ? rssFromAlias(link.alias) : rssDescription(name),
     };
   } finally {
@@ -95,12 +110,12 @@ function procNet(file: string): string[][] {
   }
 }
 
-function ipv6Addresses(name: string): InterfaceAddress[] {
-  const found: InterfaceAddress[] = [];
+function ipv6Addresses(): (InterfaceAddress & { interface: string })[] {
+  const found: (InterfaceAddress & { interface: string })[] = [];
   for (const [hex, , prefix, , , device] of procNet('if_inet6')) {
-    if (device !== name || hex === undefined || prefix === undefined) continue;
+    if (device === undefined || hex === undefined || prefix === undefined) continue;
     const address = (hex.match(/.{4}/g) ?? []).map((group) => group.replace(/^0{1,3}/, '')).join(':');
-    found.push({ address, prefix: Number.parseInt(prefix, 16), family: 6 });
+    found.push({ address, prefix: Number.parseInt(prefix, 16), family: 6, interface: device });
   }
   return found;
 }

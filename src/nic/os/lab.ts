@@ -94,6 +94,14 @@ export function peerNamespace(name: string): string {
   return `${name}-peer`;
 }
 
+/** The lab whose stack is in a namespace, given by name or path; undefined when it is no lab's. */
+export function labOfNamespace(netns: string | undefined): string | undefined {
+  const name = /([^/]+)-stack$/.exec(netns ?? '')?.[1];
+  return name !== undefined && isLabName(name) && existsSync(netnsPath(peerNamespace(name)))
+    ? name
+    : undefined;
+}
+
 /** Says whether a word can name a lab. */
 export function isLabName(name: string): boolean {
   return name.length <= MAX_NAME && /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name);

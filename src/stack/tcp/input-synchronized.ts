@@ -13,7 +13,7 @@ import { beginData } from './handshake.js';
 import { finArrives, hurryAcks, restartTimeWait, textArrives, timeWait, trimEnd } from './input-text.js';
 import { admit, defer, enqueue, hasRoom } from './listener.js';
 import { awaitFin } from './orphans.js';
-import { replyReset, sendAck, sendSyn } from './output.js';
+import { replyReset, sendAck, sendReset, sendSyn } from './output.js';
 import { add, diff, gt, inWindow, leq, lt, min } from './seq.js';
 import {
   CLOSE_WAIT,
@@ -282,7 +282,7 @@ function checkAck(core: TcpCore, tcb: Tcb, seg: Segment): boolean {
   }
   switch (tcb.state) {
     case FIN_WAIT_1:
-      if (finAcked(tcb)) finWait2(core, tcb);
+      if (finAcked(tcb) && !finWait2(core, tcb)) return false;
       break;
     case CLOSING:
       if (finAcked(tcb)) timeWait(core, tcb);
@@ -356,8 +356,16 @@ function endFastOpen(core: TcpCore, tcb: Tcb): void {
   core.dropFastOpen(tcb);
 }
 
-function finWait2(core: TcpCore, tcb: Tcb): void {
+/** Returns false when the connection is over: its program is gone, and does not want it to linger (TCP_LINGER2). */
+function finWait2(core: TcpCore, tcb: Tcb): boolean {
+  if (!tcb.attached && tcb.tuning.finTimeoutUs < 0) {
+    core.counters.TcpExtTCPAbortOnData++;
+    sendReset(core, tcb);
+    core.destroy(tcb, 0);
+    return false;
+  }
   core.enter(tcb, FIN_WAIT_2);
   // RFC 9293 3.6.1 sets no limit; without one an orphan would wait for a silent peer forever.
   if (!tcb.attached) awaitFin(core, tcb);
+  return true;
 }
