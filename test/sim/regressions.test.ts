@@ -22,6 +22,7 @@ import { MAX_RANGES } from '../../src/stack/tcp/reassembly.js';
 import { finish, sum } from '../../src/stack/wire/checksum.js';
 import { buildIpv4, createHost, type Host } from '../../src/testing/index.js';
 import { HOST_IP, PEER_IP, Peer, type PeerConnection } from '../property/peer.js';
+import { makeCrowd } from './scenario.js';
 import { simulate } from './simulation.js';
 
 const PORT = 80;
@@ -231,6 +232,14 @@ t.test('without SACK the segment that an ACK was held back by counts as delivere
 t.test('BBR goes on although small segments without SACK have told it of hardly any rate', async (t) => {
   t.doesNotThrow(() => simulate(1157));
 });
+
+t.test(
+  'a probe of the path that is larger than all else, and lost, does not stop what is behind it',
+  async (t) => {
+    // The timeout let one usual segment leave; the probe was cut only when it was lost alone, and waited without a timer.
+    t.doesNotThrow(() => simulate(1577, false, makeCrowd));
+  },
+);
 
 t.test('drops that chance alone does not meet are counted', async (t) => {
   t.test('a range too many', async (t) => {

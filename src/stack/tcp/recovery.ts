@@ -256,7 +256,11 @@ export function onTimeout(core: TcpCore, tcb: Tcb): void {
   cc.tlpPending = false;
   cc.frto = mayBeSpurious ? FRTO_RESENT : FRTO_OFF;
   tcb.rack.reorderAt = NEVER;
-  if (board !== null) loseOld(core, tcb, board);
+  if (board !== null) {
+    loseOld(core, tcb, board);
+    // One segment is what may leave now, so none may be longer: the probe of a path's MTU is, and would wait for room for ever.
+    if (board.payload(board.first) > snd.mss) board.cut(snd.mss);
+  }
   // RFC 5681 3.1, the loss window: one segment beside what is still thought to be on its way.
   cc.cwnd = Math.max(pipe(tcb), 0) + snd.mss;
 }
