@@ -8,7 +8,7 @@ import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, linkDown, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
 import { ipBytes } from './os/ip-bytes.js';
-import { XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
+import { UMEM_HEADROOM, XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
 import { inNetns } from './os/netns.js';
 import { queuesCommand } from './remedies.js';
 import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
@@ -86,8 +86,11 @@ const METADATA_SKIPPED = new Set(['virtio_net']);
  * frames pass).
  */
 function frameSizeOf(options: Pick<XdpNicOptions, 'frameSize'>, mtu: number): number {
-  return options.frameSize ?? (mtu + ETHERNET_HEADER <= 2048 - XDP_PACKET_HEADROOM ? 2048 : 4096);
+  return options.frameSize ?? (mtu + ETHERNET_HEADER <= 2048 - RX_HEADROOM ? 2048 : 4096);
 }
+
+/** What is ahead of a received packet in its frame. */
+const RX_HEADROOM = XDP_PACKET_HEADROOM + UMEM_HEADROOM;
 
 function powerOfTwo(value: number): number {
   return 2 ** Math.ceil(Math.log2(value));
@@ -108,7 +111,7 @@ function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number, skb: bo
   const frames = options.frames ?? DEFAULT_FRAMES;
   const frameSize = frameSizeOf(options, mtu);
   const length = mtu + ETHERNET_HEADER;
-  const sendLarge = length > frameSize - XDP_PACKET_HEADROOM;
+  const sendLarge = length > frameSize - RX_HEADROOM;
   if (sendLarge && Math.ceil((TX_HEADROOM + length) / frameSize) >= XDP_MAX_DESCRIPTORS) {
     const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
     throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
@@ -239,7 +242,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
 
 function attachTo(options: ProgramOptions & { frameSize?: 2048 | 4096 }, info: InterfaceInfo): XdpProgram {
   const { iface, mode = 'auto' } = options;
-  const needsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - XDP_PACKET_HEADROOM;
+  const needsBuffers = info.mtu + ETHERNET_HEADER > frameSizeOf(options, info.mtu) - RX_HEADROOM;
   const attachMode = mode === 'zerocopy' ? 'native' : mode;
   const place = { iface, netns: options.netns, ifindex: info.index };
   return XdpProgram.attach({ ...place, mode: attachMode, multiBuffer: needsBuffers });

@@ -10,14 +10,20 @@
 import { readSync, writeSync } from 'node:fs';
 import { FramePool } from './frame-pool.js';
 import { type Nic, type NicCapabilities, RX_STRIDE } from './nic.js';
-import { TX_METADATA_LENGTH, XDP_PKT_CONTD, XDP_TX_METADATA, XDP_TXMD_FLAGS_CHECKSUM } from './os/layouts.js';
+import {
+  TX_METADATA_LENGTH,
+  UMEM_HEADROOM,
+  XDP_PKT_CONTD,
+  XDP_TX_METADATA,
+  XDP_TXMD_FLAGS_CHECKSUM,
+} from './os/layouts.js';
 import { close, eventfd, POLLIN, Poller, sleepMs } from './os/syscalls.js';
 import type { ConsumerRing, ProducerRing } from './ring.js';
 import type { XdpProgram } from './xdp-program.js';
 import type { XdpSocket } from './xdp-socket.js';
 
-/** Room ahead of an outgoing frame, for the TX metadata; a whole cache line. */
-export const TX_HEADROOM = 64;
+/** Room ahead of an outgoing frame, for the TX metadata; a whole cache line, and what aligns the payload. */
+export const TX_HEADROOM = 64 + UMEM_HEADROOM;
 
 /** What one kick sends at most in copy mode, unless the kernel was told otherwise; more is not faster. */
 const KICK_GROUP = 32;

@@ -87,7 +87,7 @@ t.test('structures of the kernel have its layout', async (t) => {
   t.equal(umem.readBigUInt64LE(0), 0x7f0000001000n);
   t.same(
     [umem.readUInt32LE(16), umem.readUInt32LE(20), umem.readUInt32LE(24), umem.readUInt32LE(28)],
-    [2048, 0, 4, 24],
+    [2048, layouts.UMEM_HEADROOM, 4, 24],
   );
   t.equal(layouts.umemReg(4096, 4096, 2048, false).length, 28, 'as kernels before metadata know it');
   t.equal(layouts.sockaddrXdp(3, 1, 10).toString('hex'), '2c000a00030000000100000000000000');
