@@ -1,6 +1,7 @@
 // Writes and reads frames without a stack: Ethernet, IPv4 and TCP with no options but those of a SYN, straight in the memory of the
 // Nic, between one address and one other. What all frames share is written once, as a template.
 
+import { copyBytes } from '../../src/nic/copy.js';
 import type { Nic } from '../../src/nic/nic.js';
 import { add, finish, sum } from '../../src/stack/wire/checksum.js';
 
@@ -19,9 +20,6 @@ const MSS_OPTION_BYTES = 4;
 const SCALE_OPTION_BYTES = 4;
 /** What a window is without scaling. */
 const WINDOW = 65_535;
-
-/** From so many bytes on, the view that a fast copy needs costs less than the copy byte by byte. */
-const LONG_COPY = 256;
 
 const ETHERTYPE_ARP = 0x0806;
 const ARP_FRAME = 42;
@@ -139,8 +137,7 @@ export class FrameWriter {
     }
     if (length > 0) {
       const data = at + HEADERS + options;
-      if (length > LONG_COPY) memory.set(this.payload.subarray(start, start + length), data);
-      else for (let i = 0; i < length; i++) memory[data + i] = this.payload[start + i];
+      copyBytes(memory, data, this.payload, start, length);
       total += this.sumOf(start, length);
     }
     total = (total & 0xffff) + (total >>> 16);
