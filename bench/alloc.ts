@@ -35,6 +35,8 @@ import { TIMESTAMPS_LENGTH, writeSynOptions, writeTimestamps } from '../src/stac
 const SERVER = parseV4('10.0.0.1')!;
 const CLIENT = parseV4('10.0.0.2')!;
 const PORT = 7;
+/** For socket buffers, as a Nic on a wire has it. */
+const SPARE_BYTES = 1 << 20;
 
 /** The other end of one connection: writes its segments into one buffer and reads what it must know from what is sent. */
 class Peer {
@@ -99,7 +101,7 @@ interface Result {
 /** Runs `messages` echoes of `payload` bytes over `connections` connections and measures the second half. */
 function measure(connections: number, payload: number, messages: number): Result {
   let now = 0;
-  const nic = new MemoryNic({ linkType: 'ip', mtu: 1500 });
+  const nic = new MemoryNic({ linkType: 'ip', mtu: 1500, spareBytes: SPARE_BYTES });
   const addresses = [{ address: '10.0.0.1', prefix: 24 }];
   const mctx: Context = makeContext(nic, { addresses }, () => now, createRandom(1), 0);
   const peers = Array.from({ length: connections }, (_, i) => new Peer(nic, 10_000 + i, payload));

@@ -29,6 +29,7 @@ export class FaultNic implements Nic {
   readonly capabilities: NicCapabilities;
   readonly memory: Uint8Array;
   readonly view: DataView;
+  readonly spare?: Uint8Array;
 
   private readonly inner: Nic;
   private readonly clock: () => number;
@@ -59,6 +60,7 @@ export class FaultNic implements Nic {
     this.capabilities = { ...inner.capabilities, mode: `${inner.capabilities.mode}+fault` };
     this.memory = inner.memory;
     this.view = inner.view;
+    if (inner.spare !== undefined) this.spare = inner.spare;
     this.inner = inner;
     this.clock = clock;
     this.linkHeader = inner.capabilities.linkType === 'ethernet' ? 14 : 0;

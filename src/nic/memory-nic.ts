@@ -19,6 +19,8 @@ export interface MemoryNicOptions {
   frames?: number;
   /** Frames for received packets larger than the MTU, up to 65,535 bytes. Default 16. */
   bigFrames?: number;
+  /** Bytes of memory behind the frames for whoever uses the Nic (Nic.spare), at most 1 GiB. Default 0. */
+  spareBytes?: number;
   /** Offer to compute checksums on submit. Default false. */
   txChecksum?: boolean;
   /** Say that the peer may leave its checksums partial (see NicCapabilities). Default false. */
@@ -106,6 +108,7 @@ export class MemoryNic implements Nic {
   readonly capabilities: NicCapabilities;
   readonly memory: Uint8Array;
   readonly view: DataView;
+  readonly spare: Uint8Array;
 
   /** Gets each frame that is sent, at `flush`. While it is undefined, frames are kept for `take`. */
   onTransmit: TransmitHook | undefined;
@@ -139,12 +142,13 @@ export class MemoryNic implements Nic {
 
   /** @throws RangeError that names the option */
   constructor(options: MemoryNicOptions = {}) {
-    const { linkType = 'ethernet', mtu = 1_500, frames = 1_024, bigFrames = 16 } = options;
+    const { linkType = 'ethernet', mtu = 1_500, frames = 1_024, bigFrames = 16, spareBytes = 0 } = options;
     if (linkType !== 'ethernet' && linkType !== 'ip')
       throw new RangeError(`linkType must be ethernet or ip, not ${linkType}`);
     checkInteger('mtu', mtu, 68, MAX_IP_PACKET);
     checkInteger('frames', frames, 1, 1 << 16);
     checkInteger('bigFrames', bigFrames, 0, 1 << 12);
+    checkInteger('spareBytes', spareBytes, 0, 1 << 30);
     const ethernet = linkType === 'ethernet';
     const mac = options.mac ?? Uint8Array.of(ethernet ? 2 : 0, 0, 0, 0, 0, ethernet ? 1 : 0);
     if (mac.length !== 6) throw new RangeError(`mac must have 6 bytes, not ${mac.length}`);
@@ -162,8 +166,12 @@ export class MemoryNic implements Nic {
     this.rxArea = new FrameArea(0, this.maxFrame, frames);
     this.bigArea = new FrameArea(this.rxArea.end, linkHeader + MAX_IP_PACKET, bigFrames);
     this.txArea = new FrameArea(this.bigArea.end, this.maxFrame, frames);
-    this.memory = new Uint8Array(this.txArea.end + GUARD);
-    this.view = new DataView(this.memory.buffer);
+    const length = this.txArea.end + GUARD;
+    const spareAt = Math.ceil(length / GUARD) * GUARD;
+    const buffer = new ArrayBuffer(spareAt + spareBytes);
+    this.memory = new Uint8Array(buffer, 0, length);
+    this.view = new DataView(buffer, 0, length);
+    this.spare = new Uint8Array(buffer, spareAt);
     for (const area of [this.rxArea, this.bigArea, this.txArea]) {
       for (let at = area.base; at <= area.end; at += area.stride)
         this.memory.fill(GUARD_BYTE, at, at + GUARD);

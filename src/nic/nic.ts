@@ -72,6 +72,11 @@ export interface Nic {
   /** A view of the same bytes as `memory`, from the same origin. */
   readonly view: DataView;
   /**
+   * Memory that no frame needs, in the same ArrayBuffer, for whoever has much to copy to and from frames: within one buffer that
+   * takes no views. None when left out. It takes no memory of the machine before it is written to.
+   */
+  readonly spare?: Uint8Array;
+  /**
    * Takes received frames. Writes up to `batch.length / RX_STRIDE` triples (offset, length, flags) and returns how many.
    * Each frame belongs to the caller until `release`.
    */

@@ -68,6 +68,8 @@ export interface XdpNicOptions {
 
 const DEFAULT_FRAMES = 8192;
 const DEFAULT_RX_RING = 2048;
+/** Memory behind the frames, for socket buffers. What is not used is only addresses. */
+const SPARE_BYTES = 64 << 20;
 const DEFAULT_SPIN_US = 50;
 const DEFAULT_BUSY_POLL_US = 20;
 const ETHERNET_HEADER = 14;
@@ -190,6 +192,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       queues: info.queues,
       queuesCommand: (wanted) => queuesCommand(info, options.netns, wanted),
       length: total * arena.frameSize,
+      spare: SPARE_BYTES,
       frameSize: arena.frameSize,
       copyMode:
         mode === 'zerocopy' ? 'zerocopy' : mode === 'auto' && program.mode === 'native' ? 'auto' : 'copy',

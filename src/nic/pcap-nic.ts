@@ -18,6 +18,7 @@ export class PcapNic implements Nic {
   readonly capabilities: NicCapabilities;
   readonly memory: Uint8Array;
   readonly view: DataView;
+  readonly spare?: Uint8Array;
   /** Packets recorded, over all recordings. */
   packets = 0;
   /** Bytes given to sinks, over all recordings. */
@@ -34,6 +35,7 @@ export class PcapNic implements Nic {
     this.capabilities = inner.capabilities;
     this.memory = inner.memory;
     this.view = inner.view;
+    if (inner.spare !== undefined) this.spare = inner.spare;
     this.#inner = inner;
     this.#clock = clock;
   }

@@ -135,6 +135,7 @@ export class XdpNic implements Nic {
   readonly capabilities: NicCapabilities;
   readonly memory: Uint8Array;
   readonly view: DataView;
+  readonly spare: Uint8Array;
   /** The program behind the interface's queues, for its addresses and for further queues. */
   readonly program: XdpProgram;
   readonly queue: number;
@@ -192,6 +193,7 @@ export class XdpNic implements Nic {
     const { socket, arena } = parts;
     this.capabilities = parts.capabilities;
     this.memory = socket.memory;
+    this.spare = socket.spare;
     this.view = new DataView(socket.memory.buffer, socket.memory.byteOffset, socket.memory.length);
     this.program = parts.program;
     this.queue = parts.queue;

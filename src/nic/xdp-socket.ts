@@ -38,6 +38,8 @@ export interface XdpSocketOptions {
   readonly queuesCommand?: (queues: number) => string | undefined;
   /** Bytes of frame memory, a multiple of `frameSize`. */
   readonly length: number;
+  /** Bytes of memory behind it. */
+  readonly spare: number;
   /** 2048 or 4096. */
   readonly frameSize: number;
   /** `zerocopy` or `copy` alone, or `auto`: zero-copy where the driver has it. */
@@ -78,8 +80,9 @@ const RING_FLAGS_LENGTH = 4;
 /** An AF_XDP socket bound to a queue. */
 export class XdpSocket {
   readonly fd: number;
-  /** The frame memory. */
-  readonly memory: Buffer;
+  /** The frame memory, and what is mapped behind it. */
+  readonly memory: Uint8Array;
+  readonly spare: Uint8Array;
   readonly fill: ProducerRing;
   readonly comp: ConsumerRing;
   readonly rx: ConsumerRing;
@@ -107,8 +110,9 @@ export class XdpSocket {
     try {
       this.#onHold?.(holdingsOf(this));
       setNonBlocking(this.fd);
-      const arena = this.#hold(mapAnonymous(options.length, options.onHold !== undefined));
-      this.memory = arena.buffer;
+      const arena = this.#hold(mapAnonymous(options.length, options.onHold !== undefined, options.spare));
+      this.memory = arena.buffer.subarray(0, options.length);
+      this.spare = arena.buffer.subarray(options.length);
       this.txMetadata = this.#registerUmem(arena, options);
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_FILL_RING, options.fillSize, 'fill ring');
       setsockoptInt(this.fd, xdp.SOL_XDP, xdp.XDP_UMEM_COMPLETION_RING, options.compSize, 'comp ring');

@@ -182,7 +182,8 @@ class Simulation {
       sysctl,
       seed: seed * 2 + index,
       world: this.world,
-      nic: { frames, bigFrames: 64, strict: true },
+      // Socket buffers beside the frames, as on a wire, or apart from them.
+      nic: { frames, bigFrames: 64, strict: true, spareBytes: seed % 2 === 0 ? 0 : 1 << 18 },
     });
   }
 

@@ -77,6 +77,7 @@ export class FakeKernel {
       socket: {
         fd,
         memory: this.#memory,
+        spare: new Uint8Array(0),
         fill: new ProducerRing(fill),
         comp: new ConsumerRing(comp),
         rx: new ConsumerRing(rx),

@@ -36,6 +36,48 @@ t.test('what the pool does not want to keep is left to the garbage collector', a
   t.not(pool.acquire(40 << 20), spans[1]);
 });
 
+t.test(
+  'the pool cuts what the Nic lends, in halves where only larger pieces are left, before it takes other memory',
+  async (t) => {
+    const memory = new ArrayBuffer(64 + 32_768);
+    const pool = new BufferPool(new Uint8Array(memory, 64));
+    const whole = pool.acquire(32_768);
+    t.equal(whole.buffer, memory);
+    t.not(pool.acquire(4096).buffer, memory, 'nothing is left');
+    pool.release(whole);
+    const parts = [4096, 4096, 8192, 16_384].map((size) => pool.acquire(size));
+    const places = parts.map(({ base, bytes }) => [base - 64, bytes.length]);
+    const inOrder = places.sort(([a], [b]) => a - b);
+    t.same(
+      inOrder.map(([at]) => at),
+      inOrder.map((_, i) => inOrder.slice(0, i).reduce((sum, [, length]) => sum + length, 0)),
+      'all of it, and no byte twice',
+    );
+    t.equal(pool.inUse, 4096 + 32_768);
+    for (const part of parts) {
+      t.equal(part.buffer, memory);
+      pool.release(part);
+    }
+    t.equal(pool.acquire(16_384).buffer, memory, 'it is kept for use again');
+  },
+);
+
+t.test('a ring that held much begins with as much the next time, up to 512 KiB', async (t) => {
+  const pool = new BufferPool();
+  const ring = new RingBytes();
+  ring.reserve(100_000, 0, pool);
+  ring.free(pool);
+  ring.reserve(10, 0, pool);
+  t.equal(ring.capacity, 131_072);
+  ring.free(pool);
+  ring.reserve(10, 0, pool);
+  t.equal(ring.capacity, 4096);
+  ring.reserve(1 << 20, 0, pool);
+  ring.free(pool);
+  ring.reserve(10, 0, pool);
+  t.equal(ring.capacity, 1 << 19);
+});
+
 t.test('a ring goes round its end and grows without losing what it holds', async (t) => {
   const pool = new BufferPool();
   const ring = new RingBytes();

@@ -268,11 +268,18 @@ export function mapShared(fd: number, length: number, offset: number, isLeft = f
   return new Mapping(address, length, isLeft);
 }
 
-/** Maps `length` bytes of fresh memory, zeroed and resident. mmap(2) */
-export function mapAnonymous(length: number, isLeft = false): Mapping {
-  const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE;
-  const address = succeed('mmap', libc.mmap(null, length, PROT_READ_WRITE, flags, -1, 0));
-  return new Mapping(address, length, isLeft);
+/**
+ * Maps `length` bytes of fresh memory, zeroed and resident, and behind them `spare` bytes that take no memory before they are
+ * written to. mmap(2)
+ */
+export function mapAnonymous(length: number, isLeft = false, spare = 0): Mapping {
+  const flags = MAP_PRIVATE | MAP_ANONYMOUS;
+  const total = length + spare;
+  const address = succeed('mmap', libc.mmap(null, total, PROT_READ_WRITE, flags | MAP_NORESERVE, -1, 0));
+  const mapping = new Mapping(address, total, isLeft);
+  const resident = flags | MAP_POPULATE | MAP_FIXED;
+  succeed('mmap', libc.mmap(address, length, PROT_READ_WRITE, resident, -1, 0), 'populate');
+  return mapping;
 }
 
 /** Takes back mapped memory that nothing looks at any more. munmap(2) */

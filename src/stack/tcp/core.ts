@@ -44,7 +44,7 @@ export class TcpCore {
   readonly demux: Demux;
   readonly listeners: ListenerTable;
   readonly wheel: TimerWheel = new TimerWheel();
-  readonly buffers: BufferPool = new BufferPool();
+  readonly buffers: BufferPool;
   readonly isn: IsnGenerator;
   readonly ports: EphemeralPorts;
   readonly throttle: Throttle;
@@ -87,6 +87,7 @@ export class TcpCore {
     this.config = config;
     this.counters = counters;
     this.ip = ip;
+    this.buffers = new BufferPool(ip.nic.spare);
     this.addresses = addresses;
     this.random = random;
     this.fastOpenCache = new FastOpenCache(clock);

@@ -7,6 +7,9 @@ import type { BufferPool } from './buffer-pool.js';
 /** Stands for "no memory held" so that the field has one type. */
 const NONE = new Span(new Uint8Array(0));
 
+/** More than this is not taken on the strength of what was needed before, in bytes. */
+const LARGEST_HINT = 1 << 19;
+
 /** A run of bytes in somebody else's memory. */
 export class BytesView {
   bytes: Uint8Array = NONE.bytes;
@@ -18,6 +21,9 @@ export class RingBytes {
   #span: Span = NONE;
   #mask = 0;
   #head = 0;
+  /** Bytes that were needed at most since the memory was taken, and the time before: what comes next may need as many. */
+  #peak = 0;
+  #lastPeak = 0;
 
   /** Bytes of memory held now. */
   get capacity(): number {
@@ -26,8 +32,10 @@ export class RingBytes {
 
   /** Makes room for `size` bytes from the first one, keeping the first `keep`. */
   reserve(size: number, keep: number, pool: BufferPool): void {
+    if (size > this.#peak) this.#peak = size;
     if (size <= this.#span.bytes.length) return;
-    const grown = pool.acquire(size);
+    // Growing by doubling from the start each time would copy as much as is kept.
+    const grown = pool.acquire(Math.max(size, Math.min(this.#lastPeak, LARGEST_HINT)));
     if (keep > 0) this.copyOut(0, grown, 0, keep);
     this.#replace(grown, pool);
   }
@@ -64,6 +72,8 @@ export class RingBytes {
 
   /** Gives the memory back; the ring is empty afterwards. */
   free(pool: BufferPool): void {
+    this.#lastPeak = this.#peak;
+    this.#peak = 0;
     this.#replace(NONE, pool);
   }
 
