@@ -65,6 +65,7 @@ function nodeCommand(program: string, before: readonly string[], work: BenchCase
   return [
     process.execPath,
     ...(mode === 'idle' ? ['--expose-gc'] : []),
+    ...(soakMs !== undefined ? ['--no-memory-reducer'] : []),
     ...(connections >= MANY ? [`--max-old-space-size=${LARGE_HEAP}`] : []),
     program,
     ...words,
