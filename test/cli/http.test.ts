@@ -5,8 +5,19 @@ import t from 'tap';
 import { ResponseReader } from '../../src/cli/clients/http-response.js';
 import type { Content } from '../../src/cli/servers/http-content.js';
 import { BuiltInSite, FileSite } from '../../src/cli/servers/http-content.js';
-import { findHeadEnd, parseRequest } from '../../src/cli/servers/http-request.js';
+import {
+  type BadRequest,
+  findHeadEnd,
+  parseRequest as parseHead,
+  type Request,
+} from '../../src/cli/servers/http-request.js';
 import { copyPattern, findDifference, PATTERN_PERIOD, patternBytes } from '../../src/cli/servers/pattern.js';
+
+/** Parses a head that stands between other bytes. */
+const parseRequest = (head: string): Request | BadRequest => {
+  const bytes = Buffer.from(`x${head}GET`, 'latin1');
+  return parseHead(bytes, 1, bytes.length - 3);
+};
 
 t.test('the end of a head is found, however its lines end', async (t) => {
   const end = (text: string): number => findHeadEnd(Buffer.from(text), 0, text.length);

@@ -39,7 +39,7 @@ function serveSocket(socket: Socket): void {
   socket.on('data', (chunk: Buffer) => {
     input = input.length === 0 ? chunk : Buffer.concat([input, chunk]);
     for (let end = findHeadEnd(input, 0, input.length); end > 0; end = findHeadEnd(input, 0, input.length)) {
-      const request = parseRequest(input.toString('latin1', 0, end));
+      const request = parseRequest(input, 0, end);
       input = input.subarray(end);
       const found = 'status' in request ? site.find('') : site.find(request.target);
       const head =

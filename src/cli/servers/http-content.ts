@@ -139,15 +139,25 @@ const PAGE = Buffer.from(`<!doctype html>
 
 /** The site without files: a page, and /bytes/N. */
 export class BuiltInSite implements Site {
+  /** The target that was asked for last, when it was one of N bytes, and N: it is often asked for again. */
+  private lastTarget: string | undefined = undefined;
+  private lastLength = 0;
+
   find(target: string): Content {
+    if (target === this.lastTarget) return patternContent(this.lastLength);
     const path = decodePath(target);
     if (path === undefined) return statusContent(400, 'Bad Request');
     if (path === '/' || path === '/index.html') return bytesContent(200, HTML, PAGE);
     const count = /^\/bytes\/(\d{1,15})$/.exec(path);
     if (count === null) return statusContent(404, 'Not Found');
-    const length = Number(count[1]);
-    return { status: 200, type: BINARY, length, body: new PatternBody(length) };
+    this.lastTarget = target;
+    this.lastLength = Number(count[1]);
+    return patternContent(this.lastLength);
   }
+}
+
+function patternContent(length: number): Content {
+  return { status: 200, type: BINARY, length, body: new PatternBody(length) };
 }
 
 /** The files below a folder. Nothing outside of it is reachable, by `..` or by a symbolic link. */

@@ -14,23 +14,11 @@ import {
 import { EAGAIN } from '../../stack/errors.js';
 import type { Body, Content, Site } from './http-content.js';
 import { statusContent } from './http-content.js';
+import { Heads, REASONS } from './http-head.js';
 import type { Request } from './http-request.js';
 import { findHeadEnd, MAX_HEAD, parseRequest } from './http-request.js';
 import type { Service, Session, Totals } from './session.js';
 import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
-
-const REASONS: Readonly<Record<number, string>> = {
-  200: 'OK',
-  301: 'Moved Permanently',
-  400: 'Bad Request',
-  404: 'Not Found',
-  405: 'Method Not Allowed',
-  413: 'Content Too Large',
-  414: 'URI Too Long',
-  431: 'Request Header Fields Too Large',
-  501: 'Not Implemented',
-  505: 'HTTP Version Not Supported',
-};
 
 /** Methods of RFC 9110 and RFC 5789 that files do not have; any other is not implemented. */
 const REFUSED_METHODS = ['POST', 'PUT', 'DELETE', 'CONNECT', 'OPTIONS', 'TRACE', 'PATCH'];
@@ -50,28 +38,16 @@ export class HttpService implements Service {
   readonly site: Site;
   readonly input: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer = Buffer.alloc(HEAD_ROOM + CHUNK);
-  private date = '';
-  private dateMs = Number.NEGATIVE_INFINITY;
-  private readonly now: () => number;
+  readonly heads: Heads;
 
   /** @param now the time for the Date field, in ms since 1970 */
   constructor(site: Site, now: () => number = Date.now) {
     this.site = site;
-    this.now = now;
+    this.heads = new Heads(now);
   }
 
   open(mctx: Mctx, sockid: number, totals: Totals): Session {
     return new HttpSession(this, mctx, sockid, totals);
-  }
-
-  /** The Date field's value (RFC 9110 6.6.1), made once a second. */
-  currentDate(): string {
-    const ms = this.now();
-    if (ms - this.dateMs >= 1000) {
-      this.dateMs = ms - (ms % 1000);
-      this.date = new Date(ms).toUTCString();
-    }
-    return this.date;
   }
 }
 
@@ -112,8 +88,9 @@ class HttpSession implements Session {
   onEvents(): number {
     if (this.lingering > 0) return this.drop();
     for (let turn = 0; turn < TURNS; turn++) {
-      if (this.rest === undefined) {
-        const length = this.fill();
+      let length = this.rest?.length ?? 0;
+      if (length === 0) {
+        length = this.fill();
         if (length < 0) return ABORT;
         if (length === 0) {
           if (this.last || this.ended) return this.finish();
@@ -121,12 +98,11 @@ class HttpSession implements Session {
           if (verdict !== GOT_SOME) return verdict;
           continue;
         }
-        this.rest = this.service.output.subarray(0, length);
       }
-      const sent = mtcp_write(this.mctx, this.sockid, this.rest, this.rest.length);
+      const sent = mtcp_write(this.mctx, this.sockid, this.rest ?? this.service.output, length);
       if (sent < 0 && errno !== EAGAIN) return ABORT;
       if (sent > 0) this.totals.bytesOut += sent;
-      if (sent !== this.rest.length) return this.waitForRoom(Math.max(sent, 0));
+      if (sent !== length) return this.waitForRoom(Math.max(sent, 0), length);
       this.rest = undefined;
     }
     // Busy still: OUT, which is ready, brings it back after the others.
@@ -146,10 +122,8 @@ class HttpSession implements Session {
   }
 
   /** Keeps what was not sent; the shared buffers are for others until this connection can send again. */
-  private waitForRoom(sent: number): number {
-    const rest = this.rest!;
-    const shared = rest.buffer === this.service.output.buffer;
-    this.rest = shared ? Buffer.from(rest.subarray(sent)) : rest.subarray(sent);
+  private waitForRoom(sent: number, length: number): number {
+    this.rest = this.rest?.subarray(sent) ?? Buffer.from(this.service.output.subarray(sent, length));
     this.keepInput();
     this.want = MTCP_EPOLLOUT;
     return KEEP;
@@ -205,7 +179,8 @@ class HttpSession implements Session {
       } else {
         const head = this.last ? undefined : this.nextAnswer();
         if (head === undefined) break;
-        length += output.write(head, length, 'latin1');
+        output.set(head, length);
+        length += head.length;
         this.totals.requests++;
       }
     }
@@ -213,7 +188,7 @@ class HttpSession implements Session {
   }
 
   /** Takes the next request from the input and gives the head of its answer; undefined when there is none yet. */
-  private nextAnswer(): string | undefined {
+  private nextAnswer(): Buffer | undefined {
     const skipped = Math.min(this.skip, this.end - this.start);
     this.skip -= skipped;
     this.start += skipped;
@@ -224,12 +199,12 @@ class HttpSession implements Session {
     const headEnd = findHeadEnd(this.input, this.start, this.end);
     if ((headEnd < 0 ? this.end : headEnd) - this.start > MAX_HEAD) return this.refuse(431);
     if (headEnd < 0) return undefined;
-    const request = parseRequest(this.input.toString('latin1', this.start, headEnd));
+    const request = parseRequest(this.input, this.start, headEnd);
     this.start = headEnd;
     return 'status' in request ? this.refuse(request.status) : this.answer(request);
   }
 
-  private answer(request: Request): string {
+  private answer(request: Request): Buffer {
     const { method, target, bodyLength } = request;
     this.last = !request.keepAlive;
     if (bodyLength < 0 || bodyLength > MAX_SKIP) {
@@ -255,24 +230,21 @@ class HttpSession implements Session {
   }
 
   /** Answers what is no request; what follows it cannot be understood. */
-  private refuse(status: number): string {
+  private refuse(status: number): Buffer {
     this.last = true;
     this.unread = true;
     return this.begin(statusContent(status, REASONS[status]), 'Connection: close\r\n', true);
   }
 
-  private begin(content: Content, fields: string, withBody: boolean): string {
-    const { status, type, length, body } = content;
+  private begin(content: Content, fields: string, withBody: boolean): Buffer {
+    const { length, body } = content;
     if (withBody && length > 0) {
       this.body = body;
       this.bodyLeft = length;
     } else {
       body?.close();
     }
-    return (
-      `HTTP/1.1 ${status} ${REASONS[status]}\r\nServer: mtcp\r\nDate: ${this.service.currentDate()}\r\n` +
-      `Content-Type: ${type}\r\nContent-Length: ${length}\r\n${fields}\r\n`
-    );
+    return this.service.heads.of(content, fields);
   }
 
   /** Everything is sent: ends the connection, in two steps when the peer may be sending still. */
