@@ -72,6 +72,7 @@ class FixedSession implements Session {
   }
 
   onEvents(): number {
+    let isDrained = false;
     for (let turn = 0; turn < TURNS; turn++) {
       if (this.owed > 0) {
         const written = this.reply();
@@ -83,6 +84,7 @@ class FixedSession implements Session {
       }
       if (this.ended) return CLOSE;
       this.want = MTCP_EPOLLIN;
+      if (isDrained) return KEEP;
       const received = mtcp_read(this.mctx, this.sockid, this.service.input, CHUNK);
       if (received < 0) return errno === EAGAIN ? KEEP : ABORT;
       if (received === 0) {
@@ -90,6 +92,8 @@ class FixedSession implements Session {
       } else {
         this.totals.bytesIn += received;
         this.count(received);
+        // What comes after less than there was room for is another event.
+        isDrained = received < CHUNK;
       }
     }
     return KEEP;

@@ -74,6 +74,8 @@ class HttpSession implements Session {
   private unread = false;
   /** Sweeps since the answer was sent and the peer is waited for, 0 before that. */
   private lingering = 0;
+  /** In this event everything was read that there was. */
+  private drained = false;
   /** The peer has closed its side. */
   private ended = false;
 
@@ -87,6 +89,7 @@ class HttpSession implements Session {
 
   onEvents(): number {
     if (this.lingering > 0) return this.drop();
+    this.drained = false;
     for (let turn = 0; turn < TURNS; turn++) {
       let length = this.rest?.length ?? 0;
       if (length === 0) {
@@ -94,6 +97,7 @@ class HttpSession implements Session {
         if (length < 0) return ABORT;
         if (length === 0) {
           if (this.last || this.ended) return this.finish();
+          if (this.drained) return this.waitForInput();
           const verdict = this.receive();
           if (verdict !== GOT_SOME) return verdict;
           continue;
@@ -129,6 +133,12 @@ class HttpSession implements Session {
     return KEEP;
   }
 
+  private waitForInput(): number {
+    this.keepInput();
+    this.want = MTCP_EPOLLIN;
+    return KEEP;
+  }
+
   private keepInput(): void {
     if (this.input !== this.service.input || this.start === this.end) return;
     this.input = Buffer.from(this.input.subarray(this.start, this.end));
@@ -142,15 +152,16 @@ class HttpSession implements Session {
     const fresh = this.service.input;
     const received = mtcp_read(this.mctx, this.sockid, fresh, CHUNK);
     if (received < 0) {
-      this.want = MTCP_EPOLLIN;
       // A client that resets between two requests just has had enough.
-      return errno === EAGAIN ? KEEP : this.start === this.end ? CLOSE : ABORT;
+      return errno === EAGAIN ? this.waitForInput() : this.start === this.end ? CLOSE : ABORT;
     }
     if (received === 0) {
       this.ended = true;
       return GOT_SOME;
     }
     this.totals.bytesIn += received;
+    // What comes after less than there was room for is another event.
+    this.drained = received < CHUNK;
     const left = this.end - this.start;
     if (left === 0) {
       this.input = fresh;
