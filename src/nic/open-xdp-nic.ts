@@ -8,7 +8,7 @@ import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, linkDown, NicError } from './nic-error.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
 import { ipBytes } from './os/ip-bytes.js';
-import { UMEM_HEADROOM, XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
+import { TX_METADATA_LENGTH, UMEM_HEADROOM, XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
 import { inNetns } from './os/netns.js';
 import { queuesCommand } from './remedies.js';
 import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
@@ -114,14 +114,16 @@ function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number, skb: bo
   const frameSize = frameSizeOf(options, mtu);
   const length = mtu + ETHERNET_HEADER;
   const sendLarge = length > frameSize - RX_HEADROOM;
-  if (sendLarge && Math.ceil((TX_HEADROOM + length) / frameSize) >= XDP_MAX_DESCRIPTORS) {
+  const gap = sendLarge && options.txChecksum !== false ? TX_METADATA_LENGTH : 0;
+  const chunksFor = (bytes: number): number => Math.ceil((TX_HEADROOM + bytes - gap) / (frameSize - gap));
+  if (sendLarge && chunksFor(length) >= XDP_MAX_DESCRIPTORS) {
     const problem = `the MTU of ${mtu} is more than ${XDP_MAX_DESCRIPTORS - 1} buffers of ${frameSize} bytes hold`;
     throw new NicError('ERANGE', problem, 'use frames of 4096 bytes or lower the MTU');
   }
   // Where packets for sending are large, half the memory is for the kernel to receive into, half to send
   // from.
   const small = sendLarge ? frames >> 1 : frames;
-  const chunks = Math.ceil((TX_HEADROOM + (skb ? LONGEST_PACKET : length)) / frameSize);
+  const chunks = chunksFor(skb ? LONGEST_PACKET : length);
   const forSending = Math.max(4, Math.floor((frames - small) / chunks));
   const largeFrames = sendLarge ? forSending : skb ? LARGE_FRAMES : 0;
   return {
@@ -130,6 +132,7 @@ function arenaFor(options: XdpNicOptions, mtu: number, fillSize: number, skb: bo
     largeSize: largeFrames > 0 ? chunks * frameSize : 0,
     largeFrames,
     sendLarge,
+    gap,
     fillTarget: Math.min(fillSize, small >> 1),
   };
 }
@@ -196,9 +199,7 @@ function openHere(options: XdpNicOptions, info: InterfaceInfo): XdpNic {
       frameSize: arena.frameSize,
       copyMode:
         mode === 'zerocopy' ? 'zerocopy' : mode === 'auto' && program.mode === 'native' ? 'auto' : 'copy',
-      // With metadata the kernel wants room for it ahead of every descriptor of a packet, which a frame that
-      // goes through several chunks without a gap does not have.
-      txMetadata: options.txChecksum !== false && !arena.sendLarge,
+      txMetadata: options.txChecksum !== false,
       multiBuffer: arena.sendLarge ? 'needed' : arena.largeFrames > 0 ? 'wanted' : 'no',
       fillSize,
       compSize,

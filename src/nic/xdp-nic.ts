@@ -103,6 +103,8 @@ export interface ArenaLayout {
   readonly largeFrames: number;
   /** Frames for sending are large ones, because the MTU needs it. */
   readonly sendLarge: boolean;
+  /** Bytes that the kernel wants free ahead of each buffer of a packet that is sent, where that can ask for its checksum. */
+  readonly gap: number;
   /** Small frames that the kernel should have to receive into. */
   readonly fillTarget: number;
 }
@@ -168,6 +170,7 @@ export class XdpNic implements Nic {
   readonly #frameMask: number;
   readonly #largeBase: number;
   readonly #largeSize: number;
+  readonly #gap: number;
   readonly #fillTarget: number;
   readonly #refillBatch: number;
   readonly #alwaysKick: boolean;
@@ -219,6 +222,7 @@ export class XdpNic implements Nic {
     this.#frameMask = arena.frameSize - 1;
     this.#largeBase = arena.frames * arena.frameSize;
     this.#largeSize = arena.largeSize;
+    this.#gap = arena.gap;
     this.#fillTarget = arena.fillTarget;
     this.#refillBatch = Math.min(REFILL_BATCH, Math.max(1, arena.fillTarget >> 3));
     // In copy mode nothing is sent without a call, whatever the flag says.
@@ -306,7 +310,10 @@ export class XdpNic implements Nic {
     if (this.#owner[frame] !== HELD)
       throw new RangeError(`submit of a frame that is not held (offset ${offset})`);
     const end = this.#baseOf(frame) + (frame < this.#frames ? this.#frameMask + 1 : this.#largeSize);
-    if (length < 1 || offset + length > end)
+    // A descriptor stays within its chunk: what is longer takes one for each chunk that it touches.
+    const first = this.#frameMask + 1 - (offset & this.#frameMask);
+    const chunks = length <= first ? 1 : 1 + Math.ceil((length - first) / (this.#frameMask + 1 - this.#gap));
+    if (length < 1 || offset + length + (chunks - 1) * this.#gap > end)
       throw new RangeError(`a frame at ${offset} cannot be ${length} bytes`);
     let options = 0;
     if (checksumStart > 0) {
@@ -316,8 +323,6 @@ export class XdpNic implements Nic {
       this.view.setInt32(metadata + 8, checksumStart | (checksumOffset << 16), true);
       options = XDP_TX_METADATA;
     }
-    // A descriptor stays within its chunk: what is longer takes one for each chunk that it touches.
-    const chunks = (((offset & this.#frameMask) + length - 1) >> this.#frameShift) + 1;
     const tx = this.#tx;
     this.#heldCount--;
     if (tx.reserve(chunks) === 0) {
@@ -325,7 +330,7 @@ export class XdpNic implements Nic {
       return;
     }
     if (chunks === 1) tx.setDescriptor(tx.index, offset, length, options);
-    else this.#writeChunks(offset, length, options, chunks);
+    else this.#writeChunks(offset, length, options, first, chunks);
     this.#owner[frame] = TX;
     this.#uncompleted[frame] = chunks;
     this.#txCount++;
@@ -471,17 +476,18 @@ export class XdpNic implements Nic {
     this.#handOver();
   }
 
-  #writeChunks(offset: number, length: number, options: number, chunks: number): void {
+  #writeChunks(offset: number, length: number, options: number, first: number, chunks: number): void {
     const tx = this.#tx;
-    let at = offset;
-    let left = length;
-    for (let i = 0; i < chunks; i++) {
-      const room = this.#frameMask + 1 - (at & this.#frameMask);
-      const part = Math.min(left, room);
-      const more = i + 1 < chunks ? XDP_PKT_CONTD : 0;
-      tx.setDescriptor((tx.index + i) | 0, at, part, more | (i === 0 ? options : 0));
-      at += part;
-      left -= part;
+    const gap = this.#gap;
+    const room = this.#frameMask + 1 - gap;
+    tx.setDescriptor(tx.index, offset, first, XDP_PKT_CONTD | options);
+    // From the end on, so that what makes room for a gap moves into what has moved already.
+    for (let i = chunks - 1; i > 0; i--) {
+      const from = offset + first + (i - 1) * room;
+      const part = Math.min(room, offset + length - from);
+      const at = from + i * gap;
+      if (gap > 0) this.memory.copyWithin(at, from, from + part);
+      tx.setDescriptor((tx.index + i) | 0, at, part, i + 1 < chunks ? XDP_PKT_CONTD : 0);
     }
   }
 

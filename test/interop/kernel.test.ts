@@ -214,6 +214,25 @@ t.test('the same without timestamps, window scaling and SACK', { skip: reason ??
   await stackServes(t, 10 * MEGABYTE, { sysctl });
 });
 
+for (const mtu of [9000, 65_535]) {
+  t.test(
+    `the same with packets of ${mtu} bytes, in several buffers each`,
+    { skip: reason ?? false },
+    async (t) => {
+      await t.test('summed by the device', async (t) => {
+        const { nic } = await stackServes(t, 50 * MEGABYTE, { mtu });
+        t.equal(nic.capabilities.txChecksum, true);
+      });
+      await t.test('summed by the stack', async (t) => {
+        await stackServes(t, 10 * MEGABYTE, { mtu, txChecksum: 'stack' });
+      });
+      await t.test('the stack connects', async (t) => {
+        await stackConnects(t, 50 * MEGABYTE, { mtu });
+      });
+    },
+  );
+}
+
 t.test('the same over a link that loses, duplicates and reorders', { skip: reason ?? false }, async (t) => {
   const faults = { loss: 0.01, duplicate: 0.01, reorder: 0.01, reorderDelayUs: 500 };
   await t.test('the kernel connects', (t) => stackServes(t, 10 * MEGABYTE, { faults }));

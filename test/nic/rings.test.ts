@@ -132,7 +132,7 @@ t.test('a sent frame is completed, and its metadata asks for the checksum', asyn
   t.same(kernel.transmitted(), [], 'not before flush');
   nic.flush();
   const [sent] = kernel.transmitted();
-  t.same(sent, { bytes: [9, 8, 7], options: 2, descriptors: 1 });
+  t.same(sent, { bytes: [9, 8, 7], options: 2, starts: [70] });
   t.equal(nic.view.getBigUint64(offset - 24, true), 2n, 'XDP_TXMD_FLAGS_CHECKSUM');
   t.equal(nic.view.getUint16(offset - 16, true), 34);
   t.equal(nic.view.getUint16(offset - 14, true), 16);
@@ -153,7 +153,7 @@ t.test('a reserved frame can be given back unsent, and a received one can be sen
   nic.receive(batch);
   nic.submit(batch[0]!, batch[1]!, 0, 0);
   nic.flush();
-  t.same(kernel.transmitted(), [{ bytes: [5, 5], options: 0, descriptors: 1 }]);
+  t.same(kernel.transmitted(), [{ bytes: [5, 5], options: 0, starts: [256] }]);
   kernel.complete();
   nic.flush();
   t.same(nic.owners(), { free: 193, fill: 63, held: 0, tx: 0 });
@@ -198,31 +198,44 @@ t.test('sent frames are taken back when there is no other frame left', async (t)
   t.not(nic.reserve(), -1);
 });
 
-t.test('a packet in several buffers arrives and leaves as one frame', async (t) => {
-  const kernel = new FakeKernel({ largeFrames: 4, largeSize: 6144 });
+for (const gap of [0, 24]) {
+  t.test(`a packet in several buffers arrives and leaves as one frame, ${gap} bytes apart`, async (t) => {
+    const kernel = new FakeKernel({ largeFrames: 4, largeSize: 6144, gap });
+    const { nic } = kernel;
+    t.teardown(() => nic.close());
+    const total = kernel.total();
+    const long = Array.from({ length: 5000 }, (_, i) => (i * 7) & 255);
+    kernel.deliver(long);
+    kernel.deliver([1]);
+    const batch = new Int32Array(8 * RX_STRIDE);
+    t.equal(nic.receive(batch), 2);
+    t.equal(batch[1], 5000);
+    t.same([...nic.memory.subarray(batch[0], batch[0]! + 5000)], long);
+    t.equal(batch[4], 1);
+    t.equal(kernel.total(), total);
+    nic.submit(batch[0]!, 5000, 34, 16);
+    nic.flush();
+    const sent = kernel.transmitted();
+    t.equal(sent.length, 1);
+    t.same(sent[0]!.starts, [70, gap, gap], 'where in its chunk each buffer begins');
+    t.same(sent[0]!.bytes, long);
+    t.equal(sent[0]!.options, 2 | 1, 'metadata and more to come on the first descriptor');
+    kernel.complete();
+    nic.flush();
+    t.equal(nic.owners().tx, 0);
+    t.equal(kernel.total(), total);
+  });
+}
+
+t.test('a packet that fits no large frame with the gaps in it is refused', async (t) => {
+  const kernel = new FakeKernel({ largeFrames: 4, largeSize: 6144, gap: 24 });
   const { nic } = kernel;
   t.teardown(() => nic.close());
-  const total = kernel.total();
-  const long = Array.from({ length: 4000 }, (_, i) => i & 255);
-  kernel.deliver(long);
-  kernel.deliver([1]);
-  const batch = new Int32Array(8 * RX_STRIDE);
-  t.equal(nic.receive(batch), 2);
-  t.equal(batch[1], 4000);
-  t.same([...nic.memory.subarray(batch[0], batch[0]! + 4000)], long);
-  t.equal(batch[4], 1);
-  t.equal(kernel.total(), total);
-  nic.submit(batch[0]!, 4000, 34, 16);
+  const longest = 6144 - 70 - 2 * 24;
+  t.throws(() => nic.submit(nic.reserve(), longest + 1, 0, 0), RangeError);
+  nic.submit(nic.reserve(), longest, 0, 0);
   nic.flush();
-  const sent = kernel.transmitted();
-  t.equal(sent.length, 1);
-  t.equal(sent[0]!.descriptors, 2);
-  t.same(sent[0]!.bytes, long);
-  t.equal(sent[0]!.options, 2 | 1, 'metadata and more to come on the first descriptor');
-  kernel.complete();
-  nic.flush();
-  t.equal(nic.owners().tx, 0);
-  t.equal(kernel.total(), total);
+  t.equal(kernel.transmitted()[0]!.bytes.length, longest);
 });
 
 t.test('a packet cut by the end of a batch is put together all the same', async (t) => {

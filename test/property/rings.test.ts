@@ -93,7 +93,11 @@ t.test('whatever stack and kernel do, each frame has one owner and no byte chang
     ),
     count: fc.integer({ min: 1, max: 40 }),
   });
-  const large = fc.constantFrom({ largeFrames: 0, largeSize: 0 }, { largeFrames: 6, largeSize: 8192 });
+  const large = fc.constantFrom(
+    { largeFrames: 0, largeSize: 0 },
+    { largeFrames: 6, largeSize: 8192 },
+    { largeFrames: 6, largeSize: 8192, gap: 24 },
+  );
   fc.assert(
     fc.property(start, large, fc.array(step, { maxLength: 120, size: 'max' }), (first, sizes, steps) => {
       const kernel = new FakeKernel({ frames: 128, start: first, txSize: 32, ...sizes });

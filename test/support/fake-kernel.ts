@@ -19,6 +19,7 @@ export interface FakeKernelOptions {
   readonly frameSize?: number;
   readonly largeFrames?: number;
   readonly largeSize?: number;
+  readonly gap?: number;
   readonly txSize?: number;
   /** Where the indices of all rings begin. */
   readonly start?: number;
@@ -26,11 +27,12 @@ export interface FakeKernelOptions {
   readonly bell?: Int32Array;
 }
 
-/** A packet that was sent: how many descriptors it took, and the options of the first. */
+/** A packet that was sent, and the options of its first descriptor. */
 export interface Transmitted {
   readonly bytes: number[];
   readonly options: number;
-  readonly descriptors: number;
+  /** Where in its chunk each of its buffers begins. */
+  readonly starts: number[];
 }
 
 /** What the kernel leaves free ahead of a received packet. */
@@ -51,7 +53,7 @@ export class FakeKernel {
   readonly #sent: number[] = [];
 
   constructor(options: FakeKernelOptions = {}) {
-    const { frames = 256, frameSize = 2048, largeFrames = 0, largeSize = 0 } = options;
+    const { frames = 256, frameSize = 2048, largeFrames = 0, largeSize = 0, gap = 0 } = options;
     const { txSize = 512, start = 0 } = options;
     this.#frameSize = frameSize;
     this.#memory = Buffer.alloc(frames * frameSize + largeFrames * largeSize);
@@ -96,6 +98,7 @@ export class FakeKernel {
         largeSize,
         largeFrames,
         sendLarge: largeFrames > 0,
+        gap,
         fillTarget: FILL_TARGET,
       },
       capabilities: {
@@ -149,15 +152,15 @@ export class FakeKernel {
   /** Takes all packets that were handed over. */
   transmitted(): Transmitted[] {
     const packets: Transmitted[] = [];
-    let current: { bytes: number[]; options: number; descriptors: number } | undefined;
+    let current: Transmitted | undefined;
     const count = this.#tx.peek(this.#tx.size);
     for (let i = 0; i < count; i++) {
       const index = (this.#tx.index + i) | 0;
       const address = this.#tx.descriptorAddress(index);
       const options = this.#tx.descriptorOptions(index);
-      current ??= { bytes: [], options, descriptors: 0 };
+      current ??= { bytes: [], options, starts: [] };
       current.bytes.push(...this.#memory.subarray(address, address + this.#tx.descriptorLength(index)));
-      current.descriptors++;
+      current.starts.push(address % this.#frameSize);
       this.#sent.push(address);
       if ((options & 1) !== 0) continue;
       packets.push(current);
