@@ -34,11 +34,13 @@ function measure(
   sysctl: Record<string, number | string>,
   fromUs: number,
   toUs: number,
+  mtu = 1500,
 ): Outcome {
   const world = new World();
-  const nic = { frames: 32_768, bigFrames: 16 };
-  const sender = createHost({ addresses: ['10.0.0.1/24'], link: 'ip', sysctl, seed: 1, world, nic });
-  const receiver = createHost({ addresses: ['10.0.0.2/24'], link: 'ip', sysctl, seed: 2, world, nic });
+  const nic = { frames: mtu > 9000 ? 1024 : 32_768, bigFrames: 16 };
+  const shared = { link: 'ip', sysctl, mtu, world, nic } as const;
+  const sender = createHost({ ...shared, addresses: ['10.0.0.1/24'], seed: 1 });
+  const receiver = createHost({ ...shared, addresses: ['10.0.0.2/24'], seed: 2 });
   const wire = joinHosts(sender, receiver, { seed: 3, ...path });
   const listening = mtcp_socket(receiver.mctx, AF_INET, SOCK_STREAM, 0);
   mtcp_bind(receiver.mctx, listening, sockaddr_in('10.0.0.2', 80));
@@ -93,4 +95,12 @@ t.test('1 Gbit/s and 100 ms: one flow fills the pipe when buffers may grow that 
   const { bps, timeouts } = measure(path, sysctl, 3_000_000, 5_000_000);
   t.ok(bps >= 950_000_000, `${(bps / 1e6).toFixed(1)} Mbit/s`);
   t.equal(timeouts, 0);
+});
+
+t.test('the window grows also where it holds only a few segments at first', async (t) => {
+  const path = { bandwidthBps: 10_000_000_000, delayUs: 500, queueFrames: 200 };
+  for (const mtu of [9000, 65_535]) {
+    const { bps } = measure(path, {}, 300_000, 400_000, mtu);
+    t.ok(bps >= 9_000_000_000, `${(bps / 1e9).toFixed(2)} Gbit/s at MTU ${mtu}`);
+  }
 });

@@ -66,7 +66,8 @@ export function onRead(core: TcpCore, tcb: Tcb, count: number): void {
   autoReceive.read += count;
   if (autoReceive.roundAt === NEVER) {
     autoReceive.roundAt = now;
-    autoReceive.readBefore = FIRST_SEGMENTS * tcb.localMss;
+    // Of a window of few large segments no more than it holds can be read in a round trip.
+    autoReceive.readBefore = Math.min(FIRST_SEGMENTS * tcb.localMss, recvBuffer.limit >> 1);
   }
   if (autoReceive.rttUs === 0 || now - autoReceive.roundAt < autoReceive.rttUs) return;
   const { read, readBefore } = autoReceive;
