@@ -61,15 +61,14 @@ async function measure(
 ): Promise<PacketRun> {
   const { near, far, stackAddress } = lab;
   const place = (end: LabEnd, address: string): string[] => [end.iface, netnsPath(end.netns), mode, address];
-  const frame = (name === 'txonly'
-    ? frameFor(near.mac, NOBODY_MAC, stackAddress, PEER_ADDRESS)
-    : frameFor(far.mac, near.mac, PEER_ADDRESS, stackAddress)
+  const frame = (
+    name === 'txonly'
+      ? frameFor(near.mac, NOBODY_MAC, stackAddress, PEER_ADDRESS)
+      : frameFor(far.mac, near.mac, PEER_ADDRESS, stackAddress)
   ).toString('hex');
   const words = [...generator, 'generate', ...place(far, PEER_ADDRESS), frame];
   const sender =
-    name === 'txonly'
-      ? undefined
-      : await startServer('the generator', words, undefined, true, GENERATOR_CPU);
+    name === 'txonly' ? undefined : await startServer('the generator', words, undefined, true, GENERATOR_CPU);
   try {
     const command = [...program, name, ...place(near, stackAddress), `${seconds}`, frame];
     const text = await runProgram(name, command, SERVER_CPU, seconds * 1000 + GRACE_MS);

@@ -15,6 +15,7 @@ import {
 import { netnsPath } from '../src/nic/os/netns.js';
 import type { BenchCase } from './cases.js';
 import { compileC } from './compile.js';
+import { LONGEST_ANSWER } from './peers/answerer.js';
 import { replyBytes } from './peers/reply.js';
 
 /** The port on which all servers listen. */
@@ -118,17 +119,12 @@ const compatible: Peer = {
   command: nodeServer('stack'),
 };
 
-/** Replies that are so long need a window, which it does not have. */
-const LONGEST_ANSWER = 8192;
-
 const answerer: Peer = {
   name: 'frames',
   title: 'no stack, the limit of the driver',
   onKernel: false,
   onNode: false,
-  serves: ({ service, mode, replyBytes: reply }) => {
-    return service === 'sink' || (service === 'fixed' && mode !== 'idle' && reply <= LONGEST_ANSWER);
-  },
+  serves: ({ service, mode }) => service === 'sink' || (service === 'fixed' && mode !== 'idle'),
   prepare: () => undefined,
   command(work, { lab }) {
     const program = fileURLToPath(new URL('peers/answerer-server.js', import.meta.url));
