@@ -57,8 +57,11 @@ export interface Standing {
   readonly wanted: string;
   readonly moonshot: string;
   readonly figure: string;
-  /** A ratio that was taken while the CPUs were busy with other things says nothing either way. */
-  readonly state: 'met' | 'not met' | 'not measured' | 'too noisy';
+  /**
+   * A ratio that was taken while the CPUs were busy with other things says nothing either way; one to a limit that the generator held
+   * back is too good, so that it cannot show that a goal is met.
+   */
+  readonly state: 'met' | 'not met' | 'not known' | 'not measured' | 'too noisy';
   readonly why: string;
 }
 
@@ -82,20 +85,21 @@ function standingOf({ case: name, peer, of, goal: least, moonshot, why }: Goal, 
   const other = isCase ? peerOf(report, of, peer) : peerOf(report, name, of);
   const base = other?.spread?.median;
   const figure = peerOf(report, name, peer)?.spread?.median;
-  // Then the limit is higher than what was measured, and the share of it smaller.
+  // Then the limit is beyond what was measured.
   const isBound = LIMITS.includes(of) && other !== undefined && isGeneratorBound(other.runs);
   const sign = isLess ? '≤' : '≥';
   const common = {
     what: `${name}, ${peer}`,
     wanted: `${sign} ${least} × ${of}`,
     moonshot: moonshot === undefined ? '' : `${sign} ${moonshot} ×`,
-    why: isBound ? `${why}; the generator was the limit of ${of}` : why,
+    why: isBound ? `${why}; the generator held ${of} back, so our share is less than this` : why,
   };
   if (base === undefined || figure === undefined || base === 0) {
     return { ...common, figure: '', state: 'not measured' };
   }
   const ratio = figure / base;
   const isMet = isLess ? ratio <= least : ratio >= least;
-  const state = meanLoad(report) > NOISE_LIMIT ? 'too noisy' : isMet ? 'met' : 'not met';
+  const met = isBound ? 'not known' : 'met';
+  const state = meanLoad(report) > NOISE_LIMIT ? 'too noisy' : isMet ? met : 'not met';
   return { ...common, figure: `${ratio.toFixed(2)} ×`, state };
 }
