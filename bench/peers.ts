@@ -6,8 +6,16 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { PATTERN_PERIOD } from '../src/cli/servers/pattern.js';
-import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
+import {
+  LAB_STACK_ADDRESS,
+  LAB_STACK_INTERFACE,
+  LAB_STACK_KERNEL_ADDRESS,
+  stackNamespace,
+} from '../src/nic/os/lab.js';
+import { netnsPath } from '../src/nic/os/netns.js';
 import type { BenchCase } from './cases.js';
+import { compileC } from './compile.js';
+import { LONGEST_ANSWER } from './peers/answerer.js';
 import { replyBytes } from './peers/reply.js';
 
 /** The port on which all servers listen. */
@@ -112,17 +120,12 @@ const compatible: Peer = {
   command: nodeServer('stack'),
 };
 
-/** Replies that are so long need a window, which it does not have. */
-const LONGEST_ANSWER = 8192;
-
 const answerer: Peer = {
   name: 'frames',
   title: 'no stack, the limit of the driver',
   onKernel: false,
   onNode: false,
-  serves: ({ service, mode, replyBytes: reply }) => {
-    return service === 'sink' || (service === 'fixed' && mode !== 'idle' && reply <= LONGEST_ANSWER);
-  },
+  serves: ({ service, mode }) => service === 'sink' || (service === 'fixed' && mode !== 'idle'),
   prepare: () => undefined,
   command(work, { lab }) {
     const program = fileURLToPath(new URL('peers/answerer-server.js', import.meta.url));
@@ -147,17 +150,42 @@ const epoll: Peer = {
   onKernel: true,
   onNode: false,
   serves: fixed,
-  prepare({ folder }) {
-    const source = join(ROOT, 'bench/peers/epoll-server.c');
-    const { status, error } = spawnSync('cc', ['-O2', '-o', join(folder, 'epoll-server'), source]);
-    if (error !== undefined) return 'no C compiler is installed';
-    return status === 0 ? undefined : 'it does not compile here';
-  },
+  prepare: ({ folder }) => compileC('epoll-server.c', join(folder, 'epoll-server')),
   command(work, { folder }) {
-    const length = work.service === 'sink' ? PATTERN_PERIOD : work.replyBytes;
-    const file = join(folder, `reply-${length}`);
-    writeFileSync(file, replyBytes(length));
+    const file = replyFile(folder, work.service === 'sink' ? PATTERN_PERIOD : work.replyBytes);
     return [join(folder, 'epoll-server'), `${PORT}`, `${requestBytesOf(work)}`, file];
+  },
+};
+
+/** A file with a reply of so many bytes. */
+function replyFile(folder: string, length: number): string {
+  const file = join(folder, `reply-${length}`);
+  writeFileSync(file, replyBytes(length));
+  return file;
+}
+
+/** Its frames hold no larger packets. */
+const LARGEST_RAW_MTU = 1500;
+
+const raw: Peer = {
+  name: 'raw',
+  title: 'C, no stack, AF_XDP: the limit',
+  onKernel: false,
+  onNode: false,
+  serves: ({ service, mode, replyBytes: reply, mtu, cores }) => {
+    return (
+      service === 'fixed' &&
+      mode !== 'idle' &&
+      reply <= LONGEST_ANSWER &&
+      mtu <= LARGEST_RAW_MTU &&
+      cores === 0
+    );
+  },
+  prepare: ({ folder }) => compileC('raw', join(folder, 'raw')),
+  command(work, { folder, lab }) {
+    const place = [LAB_STACK_INTERFACE, netnsPath(stackNamespace(lab)), 'auto', LAB_STACK_ADDRESS];
+    const file = replyFile(folder, work.replyBytes);
+    return [join(folder, 'raw'), 'answer', ...place, `${PORT}`, `${work.requestBytes}`, file];
   },
 };
 
@@ -195,4 +223,4 @@ export function peersOf(work: BenchCase, peers: readonly Peer[]): Peer[] {
 }
 
 /** All peers. The first is what the goals are about, and `node` is what they are measured by. */
-export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer];
+export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer, raw];

@@ -7,8 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { netnsPath } from '../src/nic/os/netns.js';
 import { ASK, type Job, type JobResult } from './generator/job.js';
 
-const SERVER_CPU = 0;
-const GENERATOR_CPU = 1;
+/** The CPU of what is measured, and that of what loads it. */
+export const SERVER_CPU = 0;
+export const GENERATOR_CPU = 1;
 const START_MS = 10_000;
 /** How long a generator may take beyond its own times: it opens connections first. */
 const GRACE_MS = 40_000;
@@ -102,9 +103,10 @@ export async function startServer(
   command: readonly string[],
   netns: string | undefined,
   saysReady: boolean,
+  cpu = SERVER_CPU,
 ): Promise<RunningServer> {
   const start = performance.now();
-  const child = launch(command, SERVER_CPU, netns);
+  const child = launch(command, cpu, netns);
   let said = '';
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {
     said += part;
@@ -164,7 +166,18 @@ export async function runTool(command: readonly string[], netns: string, limitMs
   const [name] = command;
   if (spawnSync(name, ['--version']).error !== undefined)
     throw new Error(`left out: ${name} is not installed`);
-  const child = launch(command, GENERATOR_CPU, netns);
+  return runProgram(name, command, GENERATOR_CPU, limitMs, netns);
+}
+
+/** Runs a program to its end on one CPU; what it prints. */
+export async function runProgram(
+  name: string,
+  command: readonly string[],
+  cpu: number,
+  limitMs: number,
+  netns?: string,
+): Promise<string> {
+  const child = launch(command, cpu, netns);
   let text = '';
   child.stdout?.setEncoding('utf8').on('data', (part: string) => {
     text += part;

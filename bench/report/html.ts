@@ -15,7 +15,7 @@ const LONGEST_REASON = 75;
 
 const STYLE = `body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem .2rem 0;text-align:left;border-bottom:1px solid #ddd}
-.met{color:#116329}.not-met{color:#a40e26}.not-measured,.too-noisy{color:#6e7781}svg{max-width:100%}`;
+.met{color:#116329}.not-met{color:#a40e26}.not-measured,.not-known,.too-noisy{color:#6e7781}svg{max-width:100%}`;
 
 function escapeText(text: string): string {
   return text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);

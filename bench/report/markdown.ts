@@ -1,13 +1,9 @@
 // A report as docs/benchmarks.md.
 
 import { standings } from '../goals.js';
-import type { Run } from '../measure.js';
 import { noiseOf, shorten } from '../statistics.js';
-import { type CaseResult, meanLoad, NOISE_LIMIT, type Report } from './report.js';
+import { type CaseResult, isGeneratorBound, meanLoad, NOISE_LIMIT, type Report } from './report.js';
 import { tablesOf } from './tables.js';
-
-/** A generator that waits for a smaller share of the time is at its own limit. */
-const BUSY = 0.05;
 
 function row(cells: readonly string[]): string {
   return `| ${cells.join(' | ')} |`;
@@ -54,15 +50,17 @@ export function loadSentence(report: Report): string {
   return load > NOISE_LIMIT ? `${said}: the machine was not quiet, and these figures are rough.` : `${said}.`;
 }
 
-/** Whether the generator hardly ever waited, in most runs. */
-function isGeneratorBound(runs: readonly Run[]): boolean {
-  return runs.filter(({ load }) => load.idle < BUSY).length * 2 > runs.length;
-}
-
 function caseSection({ name, title, unit, peers }: CaseResult): string {
-  const base = peers.find((peer) => peer.name === 'node')?.spread?.median;
+  // Beside node:net, the limit in C, in cases that have it.
+  const bases = ['node', 'raw'].filter((of) => of === 'node' || peers.some(({ name: peer }) => peer === of));
+  const ratiosOf = (median: number): string[] => {
+    return bases.map((of) => {
+      const base = peers.find((peer) => peer.name === of)?.spread?.median;
+      return base === undefined || base === 0 ? '' : (median / base).toFixed(2);
+    });
+  };
   const rows = peers.map(({ title: peer, spread, runs, failures }) => {
-    if (spread === undefined) return [peer, 'failed', '', '', failures[0] ?? ''];
+    if (spread === undefined) return [peer, 'failed', ...bases.map(() => ''), '', failures[0] ?? ''];
     const errors = runs.reduce((total, { load }) => total + load.errors, 0);
     const resent = runs.reduce((total, { load }) => total + load.resent, 0);
     const p99 = Math.max(...runs.map(({ load }) => load.latencyUs.p99));
@@ -74,8 +72,7 @@ function caseSection({ name, title, unit, peers }: CaseResult): string {
       ...(failures.length > 0 ? [`${failures.length} runs failed`] : []),
     ];
     const figure = `${shorten(spread.median)} (${shorten(spread.min)} to ${shorten(spread.max)})`;
-    const ratio = base === undefined || base === 0 ? '' : (spread.median / base).toFixed(2);
-    return [peer, figure, ratio, p99 === 0 ? '' : shorten(p99), notes.join(', ')];
+    return [peer, figure, ...ratiosOf(spread.median), p99 === 0 ? '' : shorten(p99), notes.join(', ')];
   });
-  return `## ${name}\n\n${title}.\n\n${table(['server', unit, '× node', 'worst p99, µs', ''], rows)}`;
+  return `## ${name}\n\n${title}.\n\n${table(['server', unit, ...bases.map((of) => `× ${of}`), 'worst p99, µs', ''], rows)}`;
 }

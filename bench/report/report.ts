@@ -45,6 +45,14 @@ export interface Report {
   readonly tables?: readonly ReportTable[];
 }
 
+/** A generator that waits for a smaller share of the time is at its own limit. */
+const BUSY = 0.05;
+
+/** Whether the generator hardly ever waited, in most runs. */
+export function isGeneratorBound(runs: readonly Run[]): boolean {
+  return runs.filter(({ load }) => load.idle < BUSY).length * 2 > runs.length;
+}
+
 /** More than this share between the least and the largest figure, or of a CPU busy with other things, is noise. */
 export const NOISE_LIMIT = 0.3;
 

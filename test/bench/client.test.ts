@@ -209,11 +209,11 @@ t.test('the answerer, which has no stack, gives right answers too', async (t) =>
     const client = new Client(far, ENDS, PORT, 4, { ...SHORT, reply, closes });
     for (let ms = 0; ms < 100; ms++) {
       client.turn(ms);
-      answerer.turn();
+      answerer.turn(0);
     }
     t.ok(client.replies > 100, `${client.replies} replies`);
     t.same([client.errors, client.resent], [0, 0]);
     client.abort();
-    answerer.turn();
+    answerer.turn(0);
   }
 });

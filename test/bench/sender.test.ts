@@ -71,7 +71,7 @@ t.test('the answerer acknowledges once per batch and flow', async (t) => {
   const sender = makeSender(4)(far);
   for (let ms = 0; ms < 100; ms++) {
     sender.turn(ms);
-    answerer.turn();
+    answerer.turn(ms);
   }
   t.same([sender.open, sender.errors, sender.resent], [4, 0, 0]);
   t.ok(sender.bytes > 4 * PATTERN_PERIOD, `${sender.bytes} bytes`);
