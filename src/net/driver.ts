@@ -14,7 +14,6 @@ import {
   MTCP_EPOLLRDHUP,
   mtcp_epoll_create,
   mtcp_epoll_ctl,
-  mtcp_epoll_wait,
 } from '../api/index.js';
 import { turn } from '../api/loop.js';
 
@@ -137,6 +136,7 @@ export class Driver {
       for (const handle of handles) handle.scope.runInAsyncScope(handle.onDestroyed, handle);
       return;
     }
+    this.mctx.stack.tcp.core.dormancy.resume();
     const isBusy = turn(this.mctx);
     const isHeard = this.collect();
     this.idleTurns = isBusy || isHeard ? 0 : this.idleTurns + 1;
@@ -185,11 +185,16 @@ export class Driver {
     this.reschedule();
   }
 
-  /** Asks for events, unless some are left of those that were told last. Returns whether there are any. */
+  /**
+   * Asks for events, unless some are left of those that were told last. Returns whether there are any. Not by `mtcp_epoll_wait`, which
+   * turns the stack once more: it would acknowledge what handles are about to answer.
+   */
   private collect(): boolean {
     if (this.next < this.filled) return true;
+    const { interests, sockets } = this.mctx;
+    const set = sockets.get(this.epoll)?.epoll;
     this.next = 0;
-    this.filled = mtcp_epoll_wait(this.mctx, this.epoll, this.events, MAX_EVENTS, 0);
+    this.filled = set === undefined ? 0 : interests.collect(set, this.events, MAX_EVENTS);
     return this.filled > 0;
   }
 
