@@ -19,13 +19,3 @@ export function take(length: number): Buffer {
   buffer = Buffer.allocUnsafeSlow(CHUNK);
   return chunk;
 }
-
-/** What is left of chunks when their first `count` bytes are gone. */
-export function without(chunks: Uint8Array[], count: number): Uint8Array[] {
-  let left = count;
-  let first = 0;
-  while (first < chunks.length && left >= chunks[first].length) left -= chunks[first++].length;
-  const rest = chunks.slice(first);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
-}

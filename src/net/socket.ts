@@ -26,8 +26,6 @@ import {
   mtcp_setsockopt,
   mtcp_shutdown,
   mtcp_socket,
-  mtcp_write,
-  mtcp_writev,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
@@ -41,11 +39,12 @@ import {
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
 import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
-import { scratch, take, without } from './chunks.js';
+import { scratch, take } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { HttpHandle } from './http-handle.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
+import { type Chunk, Outgoing } from './outgoing.js';
 import { closedEarly, codedError, systemError } from './system-error.js';
 
 /** What a socket can be told when it is made. */
@@ -95,9 +94,6 @@ export class Socket extends Duplex implements Handle {
   private sockid = -1;
   /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
   private attempt = 0;
-  /** Bytes of all that was handed to `send`, and of what it is still busy with. */
-  private written = 0;
-  private sending = 0;
   private noDelay = false;
   private keepAlive = false;
   private keepAliveInitialDelay = 0;
@@ -109,8 +105,8 @@ export class Socket extends Duplex implements Handle {
   /** There may be something to read. */
   private mayRead = false;
   private hasEnded = false;
-  /** What could not be written yet, and whom to tell when it is. */
-  private unsent: Uint8Array[] = [];
+  /** What is written, and whom to tell when all of it is. */
+  private outgoing = new Outgoing();
   private unsentDone: Done | undefined = undefined;
   /** Whom to tell that the writable side has ended, which it does once there is a connection. */
   private finalDone: Done | undefined = undefined;
@@ -126,7 +122,7 @@ export class Socket extends Duplex implements Handle {
       allowHalfOpen: Boolean(allowHalfOpen),
       emitClose: false,
       autoDestroy: true,
-      decodeStrings: true,
+      decodeStrings: false,
       ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
       ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
     });
@@ -175,7 +171,13 @@ export class Socket extends Duplex implements Handle {
 
   /** Bytes written, those that are still in a queue included. */
   get bytesWritten(): number {
-    return this.written - this.sending + this.writableLength;
+    let bytes = this.outgoing.total;
+    // Node has this property for its own sockets; it is not told of.
+    const { writableBuffer } = this as unknown as { writableBuffer: Chunk[] };
+    for (const { chunk, encoding } of writableBuffer) {
+      bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+    }
+    return bytes;
   }
 
   get bufferSize(): number | undefined {
@@ -346,15 +348,18 @@ export class Socket extends Duplex implements Handle {
     if (this.mayRead && !this.connecting && this.sockid >= 0) this.readMore();
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.send([chunk], done);
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
+    const { outgoing } = this;
+    if (!this.mayWrite(done)) return;
+    if (this.connecting) outgoing.keep([{ chunk, encoding }]);
+    else this.sent(outgoing.write(this.driver.mctx, this.sockid, chunk, encoding));
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
-    this.send(
-      chunks.map(({ chunk }) => chunk),
-      done,
-    );
+  override _writev(chunks: Chunk[], done: Done): void {
+    const { outgoing } = this;
+    if (!this.mayWrite(done)) return;
+    if (this.connecting) outgoing.keep(chunks);
+    else this.sent(outgoing.writeAll(this.driver.mctx, this.sockid, chunks));
   }
 
   override _final(done: Done): void {
@@ -412,7 +417,7 @@ export class Socket extends Duplex implements Handle {
     this.local = undefined;
     this.remote = undefined;
     this.bytesRead = 0;
-    this.written = 0;
+    this.outgoing = new Outgoing();
     this.wantsData = false;
     this.mayRead = false;
     this.hasEnded = false;
@@ -477,7 +482,9 @@ export class Socket extends Duplex implements Handle {
 
   /** Sends what was written, or ended, while there was no connection or no room. Called again where a listener has thrown. */
   private goOnSending(): void {
-    if (this.unsentDone !== undefined) this.flush();
+    if (this.unsentDone !== undefined) {
+      this.sent(this.outgoing.flush(this.driver.mctx, this.sockid));
+    }
     const final = this.finalDone;
     this.finalDone = undefined;
     if (final !== undefined) this._final(final);
@@ -523,46 +530,33 @@ export class Socket extends Duplex implements Handle {
     }
   }
 
-  private send(chunks: Uint8Array[], done: Done): void {
+  /** Tells whether there is something to write to, or will be, and whom to tell of what is about to be written. */
+  private mayWrite(done: Done): boolean {
     if (this.sockid < 0 && !this.connecting) {
       done(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
-      return;
+      return false;
     }
-    this.unsent = chunks;
     this.unsentDone = done;
-    this.sending = 0;
-    for (const { length } of chunks) this.sending += length;
-    this.written += this.sending;
-    if (!this.connecting) this.flush();
+    return true;
   }
 
   /** Gives away whom to tell of what is unsent, and forgets about it. */
   private takeDone(): Done | undefined {
     const done = this.unsentDone;
-    this.unsent = [];
+    this.outgoing.clear();
     this.unsentDone = undefined;
-    this.sending = 0;
     return done;
   }
 
-  private flush(): void {
-    const { mctx } = this.driver;
-    while (this.unsent.length > 0) {
-      const { unsent } = this;
-      const count =
-        unsent.length === 1
-          ? mtcp_write(mctx, this.sockid, unsent[0])
-          : mtcp_writev(mctx, this.sockid, unsent.slice(0, 1024));
-      if (count < 0) {
-        if (errno === EAGAIN) return;
-        this.fail(errno, 'write');
-        return;
-      }
-      this.touch();
-      this.unsent = without(unsent, count);
+  /** The stack has been given what there is to write, or has said by errno why it does not take it. */
+  private sent(isTaken: boolean): void {
+    if (!isTaken) {
+      this.fail(errno, 'write');
+      return;
     }
+    this.touch();
     this.driver.wake();
-    this.takeDone()?.();
+    if (this.outgoing.isEmpty) this.takeDone()?.();
   }
 
   private fail(number: number, syscall: string): void {
