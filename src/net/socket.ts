@@ -21,7 +21,6 @@ import {
   mtcp_getpeername,
   mtcp_getsockname,
   mtcp_getsockopt,
-  mtcp_read,
   mtcp_setsock_nonblock,
   mtcp_setsockopt,
   mtcp_shutdown,
@@ -39,7 +38,7 @@ import {
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
 import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
-import { scratch, take } from './chunks.js';
+import { isReadable, readChunk } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { HttpHandle } from './http-handle.js';
 import { lookUp, unusable } from './lookup.js';
@@ -511,22 +510,27 @@ export class Socket extends Duplex implements Handle {
         this.driver.again(this.sockid);
         return;
       }
-      const length = mtcp_read(mctx, this.sockid, scratch());
-      if (length < 0) {
+      const chunk = readChunk(mctx, this.sockid);
+      if (typeof chunk !== 'number') {
+        // What comes later is an event: it is not asked for in vain.
+        this.mayRead = isReadable(mctx, this.sockid);
+        this.touch();
+        this.bytesRead += chunk.length;
+        this.wantsData = this.push(chunk);
+        if (!this.mayRead) return;
+        continue;
+      }
+      if (chunk < 0) {
         this.mayRead = false;
-        if (errno !== EAGAIN) this.fail(errno, 'read');
+        if (chunk !== -EAGAIN) this.fail(-chunk, 'read');
         return;
       }
       this.touch();
-      if (length === 0) {
-        this.hasEnded = true;
-        this.push(null);
-        // Without a reader the end would never be noticed.
-        this.read(0);
-        return;
-      }
-      this.bytesRead += length;
-      this.wantsData = this.push(take(length));
+      this.hasEnded = true;
+      this.push(null);
+      // Without a reader the end would never be noticed.
+      this.read(0);
+      return;
     }
   }
 
