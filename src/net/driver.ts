@@ -50,6 +50,8 @@ export function driverOf(mctx: Mctx): Driver {
 /** Lets a context work while it has handles, and until what they have left behind has been sent. */
 export class Driver {
   readonly mctx: Mctx;
+  /** When the last turn began, in ms of `performance.now`. */
+  now = performance.now();
   private readonly epoll: number;
   private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
   /** How many of `events` are filled, and which of them is told next. */
@@ -120,6 +122,7 @@ export class Driver {
     this.idleTurns = 0;
     if (!this.isRunning) {
       this.isRunning = true;
+      this.now = performance.now();
       this.reschedule();
     } else if (this.pending !== undefined && !this.isPrompt && this.isNeeded()) {
       // It sleeps, and perhaps nobody was to wait for it.
@@ -129,6 +132,7 @@ export class Driver {
 
   private readonly step = (): void => {
     this.pending = undefined;
+    this.now = performance.now();
     if (this.mctx.destroyed) {
       this.isRunning = false;
       const handles = [...this.handles.values()];

@@ -26,7 +26,8 @@ import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
-import { Socket, type SocketOptions } from './socket.js';
+import { Socket } from './socket.js';
+import type { SocketOptions } from './socket-options.js';
 import { codedError, listenError } from './system-error.js';
 
 /** What a server can be told when it is made. */

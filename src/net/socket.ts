@@ -37,35 +37,21 @@ import {
   TCP_NODELAY,
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
-import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
+import { type ConnectOptions, connectArguments, timerTime } from './arguments.js';
 import { isReadable, readChunk } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { HttpHandle } from './http-handle.js';
+import { IdleTimer } from './idle-timer.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
 import { type Chunk, Outgoing } from './outgoing.js';
+import { checkSocketOptions, type SocketOptions } from './socket-options.js';
 import { closedEarly, codedError, systemError } from './system-error.js';
-
-/** What a socket can be told when it is made. */
-export interface SocketOptions {
-  /** Keep the writable side open when the peer has ended. Default false. */
-  allowHalfOpen?: boolean;
-  readableHighWaterMark?: number;
-  writableHighWaterMark?: number;
-  signal?: AbortSignal;
-  noDelay?: boolean;
-  keepAlive?: boolean;
-  /** ms. */
-  keepAliveInitialDelay?: number;
-}
 
 /** What a socket tells the server that has accepted it. */
 export interface Owner {
   forget(): void;
 }
-
-/** Options of Node's that would be wrong to pass over in silence. */
-const UNSUPPORTED = ['fd', 'handle', 'onread', 'objectMode', 'readableObjectMode', 'writableObjectMode'];
 
 /** What a write is told that its socket did not live to see; the stack has no such number. */
 const ECANCELED = 125;
@@ -89,6 +75,7 @@ export class Socket extends Duplex implements Handle {
   /** Addresses that `autoSelectFamily` would have tried; there is one family here. */
   readonly autoSelectFamilyAttemptedAddresses: string[] = [];
   private readonly driver: Driver;
+  private handle: HttpHandle | undefined = undefined;
   private owner: Owner | null = null;
   private sockid = -1;
   /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
@@ -98,7 +85,7 @@ export class Socket extends Duplex implements Handle {
   private keepAliveInitialDelay = 0;
   private local: SockAddr | undefined = undefined;
   private remote: SockAddr | undefined = undefined;
-  private timer: NodeJS.Timeout | undefined = undefined;
+  private idle: IdleTimer | undefined = undefined;
   /** The consumer wants more. */
   private wantsData = false;
   /** There may be something to read. */
@@ -113,10 +100,7 @@ export class Socket extends Duplex implements Handle {
 
   constructor(mctx: Mctx, options: SocketOptions = {}) {
     const { allowHalfOpen, readableHighWaterMark, writableHighWaterMark, signal } = options;
-    for (const name of UNSUPPORTED) {
-      const value = (options as Record<string, unknown>)[name];
-      if (value !== undefined && value !== null && value !== false) throw unsupported(name);
-    }
+    checkSocketOptions(options);
     super({
       allowHalfOpen: Boolean(allowHalfOpen),
       emitClose: false,
@@ -185,7 +169,9 @@ export class Socket extends Duplex implements Handle {
 
   /** What `node:http` looks for in a socket of Node's. */
   get _handle(): HttpHandle | null {
-    return this.pending ? null : new HttpHandle(this);
+    if (this.pending) return null;
+    this.handle ??= new HttpHandle(this);
+    return this.handle;
   }
 
   get remoteAddress(): string | undefined {
@@ -271,8 +257,8 @@ export class Socket extends Duplex implements Handle {
     if (this.destroyed) return this;
     const time = timerTime(timeout);
     this.timeout = timeout;
-    clearTimeout(this.timer);
-    this.timer = time > 0 ? setTimeout(() => this.emit('timeout'), time).unref() : undefined;
+    if (time > 0) this.idle ??= new IdleTimer(() => this.emit('timeout'));
+    this.idle?.set(time);
     if (callback !== undefined) {
       if (timeout > 0) this.once('timeout', callback);
       else this.off('timeout', callback);
@@ -377,7 +363,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    clearTimeout(this.timer);
+    this.idle?.clear();
     const wasConnecting = this.connecting;
     this.attempt++;
     this.connecting = false;
@@ -587,7 +573,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   private touch(): void {
-    this.timer?.refresh();
+    this.idle?.touch(this.driver.now);
   }
 
   private takeError(): number {
