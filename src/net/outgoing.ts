@@ -57,6 +57,8 @@ export class Outgoing {
     let filled = 0;
     for (let i = 0; i < chunks.length; i++) {
       const { chunk, encoding } = chunks[i];
+      // node:http ends each answer with a chunk of nothing.
+      if (chunk.length === 0) continue;
       const isText = typeof chunk === 'string';
       const most = isText ? chunk.length * BYTES_PER_UNIT : chunk.length;
       if (most > (isText ? GATHERED : SMALL) || filled + most > GATHERED) {

@@ -106,8 +106,9 @@ export class Socket extends Duplex implements Handle {
       emitClose: false,
       autoDestroy: true,
       decodeStrings: false,
-      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
-      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
+      // Undefined stands for Node's own.
+      readableHighWaterMark: readableHighWaterMark as number,
+      writableHighWaterMark: writableHighWaterMark as number,
     });
     // One that has been aborted already destroys what `connect` begins, not what was before.
     if (signal?.aborted) process.nextTick(addAbortSignal, signal, this);
@@ -119,19 +120,8 @@ export class Socket extends Duplex implements Handle {
   }
 
   /** Takes over a connection that a server has accepted. */
-  static accepted(
-    mctx: Mctx,
-    sockid: number,
-    options: SocketOptions & { highWaterMark?: number },
-    server: Owner | null,
-  ): Socket {
-    const { allowHalfOpen = false, highWaterMark: both } = options;
-    const { readableHighWaterMark = both, writableHighWaterMark = both } = options;
-    const socket = new Socket(mctx, {
-      allowHalfOpen,
-      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
-      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
-    });
+  static accepted(mctx: Mctx, sockid: number, options: SocketOptions, server: Owner | null): Socket {
+    const socket = new Socket(mctx, options);
     socket.server = server;
     socket.owner = server;
     mtcp_setsock_nonblock(mctx, sockid);

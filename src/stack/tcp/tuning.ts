@@ -97,6 +97,16 @@ const REMEMBERED = 64;
 /** A tuning with one option changed; the same one when it has that value already. */
 export function change<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
   if (tuning[option] === value) return tuning;
+  if (tuning === last.from && option === last.option && value === last.value) return last.to;
+  const to = find(tuning, option, value);
+  last = { from: tuning, option, value, to };
+  return to;
+}
+
+/** The last change: a server makes the same one to each of its connections. */
+let last = { from: UNTUNED, option: '', value: '' as unknown, to: UNTUNED };
+
+function find<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
   const step = `${option}=${value}`;
   const short = changed.get(tuning)?.get(step);
   if (short !== undefined) return short;
