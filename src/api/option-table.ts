@@ -324,8 +324,14 @@ const ROWS: readonly SocketOption<any>[] = [
   info,
 ];
 
+/** The rows by level and name. */
+const BY_LEVEL = new Map<number, Map<number, (typeof ROWS)[number]>>();
+for (const row of ROWS) {
+  const rows = BY_LEVEL.get(row.level) ?? new Map();
+  BY_LEVEL.set(row.level, rows.set(row.name, row));
+}
+
 /** Finds an option; undefined when there is none. */
-// biome-ignore lint/suspicious/noExplicitAny: as above
-export function findOption(level: number, name: number): SocketOption<any> | undefined {
-  return ROWS.find((option) => option.level === level && option.name === name);
+export function findOption(level: number, name: number): (typeof ROWS)[number] | undefined {
+  return BY_LEVEL.get(level)?.get(name);
 }

@@ -14,7 +14,6 @@ import {
   MTCP_EPOLLRDHUP,
   mtcp_epoll_create,
   mtcp_epoll_ctl,
-  mtcp_epoll_wait,
 } from '../api/index.js';
 import { turn } from '../api/loop.js';
 
@@ -51,12 +50,19 @@ export function driverOf(mctx: Mctx): Driver {
 /** Lets a context work while it has handles, and until what they have left behind has been sent. */
 export class Driver {
   readonly mctx: Mctx;
+  /** When the last turn began, in ms of `performance.now`. */
+  now = performance.now();
   private readonly epoll: number;
   private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
   /** How many of `events` are filled, and which of them is told next. */
   private filled = 0;
   private next = 0;
-  private readonly handles = new Map<number, Handle>();
+  /**
+   * By socket. Not a Map: each time one has grown it leaves its old table behind, which holds on to the next, and so all handles of
+   * short connections would live until the whole heap is collected.
+   */
+  private readonly handles: (Handle | undefined)[] = [];
+  private handleCount = 0;
   /** Sockets of handles that wait for a descriptor. */
   private readonly waiting = new Set<number>();
   /** Keeps the turns out of the scope of whoever happened to cause the first one. */
@@ -75,7 +81,8 @@ export class Driver {
 
   /** Begins to tell a handle of the events of its socket. */
   add(sockid: number, handle: Handle): void {
-    this.handles.set(sockid, handle);
+    this.handles[sockid] = handle;
+    this.handleCount++;
     if (handle.isReferenced) this.reference(1);
     mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_ADD, sockid, {
       events: WATCHED,
@@ -86,7 +93,7 @@ export class Driver {
 
   /** Has a handle told again of what holds for its socket, in a turn to come: it has left something undone. */
   again(sockid: number): void {
-    const handle = this.handles.get(sockid);
+    const handle = this.handles[sockid];
     if (handle === undefined || this.mctx.destroyed) return;
     const event = { events: WATCHED, data: { ptr: handle } };
     mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_MOD, sockid, event);
@@ -100,11 +107,13 @@ export class Driver {
 
   /** Tells a handle nothing more; to be called before the socket is closed. */
   remove(sockid: number): void {
-    const handle = this.handles.get(sockid);
+    const handle = this.handles[sockid];
     if (handle === undefined) return;
-    this.handles.delete(sockid);
+    this.handles[sockid] = undefined;
+    this.handleCount--;
     if (handle.isReferenced) this.reference(-1);
     if (!this.mctx.destroyed) mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_DEL, sockid);
+    if (this.waiting.size === 0) return;
     for (const other of this.waiting) this.again(other);
     this.waiting.clear();
   }
@@ -113,7 +122,7 @@ export class Driver {
   setReferenced(sockid: number, handle: Handle, isReferenced: boolean): void {
     if (handle.isReferenced === isReferenced) return;
     handle.isReferenced = isReferenced;
-    if (this.handles.get(sockid) === handle) this.reference(isReferenced ? 1 : -1);
+    if (this.handles[sockid] === handle) this.reference(isReferenced ? 1 : -1);
   }
 
   /** Something has been given to the stack: it is looked after soon. */
@@ -121,6 +130,7 @@ export class Driver {
     this.idleTurns = 0;
     if (!this.isRunning) {
       this.isRunning = true;
+      this.now = performance.now();
       this.reschedule();
     } else if (this.pending !== undefined && !this.isPrompt && this.isNeeded()) {
       // It sleeps, and perhaps nobody was to wait for it.
@@ -130,13 +140,16 @@ export class Driver {
 
   private readonly step = (): void => {
     this.pending = undefined;
+    this.now = performance.now();
     if (this.mctx.destroyed) {
       this.isRunning = false;
-      const handles = [...this.handles.values()];
-      this.handles.clear();
+      const handles = this.handles.filter((handle) => handle !== undefined);
+      this.handles.length = 0;
+      this.handleCount = 0;
       for (const handle of handles) handle.scope.runInAsyncScope(handle.onDestroyed, handle);
       return;
     }
+    this.mctx.stack.tcp.core.dormancy.resume();
     const isBusy = turn(this.mctx);
     const isHeard = this.collect();
     this.idleTurns = isBusy || isHeard ? 0 : this.idleTurns + 1;
@@ -149,7 +162,7 @@ export class Driver {
   };
 
   private goOn(): void {
-    if (this.handles.size === 0 && this.idleTurns > 0 && !this.hasUnfinished()) {
+    if (this.handleCount === 0 && this.idleTurns > 0 && !this.hasUnfinished()) {
       this.isRunning = false;
       return;
     }
@@ -172,7 +185,7 @@ export class Driver {
 
   /** Tells whether the process is to live on: for a handle that wants it, or for what those that are closed have left to send. */
   private isNeeded(): boolean {
-    return this.referenced > 0 || this.handles.size === 0 || this.hasUnfinished();
+    return this.referenced > 0 || this.handleCount === 0 || this.hasUnfinished();
   }
 
   private reference(change: 1 | -1): void {
@@ -185,11 +198,16 @@ export class Driver {
     this.reschedule();
   }
 
-  /** Asks for events, unless some are left of those that were told last. Returns whether there are any. */
+  /**
+   * Asks for events, unless some are left of those that were told last. Returns whether there are any. Not by `mtcp_epoll_wait`, which
+   * turns the stack once more: it would acknowledge what handles are about to answer.
+   */
   private collect(): boolean {
     if (this.next < this.filled) return true;
+    const { interests, sockets } = this.mctx;
+    const set = sockets.get(this.epoll)?.epoll;
     this.next = 0;
-    this.filled = mtcp_epoll_wait(this.mctx, this.epoll, this.events, MAX_EVENTS, 0);
+    this.filled = set === undefined ? 0 : interests.collect(set, this.events, MAX_EVENTS);
     return this.filled > 0;
   }
 
@@ -200,7 +218,7 @@ export class Driver {
       const handle = data.ptr as Handle;
       data.ptr = null;
       // Whoever was told before may have closed it.
-      if (this.handles.get(data.sockid) !== handle) continue;
+      if (this.handles[data.sockid] !== handle) continue;
       let isDone = false;
       try {
         handle.scope.runInAsyncScope(handle.onEvents, handle, events);

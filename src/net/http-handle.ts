@@ -9,6 +9,8 @@ interface Scoped {
 
 /** The part of Node's handles that `node:http` uses: an Agent says by it that a socket belongs to another request from now on. */
 export class HttpHandle {
+  /** For `node:http` to write down whether it wants to read. */
+  reading = true;
   private readonly owner: Scoped;
 
   constructor(owner: Scoped) {

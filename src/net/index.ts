@@ -11,12 +11,14 @@ import { isIP, isIPv4, isIPv6 } from 'node:net';
 import type { Mctx, MctxArgument } from '../api/index.js';
 import { mtcp_last_error } from '../api/index.js';
 import { Server, type ServerOptions } from './server.js';
-import { Socket, type SocketOptions } from './socket.js';
+import { Socket } from './socket.js';
+import type { SocketOptions } from './socket-options.js';
 
 export type { ConnectOptions, ListenOptions } from './arguments.js';
 export type { SocketAddress } from './names.js';
 export type { Server, ServerOptions } from './server.js';
-export type { Socket, SocketOptions } from './socket.js';
+export type { Socket } from './socket.js';
+export type { SocketOptions } from './socket-options.js';
 export type { SystemError } from './system-error.js';
 
 /** What `node:net` gives, on one context. */

@@ -26,7 +26,8 @@ import { type ListenOptions, listenArguments } from './arguments.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
-import { Socket, type SocketOptions } from './socket.js';
+import { Socket } from './socket.js';
+import type { SocketOptions } from './socket-options.js';
 import { codedError, listenError } from './system-error.js';
 
 /** What a server can be told when it is made. */
@@ -58,6 +59,8 @@ export class Server extends EventEmitter implements Handle {
   maxConnections: number | undefined;
   private readonly driver: Driver;
   private readonly options: ServerOptions;
+  /** What its sockets are made with. */
+  private readonly socketOptions: SocketOptions;
   private sockid = -1;
   private connections = 0;
   /** Counts calls of `listen` and `close`: the outcome of a look-up is for the last one only. */
@@ -75,6 +78,13 @@ export class Server extends EventEmitter implements Handle {
     }
     this.driver = driverOf(mctx);
     this.options = typeof options === 'function' ? {} : (options ?? {});
+    const { allowHalfOpen = false, highWaterMark: both } = this.options;
+    const { readableHighWaterMark = both, writableHighWaterMark = both } = this.options;
+    this.socketOptions = {
+      allowHalfOpen,
+      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
+      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
+    };
     this.maxConnections = this.options.maxConnections;
     const onConnection = typeof options === 'function' ? options : listener;
     if (onConnection !== undefined) this.on('connection', onConnection);
@@ -227,7 +237,7 @@ export class Server extends EventEmitter implements Handle {
     const { options } = this;
     const { maxConnections, connections } = this;
     const isOne = maxConnections == null || connections < maxConnections;
-    const socket = Socket.accepted(this.driver.mctx, sockid, options, isOne ? this : null);
+    const socket = Socket.accepted(this.driver.mctx, sockid, this.socketOptions, isOne ? this : null);
     if (!isOne) {
       const { localAddress, localPort, localFamily, remoteAddress, remotePort, remoteFamily } = socket;
       socket.destroy();

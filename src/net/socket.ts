@@ -21,13 +21,10 @@ import {
   mtcp_getpeername,
   mtcp_getsockname,
   mtcp_getsockopt,
-  mtcp_read,
   mtcp_setsock_nonblock,
   mtcp_setsockopt,
   mtcp_shutdown,
   mtcp_socket,
-  mtcp_write,
-  mtcp_writev,
   SHUT_WR,
   SO_ERROR,
   SO_KEEPALIVE,
@@ -40,34 +37,21 @@ import {
   TCP_NODELAY,
 } from '../api/index.js';
 import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
-import { type ConnectOptions, connectArguments, timerTime, unsupported } from './arguments.js';
-import { scratch, take, without } from './chunks.js';
+import { type ConnectOptions, connectArguments, timerTime } from './arguments.js';
+import { isReadable, readChunk } from './chunks.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
 import { HttpHandle } from './http-handle.js';
+import { IdleTimer } from './idle-timer.js';
 import { lookUp, unusable } from './lookup.js';
 import { endOf, nameOf, type SocketAddress } from './names.js';
+import { type Chunk, Outgoing } from './outgoing.js';
+import { checkSocketOptions, type SocketOptions } from './socket-options.js';
 import { closedEarly, codedError, systemError } from './system-error.js';
-
-/** What a socket can be told when it is made. */
-export interface SocketOptions {
-  /** Keep the writable side open when the peer has ended. Default false. */
-  allowHalfOpen?: boolean;
-  readableHighWaterMark?: number;
-  writableHighWaterMark?: number;
-  signal?: AbortSignal;
-  noDelay?: boolean;
-  keepAlive?: boolean;
-  /** ms. */
-  keepAliveInitialDelay?: number;
-}
 
 /** What a socket tells the server that has accepted it. */
 export interface Owner {
   forget(): void;
 }
-
-/** Options of Node's that would be wrong to pass over in silence. */
-const UNSUPPORTED = ['fd', 'handle', 'onread', 'objectMode', 'readableObjectMode', 'writableObjectMode'];
 
 /** What a write is told that its socket did not live to see; the stack has no such number. */
 const ECANCELED = 125;
@@ -91,26 +75,24 @@ export class Socket extends Duplex implements Handle {
   /** Addresses that `autoSelectFamily` would have tried; there is one family here. */
   readonly autoSelectFamilyAttemptedAddresses: string[] = [];
   private readonly driver: Driver;
+  private handle: HttpHandle | undefined = undefined;
   private owner: Owner | null = null;
   private sockid = -1;
   /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
   private attempt = 0;
-  /** Bytes of all that was handed to `send`, and of what it is still busy with. */
-  private written = 0;
-  private sending = 0;
   private noDelay = false;
   private keepAlive = false;
   private keepAliveInitialDelay = 0;
   private local: SockAddr | undefined = undefined;
   private remote: SockAddr | undefined = undefined;
-  private timer: NodeJS.Timeout | undefined = undefined;
+  private idle: IdleTimer | undefined = undefined;
   /** The consumer wants more. */
   private wantsData = false;
   /** There may be something to read. */
   private mayRead = false;
   private hasEnded = false;
-  /** What could not be written yet, and whom to tell when it is. */
-  private unsent: Uint8Array[] = [];
+  /** What is written, and whom to tell when all of it is. */
+  private outgoing = new Outgoing();
   private unsentDone: Done | undefined = undefined;
   /** Whom to tell that the writable side has ended, which it does once there is a connection. */
   private finalDone: Done | undefined = undefined;
@@ -118,17 +100,15 @@ export class Socket extends Duplex implements Handle {
 
   constructor(mctx: Mctx, options: SocketOptions = {}) {
     const { allowHalfOpen, readableHighWaterMark, writableHighWaterMark, signal } = options;
-    for (const name of UNSUPPORTED) {
-      const value = (options as Record<string, unknown>)[name];
-      if (value !== undefined && value !== null && value !== false) throw unsupported(name);
-    }
+    checkSocketOptions(options);
     super({
       allowHalfOpen: Boolean(allowHalfOpen),
       emitClose: false,
       autoDestroy: true,
-      decodeStrings: true,
-      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
-      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
+      decodeStrings: false,
+      // Undefined stands for Node's own.
+      readableHighWaterMark: readableHighWaterMark as number,
+      writableHighWaterMark: writableHighWaterMark as number,
     });
     // One that has been aborted already destroys what `connect` begins, not what was before.
     if (signal?.aborted) process.nextTick(addAbortSignal, signal, this);
@@ -140,19 +120,8 @@ export class Socket extends Duplex implements Handle {
   }
 
   /** Takes over a connection that a server has accepted. */
-  static accepted(
-    mctx: Mctx,
-    sockid: number,
-    options: SocketOptions & { highWaterMark?: number },
-    server: Owner | null,
-  ): Socket {
-    const { allowHalfOpen = false, highWaterMark: both } = options;
-    const { readableHighWaterMark = both, writableHighWaterMark = both } = options;
-    const socket = new Socket(mctx, {
-      allowHalfOpen,
-      ...(readableHighWaterMark === undefined ? {} : { readableHighWaterMark }),
-      ...(writableHighWaterMark === undefined ? {} : { writableHighWaterMark }),
-    });
+  static accepted(mctx: Mctx, sockid: number, options: SocketOptions, server: Owner | null): Socket {
+    const socket = new Socket(mctx, options);
     socket.server = server;
     socket.owner = server;
     mtcp_setsock_nonblock(mctx, sockid);
@@ -175,7 +144,13 @@ export class Socket extends Duplex implements Handle {
 
   /** Bytes written, those that are still in a queue included. */
   get bytesWritten(): number {
-    return this.written - this.sending + this.writableLength;
+    let bytes = this.outgoing.total;
+    // Node has this property for its own sockets; it is not told of.
+    const { writableBuffer } = this as unknown as { writableBuffer: Chunk[] };
+    for (const { chunk, encoding } of writableBuffer) {
+      bytes += typeof chunk === 'string' ? Buffer.byteLength(chunk, encoding) : chunk.length;
+    }
+    return bytes;
   }
 
   get bufferSize(): number | undefined {
@@ -184,7 +159,9 @@ export class Socket extends Duplex implements Handle {
 
   /** What `node:http` looks for in a socket of Node's. */
   get _handle(): HttpHandle | null {
-    return this.pending ? null : new HttpHandle(this);
+    if (this.pending) return null;
+    this.handle ??= new HttpHandle(this);
+    return this.handle;
   }
 
   get remoteAddress(): string | undefined {
@@ -270,8 +247,8 @@ export class Socket extends Duplex implements Handle {
     if (this.destroyed) return this;
     const time = timerTime(timeout);
     this.timeout = timeout;
-    clearTimeout(this.timer);
-    this.timer = time > 0 ? setTimeout(() => this.emit('timeout'), time).unref() : undefined;
+    if (time > 0) this.idle ??= new IdleTimer(() => this.emit('timeout'));
+    this.idle?.set(time);
     if (callback !== undefined) {
       if (timeout > 0) this.once('timeout', callback);
       else this.off('timeout', callback);
@@ -328,7 +305,7 @@ export class Socket extends Duplex implements Handle {
     // Reading comes first, as in Node: after a reset it is the reader who is told.
     if ((events & (MTCP_EPOLLIN | MTCP_EPOLLRDHUP | MTCP_EPOLLERR | MTCP_EPOLLHUP)) !== 0) {
       this.mayRead = true;
-      if (this.wantsData) this.readMore();
+      if (this.wantsData) this.readMore(false);
       if (this.destroyed) return;
     }
     if ((events & MTCP_EPOLLOUT) !== 0) this.goOnSending();
@@ -343,18 +320,21 @@ export class Socket extends Duplex implements Handle {
 
   override _read(): void {
     this.wantsData = true;
-    if (this.mayRead && !this.connecting && this.sockid >= 0) this.readMore();
+    if (this.mayRead && !this.connecting && this.sockid >= 0) this.readMore(true);
   }
 
-  override _write(chunk: Buffer, _encoding: BufferEncoding, done: Done): void {
-    this.send([chunk], done);
+  override _write(chunk: Buffer | string, encoding: BufferEncoding, done: Done): void {
+    const { outgoing } = this;
+    if (!this.mayWrite(done)) return;
+    if (this.connecting) outgoing.keep([{ chunk, encoding }]);
+    else this.sent(outgoing.write(this.driver.mctx, this.sockid, chunk, encoding));
   }
 
-  override _writev(chunks: { chunk: Buffer }[], done: Done): void {
-    this.send(
-      chunks.map(({ chunk }) => chunk),
-      done,
-    );
+  override _writev(chunks: Chunk[], done: Done): void {
+    const { outgoing } = this;
+    if (!this.mayWrite(done)) return;
+    if (this.connecting) outgoing.keep(chunks);
+    else this.sent(outgoing.writeAll(this.driver.mctx, this.sockid, chunks));
   }
 
   override _final(done: Done): void {
@@ -373,7 +353,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   override _destroy(error: Error | null, done: Done): void {
-    clearTimeout(this.timer);
+    this.idle?.clear();
     const wasConnecting = this.connecting;
     this.attempt++;
     this.connecting = false;
@@ -412,7 +392,7 @@ export class Socket extends Duplex implements Handle {
     this.local = undefined;
     this.remote = undefined;
     this.bytesRead = 0;
-    this.written = 0;
+    this.outgoing = new Outgoing();
     this.wantsData = false;
     this.mayRead = false;
     this.hasEnded = false;
@@ -477,7 +457,9 @@ export class Socket extends Duplex implements Handle {
 
   /** Sends what was written, or ended, while there was no connection or no room. Called again where a listener has thrown. */
   private goOnSending(): void {
-    if (this.unsentDone !== undefined) this.flush();
+    if (this.unsentDone !== undefined) {
+      this.sent(this.outgoing.flush(this.driver.mctx, this.sockid));
+    }
     const final = this.finalDone;
     this.finalDone = undefined;
     if (final !== undefined) this._final(final);
@@ -496,7 +478,22 @@ export class Socket extends Duplex implements Handle {
 
   // Reading and writing
 
-  private readMore(): void {
+  /**
+   * A chunk would go from `push` straight to the listeners of `data`, and leave no trace in the stream but that it asks again. Then it is
+   * left asking: that saves a tick and a call for each chunk.
+   */
+  private get flowsFreely(): boolean {
+    return (
+      this.readableFlowing === true &&
+      this.readableLength === 0 &&
+      this.readableDidRead &&
+      this.readableEncoding === null &&
+      this.listenerCount('data') > 0
+    );
+  }
+
+  /** `isWithin`: the stream has called, and must not be told before it has its answer. */
+  private readMore(isWithin: boolean): void {
     const { mctx } = this.driver;
     for (let reads = 0; this.wantsData && !this.destroyed && !this.hasEnded; reads++) {
       if (reads === READS) {
@@ -504,65 +501,58 @@ export class Socket extends Duplex implements Handle {
         this.driver.again(this.sockid);
         return;
       }
-      const length = mtcp_read(mctx, this.sockid, scratch());
-      if (length < 0) {
+      const chunk = readChunk(mctx, this.sockid);
+      if (typeof chunk !== 'number') {
+        // What comes later is an event: it is not asked for in vain.
+        this.mayRead = isReadable(mctx, this.sockid);
+        this.touch();
+        this.bytesRead += chunk.length;
+        if (!isWithin && this.flowsFreely) this.emit('data', chunk);
+        else this.wantsData = this.push(chunk);
+        if (!this.mayRead) return;
+        continue;
+      }
+      if (chunk < 0) {
         this.mayRead = false;
-        if (errno !== EAGAIN) this.fail(errno, 'read');
+        if (chunk !== -EAGAIN) this.fail(-chunk, 'read');
         return;
       }
       this.touch();
-      if (length === 0) {
-        this.hasEnded = true;
-        this.push(null);
-        // Without a reader the end would never be noticed.
-        this.read(0);
-        return;
-      }
-      this.bytesRead += length;
-      this.wantsData = this.push(take(length));
+      this.hasEnded = true;
+      this.push(null);
+      // Without a reader the end would never be noticed.
+      this.read(0);
+      return;
     }
   }
 
-  private send(chunks: Uint8Array[], done: Done): void {
+  /** Tells whether there is something to write to, or will be, and whom to tell of what is about to be written. */
+  private mayWrite(done: Done): boolean {
     if (this.sockid < 0 && !this.connecting) {
       done(codedError('ERR_SOCKET_CLOSED', 'Socket is closed'));
-      return;
+      return false;
     }
-    this.unsent = chunks;
     this.unsentDone = done;
-    this.sending = 0;
-    for (const { length } of chunks) this.sending += length;
-    this.written += this.sending;
-    if (!this.connecting) this.flush();
+    return true;
   }
 
   /** Gives away whom to tell of what is unsent, and forgets about it. */
   private takeDone(): Done | undefined {
     const done = this.unsentDone;
-    this.unsent = [];
+    this.outgoing.clear();
     this.unsentDone = undefined;
-    this.sending = 0;
     return done;
   }
 
-  private flush(): void {
-    const { mctx } = this.driver;
-    while (this.unsent.length > 0) {
-      const { unsent } = this;
-      const count =
-        unsent.length === 1
-          ? mtcp_write(mctx, this.sockid, unsent[0])
-          : mtcp_writev(mctx, this.sockid, unsent.slice(0, 1024));
-      if (count < 0) {
-        if (errno === EAGAIN) return;
-        this.fail(errno, 'write');
-        return;
-      }
-      this.touch();
-      this.unsent = without(unsent, count);
+  /** The stack has been given what there is to write, or has said by errno why it does not take it. */
+  private sent(isTaken: boolean): void {
+    if (!isTaken) {
+      this.fail(errno, 'write');
+      return;
     }
+    this.touch();
     this.driver.wake();
-    this.takeDone()?.();
+    if (this.outgoing.isEmpty) this.takeDone()?.();
   }
 
   private fail(number: number, syscall: string): void {
@@ -573,7 +563,7 @@ export class Socket extends Duplex implements Handle {
   }
 
   private touch(): void {
-    this.timer?.refresh();
+    this.idle?.touch(this.driver.now);
   }
 
   private takeError(): number {

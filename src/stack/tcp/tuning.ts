@@ -94,12 +94,20 @@ const MOST_KNOWN = 1024;
 const changed = new WeakMap<Tuning, Map<string, Tuning>>();
 const REMEMBERED = 64;
 
+/** The last change to `UNTUNED`. */
+let last = { option: '', value: '' as unknown, to: UNTUNED };
+
 /** A tuning with one option changed; the same one when it has that value already. */
 export function change<K extends keyof Tuning>(tuning: Tuning, option: K, value: Tuning[K]): Tuning {
   if (tuning[option] === value) return tuning;
+  if (tuning === UNTUNED && option === last.option && value === last.value) return last.to;
   const step = `${option}=${value}`;
   const short = changed.get(tuning)?.get(step);
-  if (short !== undefined) return short;
+  if (short !== undefined) {
+    // A server makes the same first change to each of its connections. Neither of the two is one that might be forgotten.
+    if (tuning === UNTUNED) last = { option, value, to: short };
+    return short;
+  }
   const fresh = Object.freeze({ ...tuning, [option]: value });
   const key = keyOf(fresh);
   const result = known.get(key) ?? fresh;
