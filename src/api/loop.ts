@@ -40,7 +40,7 @@ export function turn(core: Context): boolean {
  */
 export function idle(core: Context, untilUs: number): void {
   const { now } = core.stack;
-  const deadline = Math.min(core.stack.nextDeadline(), untilUs);
+  const deadline = Math.min(core.stack.quietUntil, untilUs);
   if (deadline > now) core.nic.wait(deadline - now);
 }
 

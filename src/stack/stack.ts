@@ -152,7 +152,18 @@ export class Stack {
 
   /** When `runTimers` or `output` has something to do next; NEVER when nothing will happen by itself. */
   nextDeadline(): Micros {
-    const tcp = this.tcp.nextDeadline();
+    return this.#orNeighbours(this.tcp.nextDeadline());
+  }
+
+  /**
+   * As `nextDeadline`, but may come before it, for who only wants to know how long to sleep: of thousands of timers, such as those of
+   * TIME-WAIT, none is looked at.
+   */
+  get quietUntil(): Micros {
+    return this.#orNeighbours(this.tcp.quietUntil);
+  }
+
+  #orNeighbours(tcp: Micros): Micros {
     const neighbours = this.#linkHeader === 0 ? NEVER : this.neighbours.nextDeadline();
     return tcp < neighbours ? tcp : neighbours;
   }
