@@ -45,7 +45,9 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
-  return !tcb.ackNow || sendAck(core, tcb) <= 0;
+  if (tcb.ackNow && sendAck(core, tcb) > 0) return false;
+  if (tcb.delackAt !== NEVER) core.arm(tcb);
+  return true;
 }
 
 /** Sends again what is deemed lost, as far as the congestion window allows. */
