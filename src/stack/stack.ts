@@ -28,6 +28,7 @@ import {
 import { ICMP_PORT_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE } from './wire/icmp.js';
 import {
   IPV4_BAD_CHECKSUM,
+  IPV4_HEADER,
   IPV4_OK,
   IPV4_SHORT_FRAME,
   Ipv4Header,
@@ -36,7 +37,7 @@ import {
   PROTOCOL_UDP,
   parseIpv4,
 } from './wire/ipv4.js';
-import { parseTcp, TCP_CHECKSUM_OFFSET, TCP_OK } from './wire/tcp-header.js';
+import { parseTcp, TCP_CHECKSUM_OFFSET, TCP_HEADER, TCP_OK } from './wire/tcp-header.js';
 
 /** Every IPv4 host takes packets of 68 bytes (RFC 791 3.2), the least a link may carry. */
 const MIN_MTU = 68;
@@ -135,6 +136,19 @@ export class Stack {
       sum ^= memory[at] ^ memory[at + LINE];
     }
     this.#touched = sum;
+    if (this.#linkHeader > 0 && this.tcp.core.ahead.isWorthwhile) this.#lookAhead(batch, frames);
+  }
+
+  #lookAhead(batch: Int32Array, frames: number): void {
+    const { view } = this.nic;
+    const { ahead } = this.tcp.core;
+    for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) {
+      if (batch[i + 1] < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER) continue;
+      const ip = batch[i] + ETHERNET_HEADER;
+      const ports = view.getInt32(ip + IPV4_HEADER);
+      ahead.add(view.getInt32(ip + 16), view.getInt32(ip + 12), ports & 0xffff, ports >>> 16);
+    }
+    ahead.read();
   }
 
   /** Takes one received frame, processes it to completion and gives it back to the Nic. */
