@@ -12,6 +12,7 @@ import {
   SHUT_WR,
 } from '../../api/index.js';
 import { EAGAIN } from '../../stack/errors.js';
+import { copy, Span } from '../../stack/wire/span.js';
 import type { Body, Content, Site } from './http-content.js';
 import { statusContent } from './http-content.js';
 import type { Request } from './http-request.js';
@@ -45,11 +46,40 @@ const LINGER_SWEEPS = 5;
 /** What `receive` says when there is something new to look at; no verdict. */
 const GOT_SOME = -1;
 
+/** The head of an answer as bytes. Of two alike in a row, and most are in the same second, the second is there already. */
+class AnswerHead {
+  readonly bytes: Buffer = Buffer.alloc(HEAD_ROOM);
+  readonly span: Span = new Span(this.bytes);
+  length = 0;
+  private status = 0;
+  private type = '';
+  private bodyLength = 0;
+  private fields = '';
+  private date = '';
+
+  of(status: number, type: string, bodyLength: number, fields: string, date: string): this {
+    const isSame = status === this.status && type === this.type && bodyLength === this.bodyLength;
+    if (isSame && fields === this.fields && date === this.date) return this;
+    this.status = status;
+    this.type = type;
+    this.bodyLength = bodyLength;
+    this.fields = fields;
+    this.date = date;
+    const text =
+      `HTTP/1.1 ${status} ${REASONS[status]}\r\nServer: mtcp\r\nDate: ${date}\r\n` +
+      `Content-Type: ${type}\r\nContent-Length: ${bodyLength}\r\n${fields}\r\n`;
+    this.length = this.bytes.write(text, 'latin1');
+    return this;
+  }
+}
+
 /** Makes http sessions on a site; they share the buffers. */
 export class HttpService implements Service {
   readonly site: Site;
   readonly input: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer = Buffer.alloc(HEAD_ROOM + CHUNK);
+  readonly outputSpan: Span = new Span(this.output);
+  readonly head = new AnswerHead();
   private date = '';
   private dateMs = Number.NEGATIVE_INFINITY;
   private readonly now: () => number;
@@ -92,6 +122,7 @@ class HttpSession implements Session {
   private bodyLeft = 0;
   /** Bytes made and not accepted by the stack yet. */
   private rest: Buffer | undefined = undefined;
+  private restLength = 0;
   /** No request is read any more; the connection ends after what is being sent. */
   private last = false;
   /** The peer may be sending still: take and drop that, so that a reset does not overtake the answer. */
@@ -121,12 +152,14 @@ class HttpSession implements Session {
           if (verdict !== GOT_SOME) return verdict;
           continue;
         }
-        this.rest = this.service.output.subarray(0, length);
+        // Always the same buffer: the stack knows it already.
+        this.rest = this.service.output;
+        this.restLength = length;
       }
-      const sent = mtcp_write(this.mctx, this.sockid, this.rest, this.rest.length);
+      const sent = mtcp_write(this.mctx, this.sockid, this.rest, this.restLength);
       if (sent < 0 && errno !== EAGAIN) return ABORT;
       if (sent > 0) this.totals.bytesOut += sent;
-      if (sent !== this.rest.length) return this.waitForRoom(Math.max(sent, 0));
+      if (sent !== this.restLength) return this.waitForRoom(Math.max(sent, 0));
       this.rest = undefined;
     }
     // Busy still: OUT, which is ready, brings it back after the others.
@@ -148,8 +181,9 @@ class HttpSession implements Session {
   /** Keeps what was not sent; the shared buffers are for others until this connection can send again. */
   private waitForRoom(sent: number): number {
     const rest = this.rest!;
-    const shared = rest.buffer === this.service.output.buffer;
-    this.rest = shared ? Buffer.from(rest.subarray(sent)) : rest.subarray(sent);
+    const left = rest.subarray(sent, this.restLength);
+    this.rest = rest === this.service.output ? Buffer.from(left) : left;
+    this.restLength = left.length;
     this.keepInput();
     this.want = MTCP_EPOLLOUT;
     return KEEP;
@@ -205,7 +239,8 @@ class HttpSession implements Session {
       } else {
         const head = this.last ? undefined : this.nextAnswer();
         if (head === undefined) break;
-        length += output.write(head, length, 'latin1');
+        copy(this.service.outputSpan, length, head.span, 0, head.length);
+        length += head.length;
         this.totals.requests++;
       }
     }
@@ -213,7 +248,7 @@ class HttpSession implements Session {
   }
 
   /** Takes the next request from the input and gives the head of its answer; undefined when there is none yet. */
-  private nextAnswer(): string | undefined {
+  private nextAnswer(): AnswerHead | undefined {
     const skipped = Math.min(this.skip, this.end - this.start);
     this.skip -= skipped;
     this.start += skipped;
@@ -229,7 +264,7 @@ class HttpSession implements Session {
     return 'status' in request ? this.refuse(request.status) : this.answer(request);
   }
 
-  private answer(request: Request): string {
+  private answer(request: Request): AnswerHead {
     const { method, target, bodyLength } = request;
     this.last = !request.keepAlive;
     if (bodyLength < 0 || bodyLength > MAX_SKIP) {
@@ -255,13 +290,13 @@ class HttpSession implements Session {
   }
 
   /** Answers what is no request; what follows it cannot be understood. */
-  private refuse(status: number): string {
+  private refuse(status: number): AnswerHead {
     this.last = true;
     this.unread = true;
     return this.begin(statusContent(status, REASONS[status]), 'Connection: close\r\n', true);
   }
 
-  private begin(content: Content, fields: string, withBody: boolean): string {
+  private begin(content: Content, fields: string, withBody: boolean): AnswerHead {
     const { status, type, length, body } = content;
     if (withBody && length > 0) {
       this.body = body;
@@ -269,10 +304,7 @@ class HttpSession implements Session {
     } else {
       body?.close();
     }
-    return (
-      `HTTP/1.1 ${status} ${REASONS[status]}\r\nServer: mtcp\r\nDate: ${this.service.currentDate()}\r\n` +
-      `Content-Type: ${type}\r\nContent-Length: ${length}\r\n${fields}\r\n`
-    );
+    return this.service.head.of(status, type, length, fields, this.service.currentDate());
   }
 
   /** Everything is sent: ends the connection, in two steps when the peer may be sending still. */
