@@ -24,6 +24,7 @@ export function turn(core: Context): boolean {
   // These have come at any time until now, and the thread may have been off its CPU since the turn began. By the time of its beginning
   // a round trip would seem shorter than the path is, which a minimum keeps: a little too late does no harm.
   if (frames > 0) stack.now = core.clock();
+  if (frames > 1) stack.touch(batch, frames);
   for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) stack.input(batch[i], batch[i + 1], batch[i + 2]);
 
   const handed = core.siblings?.drain() ?? false;
@@ -40,7 +41,7 @@ export function turn(core: Context): boolean {
  */
 export function idle(core: Context, untilUs: number): void {
   const { now } = core.stack;
-  const deadline = Math.min(core.stack.nextDeadline(), untilUs);
+  const deadline = Math.min(core.stack.quietUntil, untilUs);
   if (deadline > now) core.nic.wait(deadline - now);
 }
 

@@ -198,6 +198,15 @@ export class SocketTable implements BlockHolder {
     if (socket !== undefined) socket.tcb = tcb;
   }
 
+  lookAhead(owner: number): number {
+    const socket = this.entries[owner];
+    if (socket === undefined) return 0;
+    const { kind, reservedTurn, firstInterest } = socket;
+    return (
+      kind ^ reservedTurn ^ (firstInterest === undefined ? 0 : firstInterest.mask ^ firstInterest.number)
+    );
+  }
+
   /** Calls `visit` for each descriptor in use. */
   forEach(visit: (socket: Socket) => void): void {
     for (const socket of this.entries) if (socket.kind !== MTCP_SOCK_UNUSED) visit(socket);

@@ -1,7 +1,7 @@
 // The whole protocol stack of one core, pure: frames and the time go in, frames and deadlines come out. Whoever drives it sets
 // `now`, hands in received frames, lets timers run and asks for output; see `src/api/loop.ts` for the order.
 
-import { type Nic, RX_CHECKSUM_GOOD } from '../nic/nic.js';
+import { type Nic, RX_CHECKSUM_GOOD, RX_STRIDE } from '../nic/nic.js';
 import { Clock, type Micros, NEVER } from './clock.js';
 import { StackConfig } from './config.js';
 import { Counters } from './counters.js';
@@ -28,6 +28,7 @@ import {
 import { ICMP_PORT_UNREACHABLE, ICMP_PROTOCOL_UNREACHABLE } from './wire/icmp.js';
 import {
   IPV4_BAD_CHECKSUM,
+  IPV4_HEADER,
   IPV4_OK,
   IPV4_SHORT_FRAME,
   Ipv4Header,
@@ -36,10 +37,12 @@ import {
   PROTOCOL_UDP,
   parseIpv4,
 } from './wire/ipv4.js';
-import { parseTcp, TCP_CHECKSUM_OFFSET, TCP_OK } from './wire/tcp-header.js';
+import { parseTcp, TCP_CHECKSUM_OFFSET, TCP_HEADER, TCP_OK } from './wire/tcp-header.js';
 
 /** Every IPv4 host takes packets of 68 bytes (RFC 791 3.2), the least a link may carry. */
 const MIN_MTU = 68;
+/** Bytes of a cache line, or of two. */
+const LINE = 64;
 
 export type { RxChecksumPolicy, StackOptions } from './stack-options.js';
 
@@ -62,6 +65,8 @@ export class Stack {
   /** Where the frame in hand begins and how long it is, for the other cores; -1 when one of them has handed it over. */
   #frame = -1;
   #frameLength = 0;
+  /** What `touch` has read, so that no compiler leaves it out. */
+  #touched = 0;
   #siblings: Siblings | null = null;
   readonly #trustChecksums: boolean;
   readonly #takePartialChecksums: boolean;
@@ -119,6 +124,33 @@ export class Stack {
       siblings.handOver(seg.dst, seg.src, isListening, this.#frame, this.#frameLength);
   }
 
+  /**
+   * Reads a little of each frame of a batch, before any of them is processed. Another core has written them, and each takes as long to
+   * come from its cache as a good part of its processing takes; asked for in a row, they come at the same time.
+   */
+  touch(batch: Int32Array, frames: number): void {
+    const { memory } = this.nic;
+    let sum = this.#touched;
+    for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) {
+      const at = batch[i];
+      sum ^= memory[at] ^ memory[at + LINE];
+    }
+    this.#touched = sum;
+    if (this.#linkHeader > 0 && this.tcp.core.ahead.isWorthwhile) this.#lookAhead(batch, frames);
+  }
+
+  #lookAhead(batch: Int32Array, frames: number): void {
+    const { view } = this.nic;
+    const { ahead } = this.tcp.core;
+    for (let i = 0; i < frames * RX_STRIDE; i += RX_STRIDE) {
+      if (batch[i + 1] < ETHERNET_HEADER + IPV4_HEADER + TCP_HEADER) continue;
+      const ip = batch[i] + ETHERNET_HEADER;
+      const ports = view.getInt32(ip + IPV4_HEADER);
+      ahead.add(view.getInt32(ip + 16), view.getInt32(ip + 12), ports & 0xffff, ports >>> 16);
+    }
+    ahead.read();
+  }
+
   /** Takes one received frame, processes it to completion and gives it back to the Nic. */
   input(offset: number, length: number, flags: number): void {
     this.counters.EthInFrames++;
@@ -152,7 +184,18 @@ export class Stack {
 
   /** When `runTimers` or `output` has something to do next; NEVER when nothing will happen by itself. */
   nextDeadline(): Micros {
-    const tcp = this.tcp.nextDeadline();
+    return this.#orNeighbours(this.tcp.nextDeadline());
+  }
+
+  /**
+   * As `nextDeadline`, but may come before it, for who only wants to know how long to sleep: of thousands of timers, such as those of
+   * TIME-WAIT, none is looked at.
+   */
+  get quietUntil(): Micros {
+    return this.#orNeighbours(this.tcp.quietUntil);
+  }
+
+  #orNeighbours(tcp: Micros): Micros {
     const neighbours = this.#linkHeader === 0 ? NEVER : this.neighbours.nextDeadline();
     return tcp < neighbours ? tcp : neighbours;
   }

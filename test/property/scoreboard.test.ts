@@ -109,7 +109,7 @@ function play(board: Scoreboard, model: Model, first: number, step: Act, now: nu
       break;
     case 'ack':
       model.ack(step.bytes);
-      while (board.count > 0 && diff(board.end[board.first & board.mask], add(first, model.una)) <= 0)
+      while (board.count > 0 && diff(board.endAt(board.first & board.mask), add(first, model.una)) <= 0)
         board.shift();
       if (board.count > 0) board.trim(add(first, model.una));
       break;
@@ -139,10 +139,10 @@ function difference(board: Scoreboard, model: Model, first: number): string {
   if (board.count !== parts.length) return `${board.count} segments, expected ${parts.length}`;
   for (const [i, part] of parts.entries()) {
     const at = (board.first + i) & board.mask;
-    if (board.start[at] !== add(first, part.start) || board.end[at] !== add(first, part.end))
+    if (board.startAt(at) !== add(first, part.start) || board.endAt(at) !== add(first, part.end))
       return `range of ${i}`;
-    if ((board.flags[at] & MARKS) !== marks(part)) return `marks of ${i}`;
-    if (board.sentAt[at] !== part.sentAt) return `time of ${i}`;
+    if ((board.flagsAt(at) & MARKS) !== marks(part)) return `marks of ${i}`;
+    if (board.sentAt(at) !== part.sentAt) return `time of ${i}`;
     if (board.find(add(first, part.start)) !== board.first + i) return `find ${i}`;
   }
   if (board.sacked !== model.sum((part) => part.sacked)) return 'sacked';
@@ -156,8 +156,8 @@ function difference(board: Scoreboard, model: Model, first: number): string {
 
 function order(board: Scoreboard, parts: readonly Part[]): string {
   const times: number[] = [];
-  for (let slot = board.order.oldest; slot !== NO_SLOT; slot = board.order.newerThan(slot))
-    times.push(board.sentAt[slot]);
+  for (let slot = board.oldest; slot !== NO_SLOT; slot = board.newerThan(slot))
+    times.push(board.sentAt(slot));
   const expected = parts
     .filter((part) => !part.sacked && (!part.lost || part.repaired))
     .map((part) => part.sentAt);

@@ -126,7 +126,9 @@ export class Invariants {
   private timers(tcb: Tcb): string {
     const { core } = this.stack.tcp;
     const resumeAt = tcb.pacer === null ? NEVER : tcb.pacer.resumeAt;
-    const earliest = Math.min(tcb.rtxAt, tcb.delackAt, tcb.lifeAt, tcb.holdAt, resumeAt);
+    // An ACK that is delayed sets the timer when output has found nothing to carry it.
+    const delackAt = tcb.outputQueued ? NEVER : tcb.delackAt;
+    const earliest = Math.min(tcb.rtxAt, delackAt, tcb.lifeAt, tcb.holdAt, resumeAt);
     const set = core.wheel.deadlineOf(tcb.index);
     // A deadline that moves away leaves the timer as it is: it comes early, and is set anew then.
     if (set > earliest) return `timer set for ${set}, earliest deadline ${earliest}`;

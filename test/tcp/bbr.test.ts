@@ -70,8 +70,7 @@ function bench(): Bench {
 /** A segment of the scoreboard that left with so much in flight. */
 function lost({ core, board }: Bench, txInFlight: number, lostBytes: number): number {
   board.append(0, MSS, false, 0);
-  board.departures.inFlight[0] = txInFlight;
-  board.departures.lost[0] = core.ledger.sumOf(0, LOST_BYTES);
+  board.noteDeparture(0, 0, core.ledger.sumOf(0, LOST_BYTES), txInFlight, false);
   core.ledger.add(0, LOST_BYTES, lostBytes);
   return 0;
 }

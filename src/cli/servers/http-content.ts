@@ -207,6 +207,8 @@ export class FileSite implements Site {
 
 /** The path of a request target in origin or absolute form (RFC 9112 3.2), decoded; undefined when it is not one. */
 function decodePath(target: string): string | undefined {
+  // Most are a path, with nothing in it to decode.
+  if (/^\/[\w./-]*$/.test(target)) return target;
   const match = /^(?:https?:\/\/[^/?#]*)?(\/[^?#]*)?(?:\?.*)?$/i.exec(target);
   if (match === null || target === '' || (match[1] === undefined && !/^http/i.test(target))) return undefined;
   try {

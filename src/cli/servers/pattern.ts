@@ -5,6 +5,9 @@
 /** Length after which the pattern repeats: the largest prime below 65,536. */
 export const PATTERN_PERIOD = 65_521;
 
+/** Up to so many bytes a loop is faster. */
+const SHORT = 128;
+
 // Two periods and a bit, so that any stretch of up to 64 KiB is contiguous.
 const TABLE: Buffer = makeTable();
 
@@ -26,7 +29,9 @@ function makeTable(): Buffer {
 /** Writes the pattern's bytes from `position` on into `target[offset, offset + length)`; length is at most 65,536. */
 export function copyPattern(target: Uint8Array, offset: number, length: number, position: number): void {
   const start = position % PATTERN_PERIOD;
-  TABLE.copy(target, offset, start, start + length);
+  // A call takes longer than a few bytes.
+  if (length <= SHORT) for (let i = 0; i < length; i++) target[offset + i] = TABLE[start + i];
+  else TABLE.copy(target, offset, start, start + length);
 }
 
 /** Gives the first `length` bytes of the pattern. */

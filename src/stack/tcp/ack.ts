@@ -125,20 +125,20 @@ function settle(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
   let isAmbiguous = false;
   while (board.count > 0) {
     const at = board.first & board.mask;
-    const flags = board.flags[at];
-    if (!leq(board.end[at], una)) {
-      if (!lt(board.start[at], una)) break;
-      if ((flags & SACKED) === 0) report.delivered += diff(una, board.start[at]);
+    const flags = board.flagsAt(at);
+    if (!leq(board.endAt(at), una)) {
+      if (!lt(board.startAt(at), una)) break;
+      if ((flags & SACKED) === 0) report.delivered += diff(una, board.startAt(at));
       board.trim(una);
       break;
     }
     if ((flags & SACKED) === 0) {
-      report.delivered += diff(board.end[at], board.start[at]);
+      report.delivered += diff(board.endAt(at), board.startAt(at));
       onDelivered(core, tcb, board, board.first, true);
       onArrival(core, tcb, board, board.first);
       if ((flags & RESENT) !== 0) isAmbiguous = true;
-      else if (sentAt === NEVER) sentAt = board.sentAt[at];
-      if ((flags & RESENT) === 0 && leq(board.end[at], tcb.cc.recover)) report.isOriginal = true;
+      else if (sentAt === NEVER) sentAt = board.sentAt(at);
+      if ((flags & RESENT) === 0 && leq(board.endAt(at), tcb.cc.recover)) report.isOriginal = true;
     }
     board.shift();
   }

@@ -64,12 +64,11 @@ export function handleLostPacket(
 ): void {
   noteLoss(core, tcb, bbr);
   if (!bbr.isBwProbeSample) return;
-  const { departures } = board;
-  const txInFlight = departures.inFlight[at];
+  const txInFlight = board.inFlightBefore(at);
   const lost = lostSince(core, tcb, board, at);
   if (!isInflightTooHigh(tcb, txInFlight, lost)) return;
   const volume = inflightAtLoss(txInFlight, lost, lengthAt(board, at));
-  handleInflightTooHigh(core, tcb, bbr, volume, departures.appLimited[at] !== 0);
+  handleInflightTooHigh(core, tcb, bbr, volume, board.wasAppLimited(at));
 }
 
 /** 5.5.10.2, IsInflightTooHigh. Without SACK only one loss can be seen in a round trip, and is enough. */

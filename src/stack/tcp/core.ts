@@ -9,6 +9,7 @@ import type { IpOutput } from '../link/ip-output.js';
 import type { LocalAddresses } from '../link/local-addresses.js';
 import { SpanCache } from '../wire/span.js';
 import { Segment } from '../wire/tcp-header.js';
+import { LookAhead } from './ahead.js';
 import type { BbrState } from './bbr-state.js';
 import { BufferPool } from './buffer-pool.js';
 import { Demux } from './demux.js';
@@ -62,6 +63,7 @@ export class TcpCore {
   readonly report: AckReport = new AckReport();
   readonly ledger: Ledger = new Ledger();
   readonly dormancy: Dormancy = new Dormancy(this);
+  readonly ahead: LookAhead = new LookAhead(this);
   /** Uniform int32 values. */
   readonly random: () => number;
   /** Records of congestion controls that no connection uses now. */

@@ -61,47 +61,46 @@ export function onDeparture(
   number: number,
   wasEmpty: boolean,
 ): void {
-  const { departures } = board;
   const { ledger } = core;
+  const { row } = tcb;
   if (wasEmpty) {
     board.firstSentAt = core.clock.now;
     board.deliveredAt = core.clock.now;
   }
-  const at = number & board.mask;
-  departures.delivered[at] = ledger.sumOf(tcb.row, DELIVERED_BYTES);
-  departures.lost[at] = ledger.sumOf(tcb.row, LOST_BYTES);
-  departures.deliveredAt[at] = board.deliveredAt;
-  departures.firstSentAt[at] = board.firstSentAt;
-  departures.inFlight[at] = pipe(tcb);
-  departures.appLimited[at] = ledger.sumOf(tcb.row, APP_LIMITED) > 0 ? 1 : 0;
+  board.noteDeparture(
+    number & board.mask,
+    ledger.sumOf(row, DELIVERED_BYTES),
+    ledger.sumOf(row, LOST_BYTES),
+    pipe(tcb),
+    ledger.sumOf(row, APP_LIMITED) > 0,
+  );
 }
 
 /** A segment has arrived (4.1.2.3, UpdateRateSample). To be called before the scoreboard lets go of it. */
 export function onArrival(core: TcpCore, tcb: Tcb, board: Scoreboard, number: number): void {
   const { ledger } = core;
   const { sample } = core.report;
-  const { departures } = board;
   const { now } = core.clock;
   const at = number & board.mask;
-  const sentAt = board.sentAt[at];
+  const sentAt = board.sentAt(at);
   ledger.count(tcb.row, DELIVERED);
   board.deliveredAt = now;
   if (sample.hasData && !isNewest(sample, board, at, sentAt)) return;
   sample.hasData = true;
-  sample.priorDelivered = departures.delivered[at];
-  sample.priorLost = departures.lost[at];
-  sample.isAppLimited = departures.appLimited[at] !== 0;
-  sample.txInFlight = departures.inFlight[at];
-  sample.intervalUs = Math.max(sentAt - departures.firstSentAt[at], now - departures.deliveredAt[at]);
-  sample.rttUs = (board.flags[at] & RESENT) !== 0 ? -1 : now - sentAt;
-  sample.endSeq = board.end[at];
+  sample.priorDelivered = board.deliveredBefore(at);
+  sample.priorLost = board.lostBefore(at);
+  sample.isAppLimited = board.wasAppLimited(at);
+  sample.txInFlight = board.inFlightBefore(at);
+  sample.intervalUs = Math.max(sentAt - board.firstSentAtBefore(at), now - board.deliveredAtBefore(at));
+  sample.rttUs = (board.flagsAt(at) & RESENT) !== 0 ? -1 : now - sentAt;
+  sample.endSeq = board.endAt(at);
   board.firstSentAt = sentAt;
 }
 
 /** 4.1.2.3, IsNewestPacket */
 function isNewest(sample: RateSample, board: Scoreboard, at: number, sentAt: Micros): boolean {
   if (sentAt !== board.firstSentAt) return sentAt > board.firstSentAt;
-  return gt(board.end[at], sample.endSeq);
+  return gt(board.endAt(at), sample.endSeq);
 }
 
 /** Completes the sample when everything that the ACK tells is known to have arrived (4.1.2.3, GenerateRateSample). */
@@ -131,7 +130,7 @@ export function lose(core: TcpCore, tcb: Tcb, board: Scoreboard, number: number)
   if (length === 0) return false;
   core.ledger.add(tcb.row, LOST_BYTES, length);
   // RFC 4821 7.5: that a probe of the path's MTU is lost is no sign of congestion.
-  if (tcb.mtuSearch?.isProbe(board.start[number & board.mask])) return true;
+  if (tcb.mtuSearch?.isProbe(board.startAt(number & board.mask))) return true;
   core.report.lost += length;
   tcb.congestion?.onLost(core, tcb, number & board.mask);
   return true;
@@ -163,10 +162,10 @@ export function lostSinceDeparture(core: TcpCore, tcb: Tcb): number {
 
 /** Bytes lost since the segment in a slot last left (C.lost - P.lost). */
 export function lostSince(core: TcpCore, tcb: Tcb, board: Scoreboard, at: number): number {
-  return core.ledger.sumOf(tcb.row, LOST_BYTES) - board.departures.lost[at];
+  return core.ledger.sumOf(tcb.row, LOST_BYTES) - board.lostBefore(at);
 }
 
 /** Length of the segment in a slot, in sequence numbers. */
 export function lengthAt(board: Scoreboard, at: number): number {
-  return diff(board.end[at], board.start[at]);
+  return diff(board.endAt(at), board.startAt(at));
 }

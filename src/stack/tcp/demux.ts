@@ -4,7 +4,7 @@
 
 import { Clock } from '../clock.js';
 import type { StackConfig } from '../config.js';
-import type { Endpoint } from '../wire/address.js';
+import { Address, type Endpoint } from '../wire/address.js';
 import type { TcpCore } from './core.js';
 import { Records, type References } from './record.js';
 import { Slab } from './slab.js';
@@ -13,6 +13,7 @@ import { Tcb } from './tcb.js';
 const EMPTY = -1;
 /** Blocks kept for use again beyond as many as are in use; more are left to the garbage collector. */
 const SPARE = 1024;
+const REST_OF_V4 = restOf(new Address().setV4(0));
 const NOTHING: References = Object.freeze({});
 
 /** Whoever keeps a reference to the block of a connection, by the number that the connection has for it (`owner`). */
@@ -20,6 +21,8 @@ export interface BlockHolder {
   /** The block is given up; `Demux.at(index)` brings one back. */
   connectionSleeps(owner: number, index: number): void;
   connectionWakes(owner: number, tcb: Tcb): void;
+  /** The connection will be needed soon: whoever keeps more about it reads some of that, and says what (ahead.ts). */
+  lookAhead(owner: number): number;
 }
 
 export class Demux {
@@ -175,6 +178,16 @@ export class Demux {
     }
   }
 
+  /** A block that may be that of the connection between two IPv4 words and ports; null when there is none, or it is dormant. */
+  guess(local: number, remote: number, localPort: number, remotePort: number): Tcb | null {
+    const hash = hashOf(this.key, local, remote, localPort, remotePort, REST_OF_V4);
+    for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
+      const index = this.#slots[slot];
+      if (index === EMPTY) return null;
+      if (this.#hashes[slot] === hash) return this.#blocks[index];
+    }
+  }
+
   /** The place of the dormant connection between two IPv4 endpoints, which is not woken; -1 when there is none. */
   dormantAt(local: Endpoint, remote: Endpoint): number {
     if (this.dormant === 0) return -1;
@@ -259,11 +272,27 @@ export class Demux {
   }
 
   #hash(local: Endpoint, remote: Endpoint): number {
-    let h = this.key ^ ((remote.port << 16) | local.port);
-    h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
-    h = Math.imul(h ^ remote.w3 ^ (h >>> 15), 0x846ca68b);
-    h = Math.imul(h ^ local.w3 ^ (h >>> 16), 0x7feb352d);
-    h = Math.imul(h ^ remote.w0 ^ remote.w1 ^ Math.imul(remote.w2, 5) ^ (h >>> 15), 0x846ca68b);
-    return h ^ (h >>> 16);
+    return hashOf(this.key, local.w3, remote.w3, local.port, remote.port, restOf(remote));
   }
+}
+
+/** What the hash takes of the rest of an address. */
+function restOf({ w0, w1, w2 }: Address): number {
+  return w0 ^ w1 ^ Math.imul(w2, 5);
+}
+
+function hashOf(
+  key: number,
+  local: number,
+  remote: number,
+  localPort: number,
+  remotePort: number,
+  rest: number,
+): number {
+  let h = key ^ ((remotePort << 16) | localPort);
+  h = Math.imul(h ^ (h >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ remote ^ (h >>> 15), 0x846ca68b);
+  h = Math.imul(h ^ local ^ (h >>> 16), 0x7feb352d);
+  h = Math.imul(h ^ rest ^ (h >>> 15), 0x846ca68b);
+  return h ^ (h >>> 16);
 }

@@ -62,7 +62,7 @@ function revertBackoff(core: TcpCore, tcb: Tcb, seq: number): void {
   if (board === null || tcb.rtxMode !== RTO || tcb.rtoAt === NEVER) return;
   rtt.backoff--;
   core.counters.TcpExtTCPBackoffReverted++;
-  const lastSentAt = board.sentAt[board.first & board.mask];
+  const lastSentAt = board.sentAt(board.first & board.mask);
   tcb.rtoAt = Math.max(core.clock.now, lastSentAt + rtt.timeoutUs(core.config));
   watchFlight(core, tcb);
 }

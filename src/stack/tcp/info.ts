@@ -282,7 +282,7 @@ function countBoard({ board, cc, snd }: Tcb): Record<'unacked' | 'sacked' | 'los
   const counts = { unacked: 0, sacked: 0, lost: 0, retrans: 0 };
   if (board === null) return counts;
   for (let number = board.first; number < board.next; number++) {
-    const flags = board.flags[number & board.mask];
+    const flags = board.flagsAt(number & board.mask);
     counts.unacked++;
     if ((flags & SACKED) !== 0) counts.sacked++;
     if ((flags & LOST) !== 0) counts.lost++;

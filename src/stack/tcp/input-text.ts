@@ -140,7 +140,8 @@ function acknowledge(core: TcpCore, tcb: Tcb): void {
     acknowledgeNow(core, tcb);
   } else if (tcb.delackAt === NEVER) {
     tcb.delackAt = core.clock.now + core.config.delackUs;
-    core.arm(tcb);
+    // In most conversations the answer carries the ACK: the wheel is set by `transmit`, when there was none in this turn.
+    core.output.push(tcb);
   }
 }
 

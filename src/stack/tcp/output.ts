@@ -117,10 +117,7 @@ export function emit(core: TcpCore, tcb: Tcb, seq: number, length: number, flags
   tcb.rcv.lastAck = tcb.rcv.nxt;
   tcb.ackNow = false;
   countDeparture(core, tcb, length);
-  if (tcb.delackAt !== NEVER) {
-    tcb.delackAt = NEVER;
-    core.arm(tcb);
-  }
+  tcb.delackAt = NEVER;
   // RFC 4022: what holds nothing but octets sent before is not counted here.
   const last = add(seq, length + (flags & FIN));
   if (last === seq || diff(last, snd.nxt) > 0) core.counters.TcpOutSegs++;

@@ -37,10 +37,10 @@ export function sendTail(core: TcpCore, tcb: Tcb): boolean {
   const { board, cc, snd } = tcb;
   if (board === null) return true;
   let last = board.next - 1;
-  while (last > board.first && (board.flags[last & board.mask] & SACKED) !== 0) last--;
+  while (last > board.first && (board.flagsAt(last & board.mask) & SACKED) !== 0) last--;
   const fin = board.hasFin(last);
   const length = board.payload(last);
-  if (!sendAgain(core, tcb, board.start[last & board.mask], length, fin)) return false;
+  if (!sendAgain(core, tcb, board.startAt(last & board.mask), length, fin)) return false;
   const wasEmpty = pipe(tcb) === 0;
   board.resend(last, core.clock.now);
   onDeparture(core, tcb, board, last, wasEmpty);

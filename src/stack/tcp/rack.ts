@@ -64,12 +64,12 @@ export function onDelivered(
 ): void {
   const { rack } = tcb;
   const at = number & board.mask;
-  const end = board.end[at];
-  const sentAt = board.sentAt[at];
-  const isResent = (board.flags[at] & RESENT) !== 0;
+  const end = board.endAt(at);
+  const sentAt = board.sentAt(at);
+  const isResent = (board.flagsAt(at) & RESENT) !== 0;
   // Step 3: a segment sent once that arrives behind a later one has been reordered.
   if (gt(end, rack.fack)) rack.fack = end;
-  else if (lt(end, rack.fack) && !isResent) onReordering(core, tcb, board.start[at]);
+  else if (lt(end, rack.fack) && !isResent) onReordering(core, tcb, board.startAt(at));
   const rttUs = core.clock.now - sentAt;
   if (isResent && isOfOriginal(core, tcb, sentAt, rttUs, isCumulative)) return;
   rack.advanced = true;
@@ -145,20 +145,19 @@ export function onRecoveryEnd(tcb: Tcb): void {
  */
 export function detectLoss(core: TcpCore, tcb: Tcb, board: Scoreboard, inRecovery: boolean): boolean {
   const { rack } = tcb;
-  const { order } = board;
   const window = reorderingWindow(tcb, board, inRecovery);
   const now = core.clock.now;
   let found = false;
   let latest = -NEVER;
-  let slot = order.oldest;
+  let slot = board.oldest;
   // What left after the newest delivered segment is not judged.
-  while (slot !== NO_SLOT && board.sentAt[slot] <= rack.xmitAt) {
-    const next = order.newerThan(slot);
-    const sentAt = board.sentAt[slot];
-    if (sentAt < rack.xmitAt || lt(board.end[slot], rack.endSeq)) {
+  while (slot !== NO_SLOT && board.sentAt(slot) <= rack.xmitAt) {
+    const next = board.newerThan(slot);
+    const sentAt = board.sentAt(slot);
+    if (sentAt < rack.xmitAt || lt(board.endAt(slot), rack.endSeq)) {
       const dueAt = sentAt + rack.rttUs + window;
       if (dueAt <= now) {
-        if ((board.flags[slot] & REPAIRED) !== 0) core.counters.TcpExtTCPLostRetransmit++;
+        if ((board.flagsAt(slot) & REPAIRED) !== 0) core.counters.TcpExtTCPLostRetransmit++;
         lose(core, tcb, board, board.numberAt(slot));
         found = true;
       } else if (dueAt > latest) {

@@ -273,7 +273,7 @@ function loseOld(core: TcpCore, tcb: Tcb, board: Scoreboard): void {
   const patienceUs = (tcb.rack.rttUs || tcb.rtt.srttUs) + reorderingWindow(tcb, board, true);
   const latest = core.clock.now - (forgets ? 0 : patienceUs);
   for (let number = board.first; number < board.next; number++) {
-    if (number === board.first || board.sentAt[number & board.mask] <= latest) lose(core, tcb, board, number);
+    if (number === board.first || board.sentAt(number & board.mask) <= latest) lose(core, tcb, board, number);
   }
   if (forgets) board.loseAll();
 }

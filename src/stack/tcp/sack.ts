@@ -7,6 +7,7 @@ import type { TcpCore } from './core.js';
 import { onArrival } from './delivery.js';
 import { onDelivered } from './rack.js';
 import { RESENT, SACKED, type Scoreboard } from './scoreboard.js';
+import { KNOWN_BLOCKS } from './segment-rows.js';
 import { diff, geq, gt, leq, lt } from './seq.js';
 import type { Tcb } from './tcb.js';
 
@@ -47,21 +48,21 @@ function markBlock(core: TcpCore, tcb: Tcb, board: Scoreboard, left: number, rig
   const { report } = core;
   let edge = left;
   // Most blocks are the one of the ACK before, a little longer.
-  for (let i = 0; i < board.knownLeft.length; i++) {
-    if (leq(board.knownLeft[i], left) && gt(board.knownRight[i], edge)) edge = board.knownRight[i];
+  for (let i = 0; i < KNOWN_BLOCKS; i++) {
+    if (leq(board.knownLeft(i), left) && gt(board.knownRight(i), edge)) edge = board.knownRight(i);
   }
   for (let i = board.find(edge); i < board.next; i++) {
     const at = i & board.mask;
-    const end = board.end[at];
+    const end = board.endAt(at);
     if (gt(end, right)) break;
     edge = end;
-    const flags = board.flags[at];
+    const flags = board.flagsAt(at);
     if ((flags & SACKED) !== 0) continue;
     onDelivered(core, tcb, board, i, false);
     onArrival(core, tcb, board, i);
     if (gt(end, tcb.cc.recover)) report.sackedNew = true;
     else if ((flags & RESENT) === 0) report.isOriginal = true;
-    report.delivered += diff(end, board.start[at]);
+    report.delivered += diff(end, board.startAt(at));
     board.sack(i);
   }
   return edge;
@@ -70,17 +71,17 @@ function markBlock(core: TcpCore, tcb: Tcb, board: Scoreboard, left: number, rig
 /** Remembers that [left, edge) is marked, in place of the known block that it grew from, or of the lowest one. */
 function remember(board: Scoreboard, left: number, edge: number): void {
   if (edge === left) return;
-  const { knownLeft, knownRight } = board;
   let at = 0;
-  for (let i = 0; i < knownLeft.length; i++) {
-    if (knownLeft[i] === left || knownLeft[i] === knownRight[i]) {
+  for (let i = 0; i < KNOWN_BLOCKS; i++) {
+    const knownLeft = board.knownLeft(i);
+    const knownRight = board.knownRight(i);
+    if (knownLeft === left || knownLeft === knownRight) {
       at = i;
       break;
     }
-    if (lt(knownRight[i], knownRight[at])) at = i;
+    if (lt(knownRight, board.knownRight(at))) at = i;
   }
-  knownLeft[at] = left;
-  knownRight[at] = edge;
+  board.setKnown(at, left, edge);
 }
 
 /**

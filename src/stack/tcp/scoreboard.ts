@@ -1,9 +1,7 @@
 // What has been sent and not yet acknowledged, segment by segment in sequence order: when it last left, whether the peer has it
 // (RFC 2018), whether it is deemed lost, whether it was sent again. Loss recovery (`recovery.ts`, `rack.ts`) reads and marks
-// it. A ring over typed arrays, borrowed from a pool while data is in flight.
+// it. A ring of slots (`segment-rows.ts`), borrowed from a pool while data is in flight.
 
-import type { Micros } from '../clock.js';
-import { Departures } from './departures.js';
 import { NO_SLOT, SendOrder } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
 
@@ -21,25 +19,12 @@ export const HAS_FIN = 16;
 const FIRST_SIZE = 16;
 /** Numbers of segments are kept below this, so that they stay small integers. */
 const REBASE_AT = 1 << 29;
-/** SACK blocks remembered, as many as an option holds. */
-const KNOWN_BLOCKS = 4;
 
-export class Scoreboard {
-  /** Segments are numbered as they are sent; those from `first` up to `next` are outstanding. Index arrays with `n & mask`. */
+export class Scoreboard extends SendOrder {
+  /** Segments are numbered as they are sent; those from `first` up to `next` are outstanding. Their slots are `n & mask`. */
   first = 0;
   next = 0;
   mask: number = FIRST_SIZE - 1;
-  start: Int32Array = new Int32Array(FIRST_SIZE);
-  end: Int32Array = new Int32Array(FIRST_SIZE);
-  flags: Uint8Array = new Uint8Array(FIRST_SIZE);
-  sentAt: Float64Array = new Float64Array(FIRST_SIZE);
-  /** What may be in the network, by the time when it last left. */
-  order: SendOrder = new SendOrder(FIRST_SIZE);
-  /** What was known of delivery when each segment last left. */
-  departures: Departures = new Departures(FIRST_SIZE);
-  /** C.first_send_time and C.delivered_time (delivery.ts). */
-  firstSentAt: Micros = 0.5;
-  deliveredAt: Micros = 0.5;
   /** Bytes held by the peer beyond a hole, and how many segments they are. */
   sacked = 0;
   sackedCount = 0;
@@ -48,9 +33,12 @@ export class Scoreboard {
   repaired = 0;
   /** No segment before this number waits to be repaired. */
   hint = 0;
-  /** SACK blocks all of whose segments are marked: what an ACK repeats of them need not be looked at again. */
-  readonly knownLeft: Int32Array = new Int32Array(KNOWN_BLOCKS);
-  readonly knownRight: Int32Array = new Int32Array(KNOWN_BLOCKS);
+  /** Some SACK block is known. */
+  #hasKnown = false;
+
+  constructor() {
+    super(FIRST_SIZE);
+  }
 
   get count(): number {
     return this.next - this.first;
@@ -69,7 +57,7 @@ export class Scoreboard {
     this.lost = 0;
     this.repaired = 0;
     this.hint = 0;
-    this.order.clear();
+    this.clearOrder();
     this.forgetBlocks();
   }
 
@@ -78,11 +66,8 @@ export class Scoreboard {
     if (this.count > this.mask) this.#grow();
     if (this.next === REBASE_AT) this.#rebase();
     const at = this.next++ & this.mask;
-    this.start[at] = start;
-    this.end[at] = end;
-    this.flags[at] = fin ? HAS_FIN : 0;
-    this.sentAt[at] = now;
-    this.order.push(at);
+    this.setSegment(at, start, end, fin ? HAS_FIN : 0, now);
+    this.enter(at, this.newest);
   }
 
   /** Takes the oldest segment out; it has been acknowledged. */
@@ -95,33 +80,33 @@ export class Scoreboard {
   /** Cuts acknowledged bytes off the front of the oldest segment. */
   trim(una: number): void {
     const at = this.first & this.mask;
-    const cut = diff(una, this.start[at]);
-    const flags = this.flags[at];
+    const cut = diff(una, this.startAt(at));
+    const flags = this.flagsAt(at);
     if ((flags & SACKED) !== 0) this.sacked -= cut;
     if ((flags & LOST) !== 0) this.lost -= cut;
     if ((flags & REPAIRED) !== 0) this.repaired -= cut;
-    this.start[at] = una;
+    this.setStart(at, una);
   }
 
   /** Marks a segment as held by the peer. */
   sack(number: number): void {
     const at = number & this.mask;
     this.#unmark(at);
-    this.flags[at] = (this.flags[at] & ~(LOST | REPAIRED)) | SACKED;
-    this.sacked += diff(this.end[at], this.start[at]);
+    this.setFlags(at, (this.flagsAt(at) & ~(LOST | REPAIRED)) | SACKED);
+    this.sacked += diff(this.endAt(at), this.startAt(at));
     this.sackedCount++;
   }
 
   /** Deems a segment lost, or the copy of it that was sent again. Returns how many bytes that is news of. */
   lose(number: number): number {
     const at = number & this.mask;
-    const flags = this.flags[at];
+    const flags = this.flagsAt(at);
     if (!mayBeOut(flags)) return 0;
-    const length = diff(this.end[at], this.start[at]);
-    this.order.remove(at);
+    const length = diff(this.endAt(at), this.startAt(at));
+    this.leave(at);
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
     if ((flags & LOST) === 0) this.lost += length;
-    this.flags[at] = (flags | LOST) & ~REPAIRED;
+    this.setFlags(at, (flags | LOST) & ~REPAIRED);
     if (number < this.hint) this.hint = number;
     return length;
   }
@@ -129,15 +114,15 @@ export class Scoreboard {
   /** Notes that a segment has been sent again. */
   resend(number: number, now: number): void {
     const at = number & this.mask;
-    const flags = this.flags[at];
-    if (mayBeOut(flags)) this.order.remove(at);
+    const flags = this.flagsAt(at);
+    if (mayBeOut(flags)) this.leave(at);
     if ((flags & (LOST | REPAIRED)) === LOST) {
-      this.repaired += diff(this.end[at], this.start[at]);
-      this.flags[at] |= REPAIRED;
+      this.repaired += diff(this.endAt(at), this.startAt(at));
+      this.setFlags(at, flags | REPAIRED);
     }
-    this.flags[at] |= RESENT;
-    this.sentAt[at] = now;
-    if ((flags & SACKED) === 0) this.order.push(at);
+    this.setFlags(at, this.flagsAt(at) | RESENT);
+    this.setSentAt(at, now);
+    if ((flags & SACKED) === 0) this.enter(at, this.newest);
   }
 
   /** The number of the segment in a slot. */
@@ -147,17 +132,17 @@ export class Scoreboard {
 
   /** True when a segment is deemed lost and was not sent again since. */
   isUnrepaired(number: number): boolean {
-    return (this.flags[number & this.mask] & (LOST | REPAIRED | SACKED)) === LOST;
+    return (this.flagsAt(number & this.mask) & (LOST | REPAIRED | SACKED)) === LOST;
   }
 
   hasFin(number: number): boolean {
-    return (this.flags[number & this.mask] & HAS_FIN) !== 0;
+    return (this.flagsAt(number & this.mask) & HAS_FIN) !== 0;
   }
 
   /** Bytes of data in a segment. */
   payload(number: number): number {
     const at = number & this.mask;
-    return diff(this.end[at], this.start[at]) - ((this.flags[at] & HAS_FIN) !== 0 ? 1 : 0);
+    return diff(this.endAt(at), this.startAt(at)) - ((this.flagsAt(at) & HAS_FIN) !== 0 ? 1 : 0);
   }
 
   /** The first segment that waits to be sent again, or -1. */
@@ -171,7 +156,7 @@ export class Scoreboard {
 
   /** True when SND.UNA stands at something that the peer had said it held: it has changed its mind (RFC 2018 8). */
   get isReneged(): boolean {
-    return this.count > 0 && (this.flags[this.first & this.mask] & SACKED) !== 0;
+    return this.count > 0 && (this.flagsAt(this.first & this.mask) & SACKED) !== 0;
   }
 
   /** Forgets what the peer said it held, and deems everything lost. */
@@ -182,17 +167,20 @@ export class Scoreboard {
     this.repaired = 0;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
-      this.flags[at] = (this.flags[at] & ~(SACKED | REPAIRED)) | LOST;
-      this.lost += diff(this.end[at], this.start[at]);
+      this.setFlags(at, (this.flagsAt(at) & ~(SACKED | REPAIRED)) | LOST);
+      this.lost += diff(this.endAt(at), this.startAt(at));
     }
     this.hint = this.first;
-    this.order.clear();
+    this.clearOrder();
     this.forgetBlocks();
   }
 
   /** Takes every verdict of loss back. */
   loseNone(): void {
-    for (let i = this.first; i < this.next; i++) this.flags[i & this.mask] &= ~(LOST | REPAIRED);
+    for (let i = this.first; i < this.next; i++) {
+      const at = i & this.mask;
+      this.setFlags(at, this.flagsAt(at) & ~(LOST | REPAIRED));
+    }
     this.#recount();
   }
 
@@ -203,25 +191,27 @@ export class Scoreboard {
     const old = new Scoreboard();
     for (let i = 0; i < count; i++) {
       const at = (this.first + i) & this.mask;
-      old.append(this.start[at], this.end[at], false, this.sentAt[at]);
-      old.flags[i & old.mask] = this.flags[at];
-      old.departures.copy(this.departures, at, i & old.mask);
+      old.append(this.startAt(at), this.endAt(at), false, this.sentAt(at));
+      old.copyRow(this, at, i & old.mask);
     }
     this.clear();
     for (let i = 0; i < count; i++) {
       const at = i & old.mask;
-      const flags = old.flags[at];
-      const end = old.end[at];
+      const flags = old.flagsAt(at);
+      const end = old.endAt(at);
       const fin = flags & HAS_FIN;
       const isWhole = old.payload(i) <= mss || (flags & SACKED) !== 0;
-      for (let from = old.start[at]; from !== end; ) {
+      for (let from = old.startAt(at); from !== end; ) {
         // The FIN goes with the last byte.
         const rest = diff(end, from) - (fin === 0 ? 0 : 1);
         const to = isWhole || rest <= mss ? end : add(from, mss);
         const number = this.next;
-        this.append(from, to, false, old.sentAt[at]);
-        this.departures.copy(old.departures, at, number & this.mask);
-        this.flags[number & this.mask] = isWhole ? flags : RESENT | LOST | (to === end ? fin : 0);
+        this.append(from, to, false, old.sentAt(at));
+        const piece = number & this.mask;
+        this.copyRow(old, at, piece);
+        this.setStart(piece, from);
+        this.setEnd(piece, to);
+        this.setFlags(piece, isWhole ? flags : RESENT | LOST | (to === end ? fin : 0));
         from = to;
       }
     }
@@ -234,7 +224,7 @@ export class Scoreboard {
     let high = this.next;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (lt(this.start[middle & this.mask], seq)) low = middle + 1;
+      if (lt(this.startAt(middle & this.mask), seq)) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -250,9 +240,9 @@ export class Scoreboard {
     let out = 0;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
-      const length = diff(this.end[at], this.start[at]);
-      const flags = this.flags[at];
-      if (this.start[at] !== edge || !gt(this.end[at], this.start[at])) return false;
+      const length = diff(this.endAt(at), this.startAt(at));
+      const flags = this.flagsAt(at);
+      if (this.startAt(at) !== edge || !gt(this.endAt(at), this.startAt(at))) return false;
       if ((flags & SACKED) !== 0) sackedCount++;
       if ((flags & SACKED) !== 0) sacked += length;
       if ((flags & LOST) !== 0) lost += length;
@@ -261,7 +251,7 @@ export class Scoreboard {
       if ((flags & REPAIRED) !== 0 && (flags & LOST) === 0) return false;
       if (i < this.hint && this.isUnrepaired(i)) return false;
       if (mayBeOut(flags)) out++;
-      edge = this.end[at];
+      edge = this.endAt(at);
     }
     const agrees = sacked === this.sacked && lost === this.lost && repaired === this.repaired;
     return agrees && edge === nxt && sackedCount === this.sackedCount && this.#isOrdered(out);
@@ -269,23 +259,22 @@ export class Scoreboard {
 
   /** True when the order of sending holds `count` segments, each where it belongs. */
   #isOrdered(count: number): boolean {
-    const { order } = this;
     let seen = 0;
     let older = NO_SLOT;
-    for (let slot = order.oldest; slot !== NO_SLOT; slot = order.newerThan(slot)) {
-      if (order.olderThan(slot) !== older || !mayBeOut(this.flags[slot])) return false;
-      if (older !== NO_SLOT && this.sentAt[older] > this.sentAt[slot]) return false;
+    for (let slot = this.oldest; slot !== NO_SLOT; slot = this.newerThan(slot)) {
+      if (this.olderThan(slot) !== older || !mayBeOut(this.flagsAt(slot))) return false;
+      if (older !== NO_SLOT && this.sentAt(older) > this.sentAt(slot)) return false;
       if (this.numberAt(slot) >= this.next || ++seen > count) return false;
       older = slot;
     }
-    return seen === count && order.newest === older;
+    return seen === count && this.newest === older;
   }
 
   /** Takes a segment's marks out of the sums, and the segment out of the order. */
   #unmark(at: number): void {
-    const flags = this.flags[at];
-    const length = diff(this.end[at], this.start[at]);
-    if (mayBeOut(flags)) this.order.remove(at);
+    const flags = this.flagsAt(at);
+    const length = diff(this.endAt(at), this.startAt(at));
+    if (mayBeOut(flags)) this.leave(at);
     if ((flags & SACKED) !== 0) {
       this.sacked -= length;
       this.sackedCount--;
@@ -294,12 +283,15 @@ export class Scoreboard {
     if ((flags & REPAIRED) !== 0) this.repaired -= length;
   }
 
-  /** Nothing is known to be marked any more. A loop, since `fill` leaves the compiled code for a few words. */
-  forgetBlocks(): void {
-    for (let i = 0; i < KNOWN_BLOCKS; i++) {
-      this.knownLeft[i] = 0;
-      this.knownRight[i] = 0;
-    }
+  override setKnown(block: number, left: number, right: number): void {
+    super.setKnown(block, left, right);
+    this.#hasKnown = true;
+  }
+
+  override forgetBlocks(): void {
+    if (!this.#hasKnown) return;
+    super.forgetBlocks();
+    this.#hasKnown = false;
   }
 
   /** Makes sums and order anew from the marks. */
@@ -309,12 +301,12 @@ export class Scoreboard {
     this.lost = 0;
     this.repaired = 0;
     this.hint = this.first;
-    this.order.clear();
+    this.clearOrder();
     let near = NO_SLOT;
     for (let i = this.first; i < this.next; i++) {
       const at = i & this.mask;
-      const flags = this.flags[at];
-      const length = diff(this.end[at], this.start[at]);
+      const flags = this.flagsAt(at);
+      const length = diff(this.endAt(at), this.startAt(at));
       if ((flags & SACKED) !== 0) {
         this.sacked += length;
         this.sackedCount++;
@@ -329,15 +321,15 @@ export class Scoreboard {
 
   /** Enters a segment where its time belongs. The search begins at `near`, for times mostly rise with numbers. */
   #insertByTime(at: number, near: number): void {
-    const { order, sentAt } = this;
+    const sentAt = this.sentAt(at);
     let older = near;
-    while (older !== NO_SLOT && sentAt[older] > sentAt[at]) older = order.olderThan(older);
-    let newer = older === NO_SLOT ? order.oldest : order.newerThan(older);
-    while (newer !== NO_SLOT && sentAt[newer] <= sentAt[at]) {
+    while (older !== NO_SLOT && this.sentAt(older) > sentAt) older = this.olderThan(older);
+    let newer = older === NO_SLOT ? this.oldest : this.newerThan(older);
+    while (newer !== NO_SLOT && this.sentAt(newer) <= sentAt) {
       older = newer;
-      newer = order.newerThan(newer);
+      newer = this.newerThan(newer);
     }
-    order.insert(at, older);
+    this.enter(at, older);
   }
 
   /** Numbers the segments anew; every one stays in its slot. */
@@ -350,37 +342,20 @@ export class Scoreboard {
 
   #grow(): void {
     const size = (this.mask + 1) * 2;
-    // alloc: the window has grown; the arrays are kept
-    const start = new Int32Array(size);
-    // alloc: as above
-    const end = new Int32Array(size);
-    // alloc: as above
-    const flags = new Uint8Array(size);
-    // alloc: as above
-    const sentAt = new Float64Array(size);
-    // alloc: as above
-    const order = new SendOrder(size);
-    // alloc: as above
-    const departures = new Departures(size);
-    for (let i = this.first; i < this.next; i++) {
-      const from = i & this.mask;
-      const to = i & (size - 1);
-      start[to] = this.start[from];
-      end[to] = this.end[from];
-      flags[to] = this.flags[from];
-      sentAt[to] = this.sentAt[from];
-      departures.copy(this.departures, from, to);
+    const { first, mask } = this;
+    // alloc: the window has grown
+    const inOrder: number[] = [];
+    for (let slot = this.oldest; slot !== NO_SLOT; slot = this.newerThan(slot)) {
+      inOrder.push(this.numberAt(slot));
     }
-    for (let slot = this.order.oldest; slot !== NO_SLOT; slot = this.order.newerThan(slot)) {
-      order.push(this.numberAt(slot) & (size - 1));
-    }
-    this.start = start;
-    this.end = end;
-    this.flags = flags;
-    this.sentAt = sentAt;
-    this.order = order;
-    this.departures = departures;
+    // alloc: as above
+    this.growRows(size, (slot) => {
+      const number = first + ((slot - first) & mask);
+      return number < this.next ? number & (size - 1) : -1;
+    });
     this.mask = size - 1;
+    this.clearOrder();
+    for (const number of inOrder) this.enter(number & this.mask, this.newest);
   }
 }
 

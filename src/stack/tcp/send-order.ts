@@ -1,60 +1,52 @@
 // The segments that may be in the network, in the order in which they last left: RACK looks at them from the oldest on and stops
 // at the first that left too late, so that an ACK costs what it tells and not what the window holds (RFC 8985 6.2 step 5). A
-// doubly linked list over the slots of the scoreboard, which alone uses it.
+// doubly linked list over the rows of the scoreboard, which alone is built on it.
+
+import { NEWER, OLDER, SegmentRows, wordOf } from './segment-rows.js';
 
 /** No slot. */
 export const NO_SLOT = -1;
 
-export class SendOrder {
+export class SendOrder extends SegmentRows {
   /** Slots of the segments that left first and last. */
   oldest: number = NO_SLOT;
   newest: number = NO_SLOT;
-  readonly #older: Int32Array;
-  readonly #newer: Int32Array;
 
-  constructor(slots: number) {
-    this.#older = new Int32Array(slots);
-    this.#newer = new Int32Array(slots);
-  }
-
-  clear(): void {
+  protected clearOrder(): void {
     this.oldest = NO_SLOT;
     this.newest = NO_SLOT;
   }
 
   /** The slot of the segment that left next, or NO_SLOT. */
   newerThan(slot: number): number {
-    return this.#newer[slot];
+    return this.words[wordOf(slot, NEWER)];
   }
 
   /** The slot of the segment that left just before, or NO_SLOT. */
   olderThan(slot: number): number {
-    return this.#older[slot];
+    return this.words[wordOf(slot, OLDER)];
   }
 
-  /** Enters a segment that leaves now. */
-  push(slot: number): void {
-    this.insert(slot, this.newest);
-  }
-
-  /** Enters a segment right behind `older`, or in front of all others for NO_SLOT. */
-  insert(slot: number, older: number): void {
-    const newer = older === NO_SLOT ? this.oldest : this.#newer[older];
-    this.#older[slot] = older;
-    this.#newer[slot] = newer;
+  /** Enters a segment right behind `older`, or in front of all others for NO_SLOT. One that leaves now belongs behind the newest. */
+  protected enter(slot: number, older: number): void {
+    const { words } = this;
+    const newer = older === NO_SLOT ? this.oldest : words[wordOf(older, NEWER)];
+    words[wordOf(slot, OLDER)] = older;
+    words[wordOf(slot, NEWER)] = newer;
     if (older === NO_SLOT) this.oldest = slot;
-    else this.#newer[older] = slot;
+    else words[wordOf(older, NEWER)] = slot;
     if (newer === NO_SLOT) this.newest = slot;
-    else this.#older[newer] = slot;
+    else words[wordOf(newer, OLDER)] = slot;
   }
 
   /** Takes a segment out that is in the list. */
-  remove(slot: number): void {
-    const older = this.#older[slot];
-    const newer = this.#newer[slot];
+  protected leave(slot: number): void {
+    const { words } = this;
+    const older = words[wordOf(slot, OLDER)];
+    const newer = words[wordOf(slot, NEWER)];
     if (older === NO_SLOT) this.oldest = newer;
-    else this.#newer[older] = newer;
+    else words[wordOf(older, NEWER)] = newer;
     if (newer === NO_SLOT) this.newest = older;
-    else this.#older[newer] = older;
+    else words[wordOf(newer, OLDER)] = older;
   }
 }

@@ -103,8 +103,17 @@ export class Tcp {
   }
 
   nextDeadline(): Micros {
+    return this.#orOutput(this.core.nextDeadline());
+  }
+
+  /** A time until which nothing has to be done; no later than `nextDeadline`. */
+  get quietUntil(): Micros {
+    return this.#orOutput(this.core.wheel.quietUntilUs);
+  }
+
+  /** The deadline of the timers, unless something is to be sent before. */
+  #orOutput(timers: Micros): Micros {
     const { core } = this;
-    const timers = core.nextDeadline();
     if (core.output.length === 0) return timers;
     // Frames come back when the device has sent, or a neighbour answers: asking at once again would only spin.
     if (this.#starvedAt === core.clock.now) return Math.min(timers, core.clock.now + STARVED_RETRY_US);

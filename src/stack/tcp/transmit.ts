@@ -45,7 +45,9 @@ export function transmit(core: TcpCore, tcb: Tcb): boolean {
   if (mayHaveData && !(sendLost(core, tcb) && sendNew(core, tcb))) return false;
   if (mayHaveData) noteLimit(core, tcb);
   if (tcb.tuning.notSentLowat > 0) wakeWriter(core, tcb);
-  return !tcb.ackNow || sendAck(core, tcb) <= 0;
+  if (tcb.ackNow && sendAck(core, tcb) > 0) return false;
+  if (tcb.delackAt !== NEVER) core.arm(tcb);
+  return true;
 }
 
 /** Sends again what is deemed lost, as far as the congestion window allows. */
@@ -62,14 +64,14 @@ function sendLost(core: TcpCore, tcb: Tcb): boolean {
       length += board.payload(next);
       fin = board.hasFin(next);
       next++;
-      if (tcb.records?.isEnd(board.end[(next - 1) & board.mask])) break;
+      if (tcb.records?.isEnd(board.endAt((next - 1) & board.mask))) break;
     } while (next < board.next && board.isUnrepaired(next) && length + board.payload(next) <= snd.mss);
     if (pipe(tcb) + length > cc.cwnd) {
       // A segment from before the MSS fell may be larger than the least window.
       if (pipe(tcb) > 0 || length <= snd.mss) return true;
     }
     if (tcb.pacer !== null && !mayDepart(core, tcb, tcb.pacer)) return true;
-    const start = board.start[first & board.mask];
+    const start = board.startAt(first & board.mask);
     const wasHead = first === board.first;
     const wasEmpty = pipe(tcb) === 0;
     if (!sendAgain(core, tcb, start, length, fin)) return false;
