@@ -34,13 +34,17 @@ export class Demux {
   readonly #free: number[] = [];
   /** Blocks that no connection has. */
   readonly #spare: Tcb[] = [];
-  /** Rows of the ledger that blocks have had, and those of them that are free again. */
-  #rows = 0;
+  /** Rows of the ledger that blocks have had and that are free again. */
   readonly #freeRows: number[] = [];
+  /** By row: the block that has it, in use or spare. */
+  readonly #byRow: (Tcb | undefined)[] = [];
   /** Connections in the table. */
   size = 0;
   /** Connections without a block. */
   dormant = 0;
+  /** Connections that were needed again within so many µs, and how many have been so far. */
+  earlyUs = 0;
+  early = 0;
   holder: BlockHolder | null = null;
   #records: Records | null = null;
   /** By place: the record of a dormant connection, 0 for none, and what it refers to. */
@@ -77,17 +81,34 @@ export class Demux {
 
   #keep(tcb: Tcb): void {
     this.#spare.push(tcb);
-    while (this.#spare.length > SPARE + this.awake) this.#freeRows.push(this.#spare.pop()!.row);
+    while (this.#spare.length > SPARE + this.awake) {
+      const { row } = this.#spare.pop()!;
+      this.#freeRows.push(row);
+      this.#byRow[row] = undefined;
+    }
   }
 
   #make(index: number): Tcb {
     // alloc: the pool grows
-    return new Tcb(index, this.#freeRows.pop() ?? this.#rows++);
+    const tcb = new Tcb(index, this.#freeRows.pop() ?? this.#byRow.length);
+    this.#byRow[tcb.row] = tcb;
+    return tcb;
   }
 
   /** Places that there are, in use or not. */
   get places(): number {
     return this.#blocks.length;
+  }
+
+  /** Rows that there are: as many as there ever were blocks at a time. */
+  get rows(): number {
+    return this.#byRow.length;
+  }
+
+  /** The block that has a row, if it is in use. */
+  inRow(row: number): Tcb | null {
+    const tcb = this.#byRow[row];
+    return tcb !== undefined && this.#blocks[tcb.index] === tcb ? tcb : null;
   }
 
   /** Connections that have a block, those included that are half in use. */
@@ -141,7 +162,9 @@ export class Demux {
     this.#recordOf[index] = 0;
     this.#references[index] = NOTHING;
     tcb.index = index;
-    tcb.wokenAt = this.#clock.now;
+    const { now } = this.#clock;
+    if (now - tcb.heardAt < this.earlyUs) this.early++;
+    tcb.wokenAt = now;
     this.#blocks[index] = tcb;
     this.dormant--;
     if (tcb.owner >= 0) this.holder?.connectionWakes(tcb.owner, tcb);
