@@ -6,14 +6,13 @@ import { Clock } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import type { Endpoint } from '../wire/address.js';
 import type { TcpCore } from './core.js';
-import { Records, type References } from './record.js';
+import { type Kind, Records } from './record.js';
 import { Slab } from './slab.js';
 import { Tcb } from './tcb.js';
 
 const EMPTY = -1;
 /** Blocks kept for use again beyond as many as are in use; more are left to the garbage collector. */
 const SPARE = 1024;
-const NOTHING: References = Object.freeze({});
 
 /** Whoever keeps a reference to the block of a connection, by the number that the connection has for it (`owner`). */
 export interface BlockHolder {
@@ -47,10 +46,9 @@ export class Demux {
   early = 0;
   holder: BlockHolder | null = null;
   #records: Records | null = null;
-  /** By place: the record of a dormant connection, 0 for none, and what it refers to. */
+  /** By place: the record of a dormant connection, 0 for none, and its kind. */
   #recordOf = new Int32Array(0);
-  readonly #references: References[] = [];
-  #lastReferences: References = NOTHING;
+  readonly #kinds: (Kind | null)[] = [];
   readonly #clock: Clock;
 
   constructor(random: () => number, clock: Clock = new Clock()) {
@@ -136,13 +134,13 @@ export class Demux {
     // alloc: with the first one
     this.#records ??= new Records(new Slab(), config, ledger);
     const { index, owner } = tcb;
-    const record = this.#records.pack(tcb);
+    const kind = this.#records.kindOf(tcb);
+    const record = this.#records.pack(tcb, kind);
     if (record === 0) return;
     if (index >= this.#recordOf.length) this.#growRecords(index);
     this.#recordOf[index] = record;
-    this.#lastReferences = this.#records.references(tcb, this.#lastReferences);
-    this.#references[index] = this.#lastReferences;
-    this.#records.refer(tcb, NOTHING);
+    this.#kinds[index] = kind;
+    this.#records.refer(tcb, null);
     this.#blocks[index] = null;
     this.dormant++;
     this.#keep(tcb);
@@ -157,10 +155,11 @@ export class Demux {
   #wake(index: number): Tcb {
     // alloc: as in `allocate`
     const tcb = this.#spare.pop() ?? this.#make(index);
-    this.#records!.unpack(this.#recordOf[index], tcb);
-    this.#records!.refer(tcb, this.#references[index]);
+    const kind = this.#kinds[index]!;
+    this.#records!.unpack(this.#recordOf[index], tcb, kind);
+    this.#records!.refer(tcb, kind);
     this.#recordOf[index] = 0;
-    this.#references[index] = NOTHING;
+    this.#kinds[index] = null;
     tcb.index = index;
     const { now } = this.#clock;
     if (now - tcb.heardAt < this.earlyUs) this.early++;
@@ -176,7 +175,7 @@ export class Demux {
     const grown = new Int32Array(Math.max(1024, 1 << (32 - Math.clz32(index))));
     grown.set(this.#recordOf);
     this.#recordOf = grown;
-    for (let i = this.#references.length; i < grown.length; i++) this.#references.push(NOTHING);
+    for (let i = this.#kinds.length; i < grown.length; i++) this.#kinds.push(null);
   }
 
   /** Finds the connection between two endpoints. */
@@ -220,7 +219,7 @@ export class Demux {
 
   /** A number of the dormant connection at a place, by its path in a block; switches are 0 or 1. */
   peek(index: number, path: string): number {
-    return this.#records!.peek(this.#recordOf[index], path);
+    return this.#records!.peek(this.#recordOf[index], path, this.#kinds[index]!);
   }
 
   /** Enters a block under its tuple, which must not be in the table. */
