@@ -55,9 +55,10 @@ export class Context {
     this.stack = stack;
     this.clock = clock;
     const { demux } = stack.tcp.core;
-    this.sockets = new SocketTable(options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY, demux);
-    demux.holder = this.sockets;
     this.interests = new Interests(stack.tcp);
+    const limit = options.maxConcurrency ?? DEFAULT_MAX_CONCURRENCY;
+    this.sockets = new SocketTable(limit, demux, this.interests);
+    demux.holder = this.sockets;
   }
 
   /** Tells whether an address is one of this host's. */

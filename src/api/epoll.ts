@@ -11,9 +11,11 @@ import {
   MTCP_EPOLLOUT,
   MTCP_EPOLLRDHUP,
 } from './constants.js';
-import type { Socket } from './sockets.js';
+import type { Socket } from './socket.js';
 
 const EDGE = 1 << 31;
+/** Entries kept for use again; more are left to the garbage collector. */
+const SPARE = 1024;
 /** Always watched, asked for or not. */
 const ALWAYS = MTCP_EPOLLERR | MTCP_EPOLLHUP;
 /** What remains of a mask once a ONESHOT has fired. */
@@ -77,7 +79,7 @@ class Interest {
   mask = 0;
   number = -1;
   pointer: unknown = null;
-  /** The same socket in another set; also links the free list. */
+  /** The same socket in another set. */
   nextOfSocket: Interest | undefined = undefined;
   nextOfSet: Interest | undefined = undefined;
   previousOfSet: Interest | undefined = undefined;
@@ -90,6 +92,8 @@ export type { Interest };
 
 /** One epoll set. */
 export class EpollSet {
+  /** Until it is closed. */
+  isOpen = true;
   firstInterest: Interest | undefined = undefined;
   candidates = 0;
   /** A socket was ready when it was added, or armed again, and has not been reported since. */
@@ -139,7 +143,7 @@ export class EpollSet {
 /** All interests of a context. */
 export class Interests {
   private readonly tcp: Tcp;
-  private free: Interest | undefined = undefined;
+  private readonly spare: Interest[] = [];
 
   constructor(tcp: Tcp) {
     this.tcp = tcp;
@@ -154,17 +158,32 @@ export class Interests {
 
   /** Registers a socket that is not in the set yet; a socket that is ready becomes a candidate at once. */
   add(set: EpollSet, socket: Socket, event: EpollEventArgument): void {
-    const interest = this.free ?? new Interest();
-    this.free = interest.nextOfSocket;
+    this.modify(this.enter(set, socket, 0, -1, null), event);
+  }
+
+  /** Registers a socket, with the mask as it is to be, and without a look at it. */
+  enter(set: EpollSet, socket: Socket, mask: number, number: number, pointer: unknown): Interest {
+    // alloc: there are more entries than ever before
+    const interest = this.spare.pop() ?? new Interest();
     interest.socket = socket;
     interest.set = set;
+    interest.mask = mask;
+    interest.number = number;
+    interest.pointer = pointer;
     interest.nextOfSocket = socket.firstInterest;
     socket.firstInterest = interest;
-    interest.previousOfSet = undefined;
     interest.nextOfSet = set.firstInterest;
     if (set.firstInterest !== undefined) set.firstInterest.previousOfSet = interest;
     set.firstInterest = interest;
-    this.modify(interest, event);
+    return interest;
+  }
+
+  /** An entry that is in no list, with the set and the mask of another one. */
+  copyOf({ set, mask }: Interest): Interest {
+    const copy = new Interest();
+    copy.set = set;
+    copy.mask = mask;
+    return copy;
   }
 
   /** Gives an entry another mask and other data, and arms it again. */
@@ -203,8 +222,8 @@ export class Interests {
     interest.pointer = null;
     interest.nextOfSet = undefined;
     interest.previousOfSet = undefined;
-    interest.nextOfSocket = this.free;
-    this.free = interest;
+    interest.nextOfSocket = undefined;
+    if (this.spare.length < SPARE) this.spare.push(interest);
   }
 
   /** Takes a socket out of all sets. */
@@ -214,6 +233,7 @@ export class Interests {
 
   /** Empties a set that is being closed. */
   removeSet(set: EpollSet): void {
+    set.isOpen = false;
     while (set.firstInterest !== undefined) this.remove(set.firstInterest);
   }
 

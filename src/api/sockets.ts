@@ -1,90 +1,18 @@
 // The socket table of one context: small integers, lowest free first, to descriptors that are reused, so that a connection
 // costs no garbage here. Only src/api uses it.
 
-import type { BlockHolder, Demux } from '../stack/tcp/demux.js';
-import type { Listener } from '../stack/tcp/listener.js';
+import type { BlockHolder } from '../stack/tcp/demux.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
-import { type Tuning, UNTUNED } from '../stack/tcp/tuning.js';
 import { Endpoint } from '../stack/wire/address.js';
-import { MTCP_SOCK_UNUSED } from './constants.js';
-import type { EpollSet, Interest } from './epoll.js';
-import type { Pipe } from './pipe.js';
+import { MTCP_SOCK_STREAM, MTCP_SOCK_UNUSED } from './constants.js';
+import type { Interests } from './epoll.js';
+import { RestingSockets } from './resting.js';
+import { RESTING, Socket, type SocketBlocks, UNBOUND } from './socket.js';
 
-/** Not connected, and no attempt under way. */
-export const UNCONNECTED = 0;
-/** `mtcp_connect` has been called and its outcome has not been told to the application yet. */
-export const CONNECTING = 1;
-/** Connected, now or once. */
-export const CONNECTED = 2;
+export { CONNECTED, CONNECTING, Socket, UNCONNECTED } from './socket.js';
 
-/** The address of all sockets that are bound to none. */
-const UNBOUND = new Endpoint();
-
-/** Where blocks of dormant connections come back from. */
-type Blocks = Pick<Demux, 'at'>;
-
-/** One descriptor: a stream, a listener, an epoll set or the end of a pipe. */
-export class Socket {
-  readonly id: number;
-  /** MTCP_SOCK_UNUSED, _STREAM, _LISTENER, _EPOLL or _PIPE. */
-  kind = MTCP_SOCK_UNUSED;
-  nonblocking = false;
-  /** UNCONNECTED, CONNECTING or CONNECTED; of streams. */
-  phase = UNCONNECTED;
-  /** True after `mtcp_bind`; `local` is what it was given. */
-  bound = false;
-  local: Endpoint = UNBOUND;
-  /** Options of its connection, and of those to come. */
-  tuning: Tuning = UNTUNED;
-  reuseAddress = false;
-  reusePort = false;
-  /** SO_LINGER in seconds; -1 when off. */
-  lingerS = -1;
-  /** SO_RCVTIMEO and SO_SNDTIMEO in µs; 0 for ever. */
-  receiveTimeoutUs = 0;
-  sendTimeoutUs = 0;
-  /** `mtcp_recvmsg` tells how much is left (TCP_INQ). */
-  tellsInq = false;
-  /** Bytes that `mtcp_send_reserve` has given out, and the turn of the loop in which it did. */
-  reserved = 0;
-  reservedTurn = -1;
-  /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
-  readShut = false;
-  /** The SYN to this peer is left to the first write (TCP_FASTOPEN_CONNECT). */
-  fastOpenTo: Endpoint | undefined = undefined;
-  /** The next SYN asks for a cookie of Fast Open. */
-  asksForCookie = false;
-  private connection: Tcb | undefined = undefined;
-  /** Place of its connection in the stack's table while that is dormant; -1 when it is not. */
-  private dormantAt = -1;
-  private readonly blocks: Blocks;
-  listener: Listener | undefined = undefined;
-  epoll: EpollSet | undefined = undefined;
-  pipe: Pipe | undefined = undefined;
-  /** The first entry of this socket in an epoll set. */
-  firstInterest: Interest | undefined = undefined;
-
-  constructor(id: number, blocks: Blocks) {
-    this.id = id;
-    this.blocks = blocks;
-  }
-
-  /** The block of its connection, which a dormant one gets again; not to be kept beyond the next turn of the loop. */
-  get tcb(): Tcb | undefined {
-    return this.dormantAt < 0 ? this.connection : (this.blocks.at(this.dormantAt) ?? undefined);
-  }
-
-  set tcb(tcb: Tcb | undefined) {
-    this.connection = tcb;
-    this.dormantAt = -1;
-  }
-
-  /** Its connection gives up its block, which comes back by the setter. */
-  sleep(index: number): void {
-    this.connection = undefined;
-    this.dormantAt = index;
-  }
-}
+/** Blank descriptors that are kept for use again; more are left to the garbage collector. */
+const SPARE = 1024;
 
 /** Descriptors by id. */
 export class SocketTable implements BlockHolder {
@@ -99,11 +27,15 @@ export class SocketTable implements BlockHolder {
   private readonly boundTo = new Map<number, number>();
   /** No id below 32 times this is free. */
   private firstWord = 0;
-  private readonly blocks: Blocks;
+  /** Blank ones, of those that rest. */
+  private readonly spare: Socket[] = [];
+  private readonly resting: RestingSockets;
+  private readonly blocks: SocketBlocks;
 
-  constructor(limit: number, blocks: Blocks) {
+  constructor(limit: number, blocks: SocketBlocks, interests: Interests) {
     this.limit = limit;
     this.blocks = blocks;
+    this.resting = new RestingSockets(interests, blocks);
     this.taken = new Int32Array((limit + 31) >>> 5);
   }
 
@@ -111,7 +43,8 @@ export class SocketTable implements BlockHolder {
   get(id: unknown): Socket | undefined {
     if (typeof id !== 'number' || !(id >= 0 && id < this.entries.length)) return undefined;
     const socket = this.entries[id];
-    return socket === undefined || socket.kind === MTCP_SOCK_UNUSED ? undefined : socket;
+    if (socket === undefined || socket.kind === MTCP_SOCK_UNUSED) return undefined;
+    return socket.kind === RESTING ? this.rise(id) : socket;
   }
 
   /** Takes the lowest free id. Returns undefined when all are in use. */
@@ -124,7 +57,7 @@ export class SocketTable implements BlockHolder {
     const bit = 31 - Math.clz32(free & -free);
     this.taken[word] |= 1 << bit;
     const id = (word << 5) | bit;
-    if (id === this.entries.length) this.entries.push(new Socket(id, this.blocks));
+    if (id === this.entries.length) this.entries.push(this.blank(id));
     const socket = this.entries[id];
     socket.kind = kind;
     this.used++;
@@ -133,26 +66,8 @@ export class SocketTable implements BlockHolder {
 
   /** Gives an id back. The caller has let go of everything that the descriptor held. */
   release(socket: Socket): void {
-    socket.kind = MTCP_SOCK_UNUSED;
-    socket.nonblocking = false;
-    socket.phase = UNCONNECTED;
     this.unbind(socket);
-    socket.tuning = UNTUNED;
-    socket.reuseAddress = false;
-    socket.reusePort = false;
-    socket.lingerS = -1;
-    socket.receiveTimeoutUs = 0;
-    socket.sendTimeoutUs = 0;
-    socket.tellsInq = false;
-    socket.reserved = 0;
-    socket.reservedTurn = -1;
-    socket.readShut = false;
-    socket.fastOpenTo = undefined;
-    socket.asksForCookie = false;
-    socket.tcb = undefined;
-    socket.listener = undefined;
-    socket.epoll = undefined;
-    socket.pipe = undefined;
+    socket.reset();
     const word = socket.id >>> 5;
     this.taken[word] &= ~(1 << (socket.id & 31));
     if (word < this.firstWord) this.firstWord = word;
@@ -190,11 +105,20 @@ export class SocketTable implements BlockHolder {
   }
 
   connectionSleeps(owner: number, index: number): void {
-    this.entries[owner]?.sleep(index);
+    const socket = this.entries[owner];
+    if (socket === undefined) return;
+    const like = this.resting.rest(socket, index);
+    if (like === undefined) {
+      socket.sleep(index);
+      return;
+    }
+    this.entries[owner] = like;
+    socket.reset();
+    if (this.spare.length < SPARE) this.spare.push(socket);
   }
 
   connectionWakes(owner: number, tcb: Tcb): void {
-    const socket = this.entries[owner];
+    const socket = this.get(owner);
     if (socket !== undefined) socket.tcb = tcb;
   }
 
@@ -207,8 +131,28 @@ export class SocketTable implements BlockHolder {
     );
   }
 
+  /** Gives the socket of a dormant connection a descriptor again. */
+  private rise(id: number): Socket {
+    const like = this.entries[id];
+    const socket = this.blank(id);
+    this.entries[id] = socket;
+    socket.kind = MTCP_SOCK_STREAM;
+    this.resting.rise(socket, like);
+    return socket;
+  }
+
+  private blank(id: number): Socket {
+    // alloc: the table grows
+    const socket = this.spare.pop() ?? new Socket(id, this.blocks);
+    socket.id = id;
+    return socket;
+  }
+
   /** Calls `visit` for each descriptor in use. */
   forEach(visit: (socket: Socket) => void): void {
-    for (const socket of this.entries) if (socket.kind !== MTCP_SOCK_UNUSED) visit(socket);
+    for (let id = 0; id < this.entries.length; id++) {
+      const socket = this.get(id);
+      if (socket !== undefined) visit(socket);
+    }
   }
 }

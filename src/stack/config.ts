@@ -134,7 +134,7 @@ export class StackConfig {
   challengeAckLimit = 1000;
   /**
    * Where more connections than `tcp_dormant_threshold` have a block, those in which nothing has happened for so long, in µs, give
-   * theirs up (tcp/dormancy.ts); 0 for never.
+   * theirs up (tcp/dormancy.ts), sooner where there are more than twice as many; 0 for never.
    * @linux none
    */
   dormantAfterUs = 2_000_000;

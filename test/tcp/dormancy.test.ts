@@ -43,7 +43,7 @@ t.test('a record keeps every number of a block', async (t) => {
   const records = new Records(slab, config, ledger);
   const tcb = new Tcb(0);
   tcb.reset(config);
-  const values = [0, 1, -1, 0x7fffffff, -0x80000000, 2 ** 31, 0.5, -0, 1e15, Infinity, -Infinity];
+  const values = [0, 1, -1, 0x7fffffff, -0x80000000, 2 ** 31, 0.5, -0, 1e15, Infinity, -Infinity, 1e15 + 7];
   const paths = [...numbersOf(tcb)];
   t.ok(paths.length > 140, `${paths.length} numbers`);
   let turn = 0;
@@ -59,16 +59,17 @@ t.test('a record keeps every number of a block', async (t) => {
     );
     counted.forEach((value, entry) => ledger.setEntry(0, entry, value % 2 ** 32));
     const before = numbersOf(tcb);
-    const place = records.pack(tcb);
-    const seen = paths.map(([path]) => [path, records.peek(place, path)]);
+    const kind = records.kindOf(tcb);
+    const place = records.pack(tcb, kind);
+    const seen = paths.map(([path]) => [path, records.peek(place, path, kind)]);
     t.same(
       seen,
       [...before].map(([path, value]) => [path, Number(value)]),
       'to be looked at one by one',
     );
-    t.throws(() => records.peek(place, 'nothing'), TypeError);
+    t.throws(() => records.peek(place, 'nothing', kind), TypeError);
     const other = new Tcb(0, 1);
-    records.unpack(place, other);
+    records.unpack(place, other, kind);
     t.same(numbersOf(other), before, `round ${round}`);
     const entries = (row: number): number[] => counted.map((_, entry) => ledger.entryOf(row, entry));
     t.same(entries(1), entries(0), 'and its row of the ledger');
@@ -82,18 +83,52 @@ t.test('a record shares what a connection refers to with others that refer to th
   const one = new Tcb(0);
   const other = new Tcb(1);
   for (const tcb of [one, other]) tcb.reset(config);
-  const none = {};
-  t.equal(records.references(one, none), none, 'a new block refers to nothing');
+  const none = records.kindOf(other);
+  t.same(none.references, {}, 'a new block refers to nothing');
   one.tuning = Object.freeze({ ...one.tuning, nodelay: true });
-  const references = records.references(one, none);
-  t.same(Object.keys(references), ['tuning']);
-  t.not(records.references(other, references), references);
+  const kind = records.kindOf(one);
+  t.same(Object.keys(kind.references), ['tuning']);
+  t.equal(records.kindOf(other), none, 'kinds alternate');
   other.tuning = one.tuning;
-  t.equal(records.references(other, references), references);
-  records.refer(one, none);
+  t.equal(records.kindOf(other), kind);
+  records.refer(one, null);
   t.not(one.tuning, other.tuning);
-  records.refer(one, references);
+  records.refer(one, kind);
   t.equal(one.tuning, other.tuning);
+});
+
+t.test('connections that are alike have small records, also when the first of them is not', async (t) => {
+  const config = new StackConfig();
+  const slab = new Slab();
+  const records = new Records(slab, config, new Ledger());
+  const tcb = new Tcb(0);
+  tcb.reset(config);
+  // The odd one, after which all others are patterned for a while.
+  for (const [path, fresh] of numbersOf(tcb)) set(tcb, path, typeof fresh === 'boolean' ? !fresh : 1e15 / 3);
+  const odd = records.kindOf(tcb);
+  const usual = new Tcb(1);
+  const words: number[] = [];
+  for (let i = 0; i < 10_000; i++) {
+    usual.reset(config);
+    usual.snd.una = i;
+    // After an hour and a second.
+    usual.heardAt = 3_600_000_000 + i;
+    const before = slab.inUse;
+    const kind = records.kindOf(usual);
+    const place = records.pack(usual, kind);
+    words.push(slab.inUse - before);
+    if (i % 1000 === 0) {
+      const again = new Tcb(2);
+      records.unpack(place, again, kind);
+      t.same(numbersOf(again), numbersOf(usual));
+    }
+  }
+  t.ok(words[0] > 150, `${words[0]} words at first`);
+  t.ok(words[9999] <= 24, `${words[9999]} words later`);
+  const place = records.pack(tcb, odd);
+  const again = new Tcb(3);
+  records.unpack(place, again, odd);
+  t.same(numbersOf(again), numbersOf(tcb));
 });
 
 t.test('connections whose programs set the same options share them', async (t) => {
@@ -369,6 +404,93 @@ t.test(
     );
   },
 );
+
+t.test('sockets of dormant connections are what they were before, and so are their epoll sets', async (t) => {
+  const { client, server, pairs, look } = world(t);
+  const { mctx } = server;
+  const { demux } = server.stack.tcp.core;
+  const events = api.mtcp_epoll_events(COUNT);
+  const [one, other] = [api.mtcp_epoll_create(mctx, 8), api.mtcp_epoll_create(mctx, 8)];
+  const add = (set: number, id: number, event: object): number =>
+    api.mtcp_epoll_ctl(mctx, set, api.MTCP_EPOLL_CTL_ADD, id, { events: api.MTCP_EPOLLIN, ...event });
+  const things = pairs.map((_, i) => ({ i }));
+  for (const [i, [, id]] of pairs.entries()) {
+    // Some with a pointer, some without; some in both sets, some with a number of their own, some in none.
+    if (i % 5 < 3) add(one, id, i % 2 === 0 ? { data: { sockid: id, ptr: things[i] } } : {});
+    if (i % 5 === 2) add(other, id, {});
+    if (i % 5 === 3) add(other, id, { data: { sockid: 1000 + i } });
+    if (i % 3 === 0)
+      api.mtcp_setsockopt(mctx, id, api.SOL_SOCKET, api.SO_LINGER, { l_onoff: 1, l_linger: i });
+  }
+  const wait = (set: number): unknown[] => {
+    const count = api.mtcp_epoll_wait(mctx, set, events, COUNT, 0);
+    return events.slice(0, count).map(({ data }) => [data.sockid, data.ptr]);
+  };
+  for (let round = 0; round < 3; round++) {
+    client.advance(client.now + 2 * SECOND);
+    look();
+    t.equal(demux.dormant, COUNT);
+    const [, [, inOne]] = pairs;
+    t.equal(add(one, inOne, {}), -1);
+    t.equal(api.errnoName(api.errno), 'EEXIST');
+    t.equal(demux.dormant, COUNT, 'whose block that needs not');
+    for (const [i, [id]] of pairs.entries()) api.mtcp_write(client.mctx, id, Buffer.from(`${i}`));
+    client.advance(client.now + 10_000);
+    const told = wait(one);
+    t.equal(told.length, 24);
+    for (const [i, [, id]] of pairs.entries()) {
+      if (i % 5 < 3)
+        t.same(
+          told.find((entry) => (entry as number[])[0] === id),
+          [id, i % 2 === 0 ? things[i] : null],
+        );
+      const linger = { l_onoff: 0, l_linger: 0 };
+      api.mtcp_getsockopt(mctx, id, api.SOL_SOCKET, api.SO_LINGER, linger);
+      t.same(linger, i % 3 === 0 ? { l_onoff: 1, l_linger: i } : { l_onoff: 0, l_linger: 0 });
+    }
+    t.equal(wait(other).length, 16);
+    for (const [, id] of pairs) t.ok(api.mtcp_read(mctx, id, buffer) > 0);
+    t.same([wait(one), wait(other)], [[], []]);
+  }
+  client.advance(client.now + 2 * SECOND);
+  look();
+  api.mtcp_close(mctx, one);
+  const again = api.mtcp_epoll_create(mctx, 8);
+  t.equal(again, one, 'the number of a set that is gone');
+  for (const [id] of pairs) api.mtcp_write(client.mctx, id, buffer, 5);
+  client.advance(client.now + 10_000);
+  t.same(wait(again), [], 'says nothing of its sockets');
+  for (const [, id] of pairs) t.equal(api.mtcp_close(mctx, id), 0);
+  t.equal(api.mtcp_close(mctx, pairs[0][1]), -1);
+});
+
+t.test('in a crowd patience is short, until it proves too short', async (t) => {
+  const { client, server, pairs } = world(t);
+  const { demux } = server.stack.tcp.core;
+  const events = api.mtcp_epoll_events(1);
+  const epoll = api.mtcp_epoll_create(server.mctx, 1);
+  const look = (): unknown => api.mtcp_epoll_wait(server.mctx, epoll, events, 1, 0);
+  client.advance(client.now + 100_000);
+  look();
+  t.equal(demux.dormant, COUNT, 'after a tenth of a second instead of a second');
+  for (let turn = 0; turn < 20; turn++) {
+    for (const [id] of pairs) api.mtcp_write(client.mctx, id, buffer, 5);
+    client.advance(client.now + 100_000);
+    for (const [, id] of pairs) api.mtcp_read(server.mctx, id, buffer);
+    look();
+  }
+  const { early } = demux;
+  for (let turn = 0; turn < 20; turn++) {
+    for (const [id] of pairs) api.mtcp_write(client.mctx, id, buffer, 5);
+    client.advance(client.now + 100_000);
+    for (const [, id] of pairs) api.mtcp_read(server.mctx, id, buffer);
+    look();
+  }
+  t.equal(demux.early, early, 'what speaks every tenth of a second stays awake');
+  client.advance(client.now + 2 * SECOND);
+  look();
+  t.equal(demux.dormant, COUNT);
+});
 
 t.test('0 stands for never, and few connections are left alone', async (t) => {
   for (const sysctl of [{ tcp_dormant_after_ms: 0 }, { tcp_dormant_threshold: COUNT }]) {

@@ -71,6 +71,10 @@ class FixedSession implements Session {
     this.service.keep(this);
   }
 
+  get rests(): boolean {
+    return this.received === 0 && this.owed === 0 && !this.ended && this.want === MTCP_EPOLLIN;
+  }
+
   onEvents(): number {
     let isDrained = false;
     for (let turn = 0; turn < TURNS; turn++) {

@@ -67,7 +67,10 @@ export class Server {
   private readonly epoll: number;
   private readonly events: EpollEvent[] = Array.from({ length: MAX_EVENTS }, () => new EpollEvent());
   private readonly change: EpollEvent = new EpollEvent();
+  /** Those that have a session. */
   private readonly connections: Connection[] = [];
+  /** By socket: its connection, null while that rests, undefined for none. */
+  private readonly bySocket: (Connection | null | undefined)[] = [];
   /** Those that are over, for use again: short connections leave no garbage. */
   private readonly spare: Connection[] = [];
   private closed = false;
@@ -91,7 +94,7 @@ export class Server {
       throw new Error(`cannot listen on port ${port} (${sentence})`);
     }
     this.epoll = mtcp_epoll_create(mctx, MAX_EVENTS);
-    this.watch(MTCP_EPOLL_CTL_ADD, this.listener, MTCP_EPOLLIN, null);
+    this.watch(MTCP_EPOLL_CTL_ADD, this.listener, MTCP_EPOLLIN);
   }
 
   /** Waits up to `timeoutMs` ms for events and deals with them; returns how many there were. */
@@ -102,20 +105,25 @@ export class Server {
       throw new Error(`the stack has stopped (${mtcp_last_error()})`);
     }
     for (let i = 0; i < count; i++) {
-      const event = this.events[i];
-      const connection = event.data.ptr as Connection | null;
-      if (connection === null) this.accept();
-      else this.settle(connection, connection.session.onEvents(event.events));
+      const { data, events } = this.events[i];
+      const { sockid } = data;
+      if (sockid === this.listener) {
+        this.accept();
+      } else {
+        const connection = this.bySocket[sockid] ?? this.add(sockid);
+        this.settle(connection, connection.session.onEvents(events));
+      }
     }
     return count;
   }
 
-  /** Gives sessions that only wait for their peer a chance to end; to be called about once a second. */
+  /** Gives sessions that only wait for their peer a chance to end, or to rest; to be called about once a second. */
   sweep(): void {
     // From the end, since one that is over leaves its place to the last one.
     for (let i = this.connections.length - 1; i >= 0; i--) {
       const connection = this.connections[i];
-      if (connection.session.sweep !== undefined) this.settle(connection, connection.session.sweep());
+      if (connection.session.rests === true) this.rest(connection);
+      else if (connection.session.sweep !== undefined) this.settle(connection, connection.session.sweep());
     }
   }
 
@@ -124,7 +132,10 @@ export class Server {
     if (this.closed) return;
     this.closed = true;
     mtcp_close(this.mctx, this.listener);
-    while (this.connections.length > 0) this.settle(this.connections[this.connections.length - 1], ABORT);
+    for (let sockid = 0; sockid < this.bySocket.length; sockid++) {
+      const connection = this.bySocket[sockid];
+      if (connection !== undefined) this.settle(connection ?? this.add(sockid), ABORT);
+    }
     mtcp_close(this.mctx, this.epoll);
   }
 
@@ -137,22 +148,34 @@ export class Server {
         return;
       }
       mtcp_setsock_nonblock(this.mctx, sockid);
-      const connection = this.add(sockid, this.service.open(this.mctx, sockid, this.totals));
+      while (this.bySocket.length <= sockid) this.bySocket.push(undefined);
+      const connection = this.add(sockid);
       this.totals.connections++;
       this.totals.open++;
       if (this.totals.open > this.totals.peak) this.totals.peak = this.totals.open;
-      this.watch(MTCP_EPOLL_CTL_ADD, sockid, connection.registered, connection);
+      this.watch(MTCP_EPOLL_CTL_ADD, sockid, connection.registered);
+      if (connection.session.rests === true) this.rest(connection);
     }
   }
 
-  private add(sockid: number, session: Session): Connection {
+  /** Starts a session on a socket that is new, or has rested. */
+  private add(sockid: number): Connection {
+    const session = this.service.open(this.mctx, sockid, this.totals);
     const connection = this.spare.pop() ?? new Connection(session);
     connection.sockid = sockid;
     connection.session = session;
     connection.registered = session.want;
     connection.place = this.connections.length;
     this.connections.push(connection);
+    this.bySocket[sockid] = connection;
     return connection;
+  }
+
+  /** Lets a session go, and remembers only that there is a connection. */
+  private rest(connection: Connection): void {
+    this.remove(connection);
+    this.bySocket[connection.sockid] = null;
+    connection.session.release?.();
   }
 
   private remove(connection: Connection): void {
@@ -169,10 +192,11 @@ export class Server {
     if (verdict === KEEP) {
       if (session.want === connection.registered) return;
       connection.registered = session.want;
-      this.watch(MTCP_EPOLL_CTL_MOD, sockid, session.want, connection);
+      this.watch(MTCP_EPOLL_CTL_MOD, sockid, session.want);
       return;
     }
     this.remove(connection);
+    this.bySocket[sockid] = undefined;
     this.totals.open--;
     session.release?.();
     if (verdict === CLOSE) {
@@ -184,10 +208,9 @@ export class Server {
     }
   }
 
-  private watch(operation: number, sockid: number, events: number, connection: Connection | null): void {
+  private watch(operation: number, sockid: number, events: number): void {
     this.change.events = events;
     this.change.data.sockid = sockid;
-    this.change.data.ptr = connection;
     if (mtcp_epoll_ctl(this.mctx, this.epoll, operation, sockid, this.change) < 0) {
       const sentence = mtcp_last_error();
       setErrno(0);

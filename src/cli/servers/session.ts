@@ -42,6 +42,11 @@ export interface Session {
   sweep?(): number;
   /** Frees what is not the socket. */
   release?(): void;
+  /**
+   * True when it holds nothing that a new one would not: sooner or later it is released then, and the next event makes another. Of
+   * many connections nearly all are in that state, and take no memory here.
+   */
+  readonly rests?: boolean;
 }
 
 /** Makes the sessions of a protocol. */

@@ -6,7 +6,7 @@ import { Clock } from '../clock.js';
 import type { StackConfig } from '../config.js';
 import { Address, type Endpoint } from '../wire/address.js';
 import type { TcpCore } from './core.js';
-import { Records, type References } from './record.js';
+import { type Kind, Records } from './record.js';
 import { Slab } from './slab.js';
 import { Tcb } from './tcb.js';
 
@@ -14,7 +14,6 @@ const EMPTY = -1;
 /** Blocks kept for use again beyond as many as are in use; more are left to the garbage collector. */
 const SPARE = 1024;
 const REST_OF_V4 = restOf(new Address().setV4(0));
-const NOTHING: References = Object.freeze({});
 
 /** Whoever keeps a reference to the block of a connection, by the number that the connection has for it (`owner`). */
 export interface BlockHolder {
@@ -37,19 +36,22 @@ export class Demux {
   readonly #free: number[] = [];
   /** Blocks that no connection has. */
   readonly #spare: Tcb[] = [];
-  /** Rows of the ledger that blocks have had, and those of them that are free again. */
-  #rows = 0;
+  /** Rows of the ledger that blocks have had and that are free again. */
   readonly #freeRows: number[] = [];
+  /** By row: the block that has it, in use or spare. */
+  readonly #byRow: (Tcb | undefined)[] = [];
   /** Connections in the table. */
   size = 0;
   /** Connections without a block. */
   dormant = 0;
+  /** Connections that were needed again within so many µs, and how many have been so far. */
+  earlyUs = 0;
+  early = 0;
   holder: BlockHolder | null = null;
   #records: Records | null = null;
-  /** By place: the record of a dormant connection, 0 for none, and what it refers to. */
+  /** By place: the record of a dormant connection, 0 for none, and its kind. */
   #recordOf = new Int32Array(0);
-  readonly #references: References[] = [];
-  #lastReferences: References = NOTHING;
+  readonly #kinds: (Kind | null)[] = [];
   readonly #clock: Clock;
 
   constructor(random: () => number, clock: Clock = new Clock()) {
@@ -80,17 +82,34 @@ export class Demux {
 
   #keep(tcb: Tcb): void {
     this.#spare.push(tcb);
-    while (this.#spare.length > SPARE + this.awake) this.#freeRows.push(this.#spare.pop()!.row);
+    while (this.#spare.length > SPARE + this.awake) {
+      const { row } = this.#spare.pop()!;
+      this.#freeRows.push(row);
+      this.#byRow[row] = undefined;
+    }
   }
 
   #make(index: number): Tcb {
     // alloc: the pool grows
-    return new Tcb(index, this.#freeRows.pop() ?? this.#rows++);
+    const tcb = new Tcb(index, this.#freeRows.pop() ?? this.#byRow.length);
+    this.#byRow[tcb.row] = tcb;
+    return tcb;
   }
 
   /** Places that there are, in use or not. */
   get places(): number {
     return this.#blocks.length;
+  }
+
+  /** Rows that there are: as many as there ever were blocks at a time. */
+  get rows(): number {
+    return this.#byRow.length;
+  }
+
+  /** The block that has a row, if it is in use. */
+  inRow(row: number): Tcb | null {
+    const tcb = this.#byRow[row];
+    return tcb !== undefined && this.#blocks[tcb.index] === tcb ? tcb : null;
   }
 
   /** Connections that have a block, those included that are half in use. */
@@ -118,13 +137,13 @@ export class Demux {
     // alloc: with the first one
     this.#records ??= new Records(new Slab(), config, ledger);
     const { index, owner } = tcb;
-    const record = this.#records.pack(tcb);
+    const kind = this.#records.kindOf(tcb);
+    const record = this.#records.pack(tcb, kind);
     if (record === 0) return;
     if (index >= this.#recordOf.length) this.#growRecords(index);
     this.#recordOf[index] = record;
-    this.#lastReferences = this.#records.references(tcb, this.#lastReferences);
-    this.#references[index] = this.#lastReferences;
-    this.#records.refer(tcb, NOTHING);
+    this.#kinds[index] = kind;
+    this.#records.refer(tcb, null);
     this.#blocks[index] = null;
     this.dormant++;
     this.#keep(tcb);
@@ -139,12 +158,15 @@ export class Demux {
   #wake(index: number): Tcb {
     // alloc: as in `allocate`
     const tcb = this.#spare.pop() ?? this.#make(index);
-    this.#records!.unpack(this.#recordOf[index], tcb);
-    this.#records!.refer(tcb, this.#references[index]);
+    const kind = this.#kinds[index]!;
+    this.#records!.unpack(this.#recordOf[index], tcb, kind);
+    this.#records!.refer(tcb, kind);
     this.#recordOf[index] = 0;
-    this.#references[index] = NOTHING;
+    this.#kinds[index] = null;
     tcb.index = index;
-    tcb.wokenAt = this.#clock.now;
+    const { now } = this.#clock;
+    if (now - tcb.heardAt < this.earlyUs) this.early++;
+    tcb.wokenAt = now;
     this.#blocks[index] = tcb;
     this.dormant--;
     if (tcb.owner >= 0) this.holder?.connectionWakes(tcb.owner, tcb);
@@ -156,7 +178,7 @@ export class Demux {
     const grown = new Int32Array(Math.max(1024, 1 << (32 - Math.clz32(index))));
     grown.set(this.#recordOf);
     this.#recordOf = grown;
-    for (let i = this.#references.length; i < grown.length; i++) this.#references.push(NOTHING);
+    for (let i = this.#kinds.length; i < grown.length; i++) this.#kinds.push(null);
   }
 
   /** Finds the connection between two endpoints. */
@@ -210,7 +232,7 @@ export class Demux {
 
   /** A number of the dormant connection at a place, by its path in a block; switches are 0 or 1. */
   peek(index: number, path: string): number {
-    return this.#records!.peek(this.#recordOf[index], path);
+    return this.#records!.peek(this.#recordOf[index], path, this.#kinds[index]!);
   }
 
   /** Enters a block under its tuple, which must not be in the table. */

@@ -1,5 +1,6 @@
-// What a block holds, in a few words: only the fields that differ from those of a new block, with a bit each that says which, and
-// likewise what its row of the ledger holds. The fields are found by looking at a block, so that a new one needs no mention here.
+// What a block holds, in a few words: only the fields that differ from those of a pattern, which is a connection like it that was
+// packed before, with a bit each that says which, and likewise what its row of the ledger holds. The fields are found by looking at a
+// block, so that a new one needs no mention here.
 
 import type { StackConfig } from '../config.js';
 import { ENTRIES, type Ledger } from './ledger.js';
@@ -10,23 +11,36 @@ type Fields = Record<string, unknown>;
 
 /** Fields of a block that say where it stands rather than what it holds. */
 const OWN = new Set(['index', 'row', 'queued', 'outputQueued']);
-/** Words: the length, then which fields are there, then which of them take two words. */
+/**
+ * Words: the length, then a bit for each value that is there, then one for each that is no int32. Of these, one that is there takes two
+ * words, the halves of a double; one that is not there takes one word, by which it is more than the pattern's. A value without any
+ * bit is the pattern's.
+ */
 const LENGTH = 1;
 const WORD_SHIFT = 5;
 const WORD_MASK = 31;
 const MINUS_ZERO = -0;
 
-/** What a block refers to beyond its own parts, by the names of the fields; those that are null are left out. */
-export type References = Fields;
+/** Records for which one pattern serves: times move away from it, and it may have been an odd one. */
+const PATTERN_USES = 4096;
+/** Kinds that a block is compared with: those of late. */
+const RECENT = 4;
+
+/** What connections have in common. */
+export interface Kind {
+  /** What their blocks refer to beyond their own parts, by the names of the fields; as in a new block where left out. */
+  readonly references: Fields;
+  /** Numbers and switches of one of them, in the order of the fields, and its entries of the ledger. */
+  readonly pattern: readonly unknown[];
+}
 
 export class Records {
   readonly #slab: Slab;
   readonly #ledger: Ledger;
-  /** The parts of a block that hold numbers, '' for the block itself, and by field: its part, its name, its value in a new block. */
+  /** The parts of a block that hold numbers, '' for the block itself, and by field: its part, its name. */
   readonly #parts: readonly string[];
   readonly #partOf: number[] = [];
   readonly #names: string[] = [];
-  readonly #fresh: unknown[] = [];
   /** Number of a field by its path. */
   readonly #paths = new Map<string, number>();
   /** Names of the fields that refer to something, and what they refer to in a new block. */
@@ -39,6 +53,10 @@ export class Records {
   readonly #objects: Fields[] = [];
   /** Where `unpack` reads next. */
   #at = 0;
+  #pattern: readonly unknown[] = [];
+  #uses = PATTERN_USES;
+  readonly #recent: Kind[] = [];
+  #nextRecent = 0;
 
   constructor(slab: Slab, config: StackConfig, ledger: Ledger) {
     this.#slab = slab;
@@ -49,7 +67,7 @@ export class Records {
     const parts = [''];
     for (const [name, value] of Object.entries(block)) {
       if (OWN.has(name) || typeof value === 'string') continue;
-      if (typeof value !== 'object') this.#addField(0, name, value, name);
+      if (typeof value !== 'object') this.#addField(0, name, name);
       else if (isPart(value)) this.#addPart(parts, name, value as Fields);
       else {
         this.#references.push(name);
@@ -66,20 +84,67 @@ export class Records {
     for (const [name, value] of Object.entries(fields)) {
       if (typeof value === 'object')
         throw new TypeError(`${part}.${name}: parts of a block hold numbers only`);
-      this.#addField(parts.length, name, value, `${part}.${name}`);
+      this.#addField(parts.length, name, `${part}.${name}`);
     }
     parts.push(part);
   }
 
-  #addField(part: number, name: string, value: unknown, path: string): void {
+  #addField(part: number, name: string, path: string): void {
     this.#paths.set(path, this.#names.length);
     this.#partOf.push(part);
     this.#names.push(name);
-    this.#fresh.push(value);
   }
 
-  /** Writes the numbers of a block into a record; returns its place, 0 when there is no room for more records. */
-  pack(tcb: Tcb): number {
+  /** What a block has in common with others: a kind that serves since lately, or a new one. */
+  kindOf(tcb: Tcb): Kind {
+    if (++this.#uses > PATTERN_USES) this.#renew(tcb);
+    for (const kind of this.#recent) if (this.#refersTo(tcb, kind.references)) return kind;
+    const block = tcb as unknown as Fields;
+    // alloc: for connections that have something of their own
+    const references: Fields = {};
+    for (let i = 0; i < this.#references.length; i++) {
+      const name = this.#references[i];
+      if (block[name] !== this.#freshReferences[i]) references[name] = block[name];
+    }
+    const kind = { references, pattern: this.#pattern };
+    this.#recent[this.#nextRecent] = kind;
+    this.#nextRecent = (this.#nextRecent + 1) % RECENT;
+    return kind;
+  }
+
+  /** Makes a block the pattern of those to come. */
+  #renew(tcb: Tcb): void {
+    const objects = this.#objectsOf(tcb);
+    // alloc: once for very many records
+    const pattern = this.#names.map((name, i) => objects[this.#partOf[i]][name]);
+    for (let entry = 0; entry < ENTRIES; entry++) pattern.push(this.#ledger.entryOf(tcb.row, entry));
+    this.#pattern = pattern;
+    this.#uses = 0;
+    this.#recent.length = 0;
+    this.#nextRecent = 0;
+  }
+
+  #refersTo(tcb: Tcb, references: Fields): boolean {
+    const block = tcb as unknown as Fields;
+    for (let i = 0; i < this.#references.length; i++) {
+      const name = this.#references[i];
+      if (references[name] !== (block[name] === this.#freshReferences[i] ? undefined : block[name]))
+        return false;
+    }
+    return true;
+  }
+
+  /** Gives a block what those of a kind refer to; what a new one does when there is none. */
+  refer(tcb: Tcb, kind: Kind | null): void {
+    const block = tcb as unknown as Fields;
+    for (let i = 0; i < this.#references.length; i++) {
+      const name = this.#references[i];
+      block[name] = kind?.references[name] ?? this.#freshReferences[i];
+    }
+  }
+
+  /** Writes the numbers of a block of a kind into a record; returns its place, 0 when there is no room for more records. */
+  pack(tcb: Tcb, { pattern }: Kind): number {
     const objects = this.#objectsOf(tcb);
     const words = this.#words;
     const fields = this.#names.length;
@@ -87,11 +152,11 @@ export class Records {
     words.fill(0, 0, length);
     for (let i = 0; i < fields; i++) {
       const value = objects[this.#partOf[i]][this.#names[i]];
-      if (!Object.is(value, this.#fresh[i])) length = this.#write(i, Number(value), length);
+      if (!Object.is(value, pattern[i])) length = this.#write(i, Number(value), Number(pattern[i]), length);
     }
-    for (let entry = 0; entry < ENTRIES; entry++) {
-      const value = this.#ledger.entryOf(tcb.row, entry);
-      if (value !== 0) length = this.#write(fields + entry, value, length);
+    for (let i = fields; i < pattern.length; i++) {
+      const value = this.#ledger.entryOf(tcb.row, i - fields);
+      if (value !== pattern[i]) length = this.#write(i, value, pattern[i] as number, length);
     }
     words[0] = length;
     const place = this.#slab.take(length);
@@ -103,52 +168,58 @@ export class Records {
   }
 
   /** Appends one value; returns the length that there is then. */
-  #write(value: number, number: number, length: number): number {
+  #write(value: number, number: number, usual: number, length: number): number {
     const words = this.#words;
     const mask = LENGTH + (value >>> WORD_SHIFT);
     const bit = 1 << (value & WORD_MASK);
-    words[mask] |= bit;
     if ((number | 0) === number && !Object.is(number, MINUS_ZERO)) {
+      words[mask] |= bit;
       words[length] = number;
       return length + 1;
     }
     words[mask + this.#maskWords] |= bit;
+    const more = (number - usual) | 0;
+    if (Object.is(usual + more, number)) {
+      words[length] = more;
+      return length + 1;
+    }
+    words[mask] |= bit;
     this.#double[0] = number;
     words[length] = this.#halves[0];
     words[length + 1] = this.#halves[1];
     return length + 2;
   }
 
-  /** Reads a record into a block, whatever that has held, and gives its room back. */
-  unpack(place: number, tcb: Tcb): void {
+  /** Reads a record of a kind into a block, whatever that has held, and gives its room back. */
+  unpack(place: number, tcb: Tcb, { pattern }: Kind): void {
     const objects = this.#objectsOf(tcb);
     const chunk = this.#slab.chunkOf(place);
     const start = this.#slab.offsetOf(place);
     const fields = this.#names.length;
     this.#at = start + LENGTH + 2 * this.#maskWords;
     for (let i = 0; i < fields; i++) {
-      let value = this.#fresh[i];
+      let value = pattern[i];
       if (this.#has(chunk, start, i)) {
-        const number = this.#read(chunk, start, i);
+        const number = this.#read(chunk, start, i, value);
         value = typeof value === 'boolean' ? number !== 0 : number;
       }
       objects[this.#partOf[i]][this.#names[i]] = value;
     }
     this.#ledger.open(tcb.row);
-    for (let entry = 0; entry < ENTRIES; entry++) {
-      if (!this.#has(chunk, start, fields + entry)) continue;
-      this.#ledger.setEntry(tcb.row, entry, this.#read(chunk, start, fields + entry));
+    for (let i = fields; i < pattern.length; i++) {
+      const value = this.#has(chunk, start, i) ? this.#read(chunk, start, i, pattern[i]) : pattern[i];
+      if (value !== 0) this.#ledger.setEntry(tcb.row, i - fields, value as number);
     }
     this.#slab.release(place, chunk[start]);
   }
 
-  /** One number of a record, by its path in a block (`snd.una`), without taking it out of there. */
-  peek(place: number, path: string): number {
+  /** One number of a record of a kind, by its path in a block (`snd.una`), without taking it out of there. */
+  peek(place: number, path: string, { pattern }: Kind): number {
     const value = this.#paths.get(path);
     if (value === undefined) throw new TypeError(`a record has no ${path}`);
     const chunk = this.#slab.chunkOf(place);
     const start = this.#slab.offsetOf(place);
-    if (!this.#has(chunk, start, value)) return Number(this.#fresh[value]);
+    if (!this.#has(chunk, start, value)) return Number(pattern[value]);
     const masks = start + LENGTH;
     const last = value >>> WORD_SHIFT;
     const below = (1 << (value & WORD_MASK)) - 1;
@@ -157,47 +228,24 @@ export class Records {
       const mask = word < last ? -1 : below;
       this.#at += ones(chunk[masks + word] & mask) + ones(chunk[masks + this.#maskWords + word] & mask);
     }
-    return this.#read(chunk, start, value);
+    return this.#read(chunk, start, value, pattern[value]);
   }
 
+  /** True when a value is not the pattern's. */
   #has(chunk: Int32Array, start: number, value: number): boolean {
-    return ((chunk[start + LENGTH + (value >>> WORD_SHIFT)] >>> (value & WORD_MASK)) & 1) !== 0;
+    const mask = start + LENGTH + (value >>> WORD_SHIFT);
+    return (((chunk[mask] | chunk[mask + this.#maskWords]) >>> (value & WORD_MASK)) & 1) !== 0;
   }
 
-  /** Takes the next value, which is this one. */
-  #read(chunk: Int32Array, start: number, value: number): number {
-    if (!this.#has(chunk, start + this.#maskWords, value)) return chunk[this.#at++];
-    this.#halves[0] = chunk[this.#at++];
+  /** Takes the next value, which is this one and not the pattern's. */
+  #read(chunk: Int32Array, start: number, value: number, usual: unknown): number {
+    const mask = start + LENGTH + (value >>> WORD_SHIFT);
+    const first = chunk[this.#at++];
+    if (((chunk[mask + this.#maskWords] >>> (value & WORD_MASK)) & 1) === 0) return first;
+    if (((chunk[mask] >>> (value & WORD_MASK)) & 1) === 0) return Number(usual) + first;
+    this.#halves[0] = first;
     this.#halves[1] = chunk[this.#at++];
     return this.#double[0];
-  }
-
-  /** What a block refers to; `like` when that is the same, so that connections of one kind share it. */
-  references(tcb: Tcb, like: References): References {
-    const block = tcb as unknown as Fields;
-    let isLike = true;
-    for (let i = 0; i < this.#references.length && isLike; i++) {
-      const name = this.#references[i];
-      const value = block[name];
-      isLike = like[name] === (value === this.#freshReferences[i] ? undefined : value);
-    }
-    if (isLike) return like;
-    // alloc: for connections that have something of their own
-    const references: References = {};
-    for (let i = 0; i < this.#references.length; i++) {
-      const name = this.#references[i];
-      if (block[name] !== this.#freshReferences[i]) references[name] = block[name];
-    }
-    return references;
-  }
-
-  /** Gives a block what `references` has told. */
-  refer(tcb: Tcb, references: References): void {
-    const block = tcb as unknown as Fields;
-    for (let i = 0; i < this.#references.length; i++) {
-      const name = this.#references[i];
-      block[name] = references[name] ?? this.#freshReferences[i];
-    }
   }
 
   #objectsOf(tcb: Tcb): Fields[] {

@@ -2,9 +2,9 @@
 // collector a million records are some hundred arrays.
 
 /** Sizes are multiples of this many words. */
-const STEP = 16;
+const STEP = 8;
 /** Words of a chunk; all records of a chunk have one size. */
-const CHUNK_SHIFT = 15;
+const CHUNK_SHIFT = 14;
 const CHUNK_MASK = (1 << CHUNK_SHIFT) - 1;
 /** Chunks that a place can name: it is a positive int32. */
 const CHUNK_LIMIT = 1 << (31 - CHUNK_SHIFT);
