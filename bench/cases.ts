@@ -8,7 +8,7 @@ export interface BenchCase {
   readonly service: 'fixed' | 'http' | 'sink';
   readonly mode: 'conn' | 'rpc' | 'idle' | 'sink';
   /** Who asks: the generator of frames, or a client on the kernel's TCP. */
-  readonly client: 'frames' | 'wrk';
+  readonly client: 'frames' | 'wrk' | 'kernel';
   /** What the figure counts. */
   readonly unit: 'connections/s' | 'messages/s' | 'requests/s' | 'Gbit/s' | 'µs' | 'bytes';
   readonly connections: number;
@@ -58,6 +58,9 @@ const RPC = {
 const CARRIERS = ['mtcp', 'node', 'epoll', 'frames'];
 /** The same for what only varies another case: a full run has no time for all of them. */
 const BOUNDS = ['mtcp', 'epoll', 'frames'];
+const VARIANT = { peers: BOUNDS, rounds: 3 } as const;
+/** Asked by a client on the kernel, which costs more than most servers: ratios are smaller. */
+const KERNEL = { client: 'kernel', peers: ['mtcp', 'node', 'epoll', 'bun'], rounds: 3 } as const;
 /** All flows together have a window of fewer segments than the generator has places to receive into. */
 const OUT = {
   ...RPC,
@@ -80,6 +83,12 @@ const LARGEST_MTU = 65_535;
 export const CASES: readonly BenchCase[] = [
   { ...CONN, name: 'conn', title: 'Short connections: open, ask 64 B, get 64 B, close', when: 'quick' },
   {
+    ...CONN,
+    ...KERNEL,
+    name: 'conn-kernel',
+    title: 'Short connections of a client in C on the kernel, 64 at a time',
+  },
+  {
     ...RPC,
     name: 'ping',
     title: 'Latency: 64 B and back on one connection, median',
@@ -88,6 +97,12 @@ export const CASES: readonly BenchCase[] = [
     when: 'quick',
   },
   { ...RPC, name: 'rpc', title: 'Messages of 64 B, 64 connections', when: 'quick' },
+  {
+    ...RPC,
+    ...KERNEL,
+    name: 'rpc-kernel',
+    title: 'Messages of 64 B, 64 connections of a client in C on the kernel',
+  },
   {
     ...RPC,
     name: 'rpc-1000',
@@ -117,7 +132,7 @@ export const CASES: readonly BenchCase[] = [
     title: 'Replies of 8 KiB, 64 connections, MTU 9000',
     replyBytes: 8192,
     mtu: 9000,
-    peers: BOUNDS,
+    ...VARIANT,
   },
   { ...HTTP, name: 'http', title: 'HTTP keep-alive, 64 B, 64 connections', when: 'quick' },
   {
@@ -141,7 +156,7 @@ export const CASES: readonly BenchCase[] = [
     title: 'Out of the server, 8 flows, MTU 1500',
     connections: 8,
     windowBytes: 1 << 17,
-    peers: BOUNDS,
+    ...VARIANT,
   },
   {
     ...OUT,
@@ -158,7 +173,7 @@ export const CASES: readonly BenchCase[] = [
     mtu: LARGEST_MTU,
   },
   { ...IN, name: 'bulk-in', title: 'Into the server, one flow, MTU 1500', connections: 1 },
-  { ...IN, name: 'bulk-in-8', title: 'Into the server, 8 flows, MTU 1500', connections: 8, peers: BOUNDS },
+  { ...IN, name: 'bulk-in-8', title: 'Into the server, 8 flows, MTU 1500', connections: 8, ...VARIANT },
   { ...IN, name: 'bulk-in-9000', title: 'Into the server, one flow, MTU 9000', connections: 1, mtu: 9000 },
   {
     ...IN,
@@ -166,7 +181,7 @@ export const CASES: readonly BenchCase[] = [
     title: 'Into the server, 8 flows, MTU 9000',
     connections: 8,
     mtu: 9000,
-    peers: BOUNDS,
+    ...VARIANT,
   },
   {
     ...IN,

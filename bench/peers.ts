@@ -9,6 +9,7 @@ import { PATTERN_PERIOD } from '../src/cli/servers/pattern.js';
 import { LAB_STACK_ADDRESS, LAB_STACK_KERNEL_ADDRESS } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { replyBytes } from './peers/reply.js';
+import { runtimePeers } from './runtimes.js';
 
 /** The port on which all servers listen. */
 export const PORT = 7000;
@@ -30,6 +31,8 @@ export interface Peer {
   readonly onKernel: boolean;
   /** Whether it runs on Node.js, and collects its garbage on SIGUSR2. */
   readonly onNode: boolean;
+  /** The most rounds it has, and none in a quick run, where it is not what the others are compared with. */
+  readonly rounds?: number;
   readonly serves: (work: BenchCase) => boolean;
   /** Gets it ready for use, once per run; says why it is left out, or undefined. */
   prepare(place: Workplace): string | undefined;
@@ -195,4 +198,12 @@ export function peersOf(work: BenchCase, peers: readonly Peer[]): Peer[] {
 }
 
 /** All peers. The first is what the goals are about, and `node` is what they are measured by. */
-export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer];
+export const PEERS: readonly Peer[] = [
+  stack,
+  compatible,
+  node,
+  epoll,
+  nginx,
+  ...runtimePeers(ROOT, PORT),
+  answerer,
+];
