@@ -1,5 +1,5 @@
-// Other runtimes of JavaScript as peers, each with a program on its own calls. They are 100 MB each, so the package does not depend on
-// them: what is on PATH is taken, or in the repository's node_modules/.bin, where `npm ci` removes them again.
+// Other runtimes of JavaScript as peers, each with a program on its own calls. They are 100 MB each, so the package does not
+// depend on them: what is on PATH is taken, or in the repository's node_modules/.bin, where `npm ci` removes them again.
 
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
