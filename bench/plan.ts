@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.js';
+import { KERNEL_WARMUP_MS } from './kernel-client.js';
 import type { Times } from './measure.js';
 import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
@@ -91,12 +92,13 @@ export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>, peer
 export function expectedMs(work: BenchCase, plan: Plan): number {
   const { peers, times } = plan;
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
+  const warmupMs = work.client === 'kernel' ? KERNEL_WARMUP_MS : times.warmupMs;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
   const runs = peersOf(work, peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
   if (work.client === 'wrk') {
     return LAB_MS + runs * (OVERHEAD_MS + WRK_MS);
   }
-  const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + times.warmupMs + loaded;
+  const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + warmupMs + loaded;
   return LAB_MS + runs * (OVERHEAD_MS + each);
 }
 
