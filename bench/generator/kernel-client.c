@@ -177,7 +177,9 @@ static void serve(unsigned slot, unsigned events) {
       alive = ask(c);
     }
     if (!alive) errors++;
-  } else if (events & ~EPOLLOUT) alive = take(c, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+  }
+  // Also of one that has just opened: what came with that has no other event.
+  if (alive && (events & ~EPOLLOUT)) alive = take(c, (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
   if (!alive) end(slot);
 }
 
