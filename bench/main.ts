@@ -59,6 +59,7 @@ async function runCase(
   try {
     for (let round = 0; round < roundsOf(work, plan); round++) {
       for (const peer of peers) {
+        if (round >= roundsOf(work, plan, peer)) continue;
         try {
           runs.get(peer)?.push(await measure(work, peer, place, plan.times));
         } catch (error) {

@@ -4,6 +4,7 @@ import { LAB_PEER_INTERFACE, labStatus, peerNamespace, stackNamespace } from '..
 import { addressesOf, type BenchCase, requestOf } from './cases.js';
 import type { Job, JobResult } from './generator/job.js';
 import { type IdleMemory, measureIdle } from './idle.js';
+import { measureKernelClient } from './kernel-client.js';
 import { otherLoad } from './machine.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
 import { allowedFiles, startJob, startServer } from './processes.js';
@@ -51,8 +52,8 @@ export async function measure(work: BenchCase, peer: Peer, place: Workplace, tim
   const server = await startServer(peer.name, peer.command(work, place), netns, peer.name !== 'nginx');
   try {
     const { startMs } = server;
-    if (work.client === 'wrk') {
-      const load = await measureWrk(work, peer, place);
+    if (work.client !== 'frames') {
+      const load = await (work.client === 'wrk' ? measureWrk : measureKernelClient)(work, peer, place, times);
       return { figure: load.perSecond, load, otherLoad: other, startMs };
     }
     const job = jobOf(work, peer, place, times);

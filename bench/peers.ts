@@ -17,6 +17,7 @@ import type { BenchCase } from './cases.js';
 import { compileC } from './compile.js';
 import { LONGEST_ANSWER } from './peers/answerer.js';
 import { replyBytes } from './peers/reply.js';
+import { runtimePeers } from './runtimes.js';
 
 /** The port on which all servers listen. */
 export const PORT = 7000;
@@ -38,6 +39,10 @@ export interface Peer {
   readonly onKernel: boolean;
   /** Whether it runs on Node.js, and collects its garbage on SIGUSR2. */
   readonly onNode: boolean;
+  /** The most rounds it has: a full run has no time for five of all. */
+  readonly rounds?: number;
+  /** False for one that a quick run has no time for. */
+  readonly isQuick?: boolean;
   readonly serves: (work: BenchCase) => boolean;
   /** Gets it ready for use, once per run; says why it is left out, or undefined. */
   prepare(place: Workplace): string | undefined;
@@ -120,8 +125,12 @@ const compatible: Peer = {
   command: nodeServer('stack'),
 };
 
+/** Rounds of what no server can beat. */
+const LIMIT_ROUNDS = 3;
+
 const answerer: Peer = {
   name: 'frames',
+  rounds: LIMIT_ROUNDS,
   title: 'no stack, the limit of the driver',
   onKernel: false,
   onNode: false,
@@ -169,6 +178,7 @@ const LARGEST_RAW_MTU = 1500;
 
 const raw: Peer = {
   name: 'raw',
+  rounds: LIMIT_ROUNDS,
   title: 'C, no stack, AF_XDP: the limit',
   onKernel: false,
   onNode: false,
@@ -223,4 +233,13 @@ export function peersOf(work: BenchCase, peers: readonly Peer[]): Peer[] {
 }
 
 /** All peers. The first is what the goals are about, and `node` is what they are measured by. */
-export const PEERS: readonly Peer[] = [stack, compatible, node, epoll, nginx, answerer, raw];
+export const PEERS: readonly Peer[] = [
+  stack,
+  compatible,
+  node,
+  epoll,
+  nginx,
+  ...runtimePeers(ROOT, PORT),
+  answerer,
+  raw,
+];

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.js';
+import { KERNEL_WARMUP_MS } from './kernel-client.js';
 import type { Times } from './measure.js';
 import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
@@ -62,7 +63,8 @@ export function makePlan(args: readonly string[]): Plan {
   const base = values.quick ? QUICK : FULL;
   const rounds = values.rounds === undefined ? base.rounds : Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
-  const chosen = values.peers === undefined ? PEERS : choose('peer', PEERS, values.peers.split(','));
+  const usualPeers = PEERS.filter((peer) => !(values.quick && peer.isQuick === false));
+  const chosen = values.peers === undefined ? usualPeers : choose('peer', PEERS, values.peers.split(','));
   const all: (BenchCase | Program)[] = [...CASES, ...PROGRAMS];
   const usual = all.filter(({ when }) => when === 'quick' || (when === 'full' && !values.quick));
   const work = positionals.length === 0 ? usual : choose('case', all, positionals);
@@ -81,21 +83,23 @@ export function makePlan(args: readonly string[]): Plan {
 /** It is run twice, for a second. */
 const WRK_MS = 2200;
 
-/** Rounds of a case. */
-export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>): number {
-  return Math.min(rounds ?? plan.rounds, plan.rounds);
+/** Rounds of a case; of one peer in it, when that is given. */
+export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>, peer?: Peer): number {
+  return Math.min(rounds ?? plan.rounds, peer?.rounds ?? plan.rounds, plan.rounds);
 }
 
 /** How long a case will take, in ms. */
 export function expectedMs(work: BenchCase, plan: Plan): number {
   const { peers, times } = plan;
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
+  const warmupMs = work.client === 'kernel' ? KERNEL_WARMUP_MS : times.warmupMs;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
+  const runs = peersOf(work, peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
   if (work.client === 'wrk') {
-    return LAB_MS + roundsOf(work, plan) * peersOf(work, peers).length * (OVERHEAD_MS + WRK_MS);
+    return LAB_MS + runs * (OVERHEAD_MS + WRK_MS);
   }
-  const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + times.warmupMs + loaded;
-  return LAB_MS + roundsOf(work, plan) * peersOf(work, peers).length * (OVERHEAD_MS + each);
+  const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + warmupMs + loaded;
+  return LAB_MS + runs * (OVERHEAD_MS + each);
 }
 
 /** How long all of it will take, in ms. */

@@ -28,7 +28,7 @@ export const bench: Command = {
     {
       name: 'peers',
       value: 'A,B',
-      help: 'servers to measure: mtcp, mtcp-net, node, epoll, nginx, frames, raw (all)',
+      help: 'servers to measure: mtcp, mtcp-net, node, epoll, nginx, bun, deno, frames, raw (all)',
     },
     { name: 'out', value: 'DIR', help: 'where the reports go (bench-results)' },
     {

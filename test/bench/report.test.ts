@@ -205,7 +205,7 @@ t.test('a soak shows growth and pauses', async (t) => {
 
 t.test('a run is planned before it begins', async (t) => {
   const full = makePlan([]);
-  t.ok(expectedTotalMs(full) < 16 * 60_000, `${clockText(expectedTotalMs(full))} for a full run`);
+  t.ok(expectedTotalMs(full) < 15 * 60_000, `${clockText(expectedTotalMs(full))} for a full run`);
   const quick = makePlan(['--quick']);
   t.ok(expectedTotalMs(quick) < 120_000, `${clockText(expectedTotalMs(quick))} for a quick run`);
   t.notOk(full.cases.some(({ name }) => name === 'idle-1000000' || name.startsWith('soak-')));
