@@ -8,7 +8,7 @@ import type { Times } from './measure.js';
 import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
 
-// The whole of a full run is meant to end within 16 minutes, of a quick one within 2.
+// The whole of a full run is meant to end within 15 minutes, of a quick one within 2.
 const FULL = { rounds: 5, warmupMs: 500, durationMs: 600 } as const;
 const QUICK = { rounds: 3, warmupMs: 250, durationMs: 400 } as const;
 
