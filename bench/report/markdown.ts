@@ -13,6 +13,10 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [row(head), row(head.map(() => '---')), ...rows.map(row)].join('\n');
 }
 
+const WHAT_IS_IN_THE_WAY =
+  'What stands in the way of those that are not met, by profiles: where the time of [a small message](measurements.md#where-the-time-of-a-small-message-goes) ' +
+  'and of [bulk data](measurements.md#where-the-time-of-bulk-data-goes) goes. Shares of a limit that the generator held back are not known.';
+
 /** Writes a report as a page of Markdown. */
 export function toMarkdown(report: Report): string {
   const { machine, missing } = report;
@@ -36,6 +40,7 @@ export function toMarkdown(report: Report): string {
         why,
       ]),
     ),
+    WHAT_IS_IN_THE_WAY,
     ...report.cases.map(caseSection),
     ...tablesOf(report).map(
       ({ name, title, head, rows }) => `## ${name}\n\n${title}.\n\n${table(head, rows)}`,
