@@ -131,6 +131,7 @@ const LIMIT_ROUNDS = 3;
 const answerer: Peer = {
   name: 'frames',
   rounds: LIMIT_ROUNDS,
+  isQuick: false,
   title: 'no stack, the limit of the driver',
   onKernel: false,
   onNode: false,
