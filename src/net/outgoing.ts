@@ -47,7 +47,8 @@ export class Outgoing {
       return this.give(mctx, sockid, bytes, bytes.length);
     }
     if (chunk === last || chunk.length > SMALL) return this.give(mctx, sockid, chunk, chunk.length);
-    last = chunk;
+    // What it is a part of would live as long.
+    if (chunk.buffer.byteLength <= GATHERED) last = chunk;
     gathered.set(chunk);
     return this.give(mctx, sockid, gathered, chunk.length);
   }

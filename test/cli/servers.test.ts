@@ -197,6 +197,26 @@ t.test('chargen turns its wheel until the peer has had enough', async (t) => {
   t.match(s.server.totals, { connections: 2, open: 0, requests: 2, failed: 0 });
 });
 
+t.test('fixed: a request that takes all reads of one event is answered', async (t) => {
+  const size = 8 * 65_536;
+  const service = new FixedService(4, size);
+  const sysctl = { tcp_rmem: '4096 4194304 8388608', tcp_wmem: '4096 4194304 8388608' };
+  const host = createHost({ addresses: ['10.0.0.2/24'], sysctl });
+  const client = createHost({ addresses: ['10.0.0.1/24'], sysctl, world: host.world });
+  joinHosts(client, host, { delayUs: 100 });
+  const server = new Server(host.mctx, service, { port: PORT });
+  const id = mtcp_socket(client.mctx, AF_INET, SOCK_STREAM, 0);
+  t.equal(mtcp_connect(client.mctx, id, sockaddr_in('10.0.0.2', PORT)), 0);
+  mtcp_setsock_nonblock(client.mctx, id);
+  t.equal(mtcp_write(client.mctx, id, new Uint8Array(size), size), size);
+  client.advance(client.now + 1_000_000);
+  // All of it has come before the server looks.
+  for (let i = 0; i < 10; i++) server.poll(0);
+  client.advance(client.now + 1_000_000);
+  t.equal(mtcp_read(client.mctx, id, new Uint8Array(10)), 4);
+  server.close();
+});
+
 t.test('fixed answers each request, however it is cut', async (t) => {
   const s = stage(t, new FixedService(1000, 10));
   const id = s.connect();

@@ -62,20 +62,26 @@ t.test(
   },
 );
 
-t.test('a ring that held much begins with as much the next time, up to 512 KiB', async (t) => {
+t.test('a ring that held much grows to as much at once the next time, up to 512 KiB', async (t) => {
   const pool = new BufferPool();
   const ring = new RingBytes();
   ring.reserve(100_000, 0, pool);
   ring.free(pool);
   ring.reserve(10, 0, pool);
+  t.equal(ring.capacity, 4096, 'a little holds little');
+  ring.reserve(5000, 10, pool);
   t.equal(ring.capacity, 131_072);
   ring.free(pool);
   ring.reserve(10, 0, pool);
-  t.equal(ring.capacity, 4096);
-  ring.reserve(1 << 20, 0, pool);
+  ring.reserve(1 << 20, 10, pool);
   ring.free(pool);
   ring.reserve(10, 0, pool);
+  ring.reserve(5000, 10, pool);
   t.equal(ring.capacity, 1 << 19);
+  ring.end(pool);
+  ring.reserve(10, 0, pool);
+  ring.reserve(5000, 10, pool);
+  t.equal(ring.capacity, 8192, 'another connection begins anew');
 });
 
 t.test('a ring goes round its end and grows without losing what it holds', async (t) => {

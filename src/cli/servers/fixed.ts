@@ -100,6 +100,8 @@ class FixedSession implements Session {
         isDrained = received < CHUNK;
       }
     }
+    // Busy still: OUT, which is ready, brings it back after the others.
+    if (this.owed > 0) this.want = MTCP_EPOLLIN | MTCP_EPOLLOUT;
     return KEEP;
   }
 

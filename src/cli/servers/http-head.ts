@@ -58,7 +58,8 @@ export class Heads {
   /** Makes the value of the Date field (RFC 9110 6.6.1) anew when a second has passed: whether it did. */
   private renewDate(): boolean {
     const ms = this.now();
-    if (ms - this.dateMs < 1000) return false;
+    // The clock may have been set back.
+    if (ms >= this.dateMs && ms - this.dateMs < 1000) return false;
     this.dateMs = ms - (ms % 1000);
     this.date = new Date(ms).toUTCString();
     return true;

@@ -276,10 +276,14 @@ export function mapAnonymous(length: number, isLeft = false, spare = 0): Mapping
   const flags = MAP_PRIVATE | MAP_ANONYMOUS;
   const total = length + spare;
   const address = succeed('mmap', libc.mmap(null, total, PROT_READ_WRITE, flags | MAP_NORESERVE, -1, 0));
-  const mapping = new Mapping(address, total, isLeft);
   const resident = flags | MAP_POPULATE | MAP_FIXED;
-  succeed('mmap', libc.mmap(address, length, PROT_READ_WRITE, resident, -1, 0), 'populate');
-  return mapping;
+  try {
+    succeed('mmap', libc.mmap(address, length, PROT_READ_WRITE, resident, -1, 0), 'populate');
+  } catch (error) {
+    libc.munmap(address, total);
+    throw error;
+  }
+  return new Mapping(address, total, isLeft);
 }
 
 /** Takes back mapped memory that nothing looks at any more. munmap(2) */

@@ -23,6 +23,8 @@ export class BufferPool {
   readonly #lent: Uint8Array;
   readonly #whole: Uint8Array;
   #cut = 0;
+  /** Bytes of it that have come back. */
+  #lentFree = 0;
   /** Bytes handed out and not yet taken back. */
   inUse = 0;
 
@@ -37,17 +39,17 @@ export class BufferPool {
     this.inUse += size;
     const span = this.#free[31 - Math.clz32(size)].pop();
     if (span === undefined) return this.#make(size);
-    if (!this.#isLent(span)) this.#kept -= size;
+    if (this.#isLent(span)) this.#lentFree -= size;
+    else this.#kept -= size;
     return span;
   }
 
   release(span: Span): void {
     const size = span.bytes.length;
     this.inUse -= size;
-    if (!this.#isLent(span)) {
-      if (this.#kept + size > KEEP) return;
-      this.#kept += size;
-    }
+    if (this.#isLent(span)) this.#lentFree += size;
+    else if (this.#kept + size > KEEP) return;
+    else this.#kept += size;
     this.#free[31 - Math.clz32(size)].push(span);
   }
 
@@ -60,11 +62,13 @@ export class BufferPool {
 
   /** Halves a larger buffer that the Nic has lent and nobody uses, until one of its parts has the size. */
   #split(size: number): Span | undefined {
+    if (this.#lentFree < size) return undefined;
     for (let from = 32 - Math.clz32(size); from <= LARGEST; from++) {
       const free = this.#free[from];
       const found = free.findLastIndex((span) => this.#isLent(span));
       if (found < 0) continue;
       let [{ bytes }] = free.splice(found, 1);
+      this.#lentFree -= size;
       while (bytes.length > size) {
         const half = bytes.length >> 1;
         this.#free[31 - Math.clz32(half)].push(new Span(bytes.subarray(half), this.#whole));

@@ -67,7 +67,7 @@ export class RecvBuffer {
   clear(pool: BufferPool): void {
     this.length = 0;
     this.#extent = 0;
-    this.#ring.free(pool);
+    this.#ring.end(pool);
   }
 
   #forget(count: number, pool: BufferPool): void {

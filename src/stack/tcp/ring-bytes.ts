@@ -34,8 +34,9 @@ export class RingBytes {
   reserve(size: number, keep: number, pool: BufferPool): void {
     if (size > this.#peak) this.#peak = size;
     if (size <= this.#span.bytes.length) return;
-    // Growing by doubling from the start each time would copy as much as is kept.
-    const grown = pool.acquire(Math.max(size, Math.min(this.#lastPeak, LARGEST_HINT)));
+    // Growing by doubling each time would copy as much as is kept. Only what grows at all: a byte that waits holds no more than that.
+    const hint = this.capacity > 0 ? Math.min(this.#lastPeak, LARGEST_HINT) : 0;
+    const grown = pool.acquire(Math.max(size, hint));
     if (keep > 0) this.copyOut(0, grown, 0, keep);
     this.#replace(grown, pool);
   }
@@ -75,6 +76,12 @@ export class RingBytes {
     this.#lastPeak = this.#peak;
     this.#peak = 0;
     this.#replace(NONE, pool);
+  }
+
+  /** As `free`, at the end of a connection: what it needed says nothing of the next one. */
+  end(pool: BufferPool): void {
+    this.free(pool);
+    this.#lastPeak = 0;
   }
 
   #replace(span: Span, pool: BufferPool): void {

@@ -60,13 +60,17 @@ export class SendBuffer {
   /** Drops `length` acknowledged bytes from the front. */
   acknowledge(length: number, pool: BufferPool): void {
     this.length -= length;
-    if (this.length === 0) this.clear(pool);
-    else this.#ring.drop(length);
+    if (this.length > 0) {
+      this.#ring.drop(length);
+      return;
+    }
+    this.#reserved = 0;
+    this.#ring.free(pool);
   }
 
   clear(pool: BufferPool): void {
     this.length = 0;
     this.#reserved = 0;
-    this.#ring.free(pool);
+    this.#ring.end(pool);
   }
 }

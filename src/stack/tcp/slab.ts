@@ -1,5 +1,5 @@
 // Memory for very many small records: runs of 32-bit words, handed out in a few sizes from chunks that are never moved. To the garbage
-// collector a million records are some hundred arrays.
+// collector a million records are a thousand arrays or two.
 
 /** Sizes are multiples of this many words. */
 const STEP = 8;

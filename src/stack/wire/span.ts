@@ -54,7 +54,7 @@ const MOVED_ALIGNED = 2048;
 
 /**
  * Copies `length` bytes from `src` at `srcOffset` to `dst` at `dstOffset`. The two ranges must lie within their spans and
- * must not overlap, unless they lie in one buffer. Measured on Node 20 for 1,448 bytes: 31 ns within one buffer, 105 ns between two
+ * must not overlap. Measured on Node 20 for 1,448 bytes: 31 ns within one buffer, 105 ns between two
  * when both sides are aligned alike, 45 ns and a view of 100 bytes otherwise.
  */
 export function copy(dst: Span, dstOffset: number, src: Span, srcOffset: number, length: number): void {
@@ -121,12 +121,17 @@ const LARGEST_KEPT = 1 << 20;
 /** Remembers the span of the last buffer that a caller passed, so that a program reusing one buffer costs no views. */
 export class SpanCache {
   #last = new Span(new Uint8Array(0));
+  #length = 0;
 
   of(bytes: Uint8Array): Span {
-    if (this.#last.bytes === bytes) return this.#last;
+    // A buffer that can be resized may have been.
+    if (this.#last.bytes === bytes && this.#length === bytes.length) return this.#last;
     const span = new Span(bytes);
     // A large buffer is not kept alive for the sake of a few views.
-    if (bytes.length <= LARGEST_KEPT) this.#last = span;
+    if (span.buffer.byteLength <= LARGEST_KEPT) {
+      this.#last = span;
+      this.#length = bytes.length;
+    }
     return span;
   }
 }
