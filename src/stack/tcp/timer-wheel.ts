@@ -188,7 +188,10 @@ export class TimerWheel {
     return Math.min(this.boundUs, this.deadline[this.heap[0]]);
   }
 
-  /** A time before which no timer is due, and no later than `nextDeadline()`: cheap, as no slot is looked through. */
+  /**
+   * A time until which no timer is due: no later than `nextDeadline()`, unless timers that are due have not been taken yet. Cheap, as no
+   * slot is looked through.
+   */
   get quietUntilUs(): number {
     return this.heapLength > 0 ? this.deadline[this.heap[0]] : this.boundUs;
   }
