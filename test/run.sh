@@ -12,7 +12,7 @@ if [ ! -x "$bin/tap" ] || [ ! -x "$bin/tsc" ]; then
 fi
 
 # Tests always run on what the sources say now, and never on the output of a file that is gone.
-"$bin/tsc" -p tsconfig.json
+npm run --silent build
 node test/stale-outputs.mjs
 
 # tap is built once without its TypeScript plugin, which cannot work with TypeScript 7 (see docs/testing.md).

@@ -24,7 +24,7 @@ t.test('src/stack is pure: no module, clock, randomness or output that was not h
 });
 
 t.test('only src/nic/os/ffi.ts knows ffi-rs', async (t) => {
-  const users = readSources('src', 'test', 'bench', 'examples')
+  const users = readSources('src', 'test', 'bench', 'examples', 'compile')
     .filter(({ imports }) => imports.some(({ target }) => target.startsWith('ffi-rs')))
     .map(({ path }) => path)
     .filter((path) => path !== 'src/nic/os/ffi.ts');
@@ -58,7 +58,7 @@ t.test('the data path allocates nothing', async (t) => {
 });
 
 t.test('no source file is longer than 600 lines', async (t) => {
-  const long = readSources('src', 'test', 'bench', 'examples')
+  const long = readSources('src', 'test', 'bench', 'examples', 'compile')
     .map(({ path, text }) => ({ path, lines: text.split('\n').length - 1 }))
     .filter(({ lines }) => lines > 600)
     .map(({ path, lines }) => `${path}:600: has ${lines} lines`);
@@ -68,7 +68,7 @@ t.test('no source file is longer than 600 lines', async (t) => {
 t.test('files have kebab-case names', async (t) => {
   const kebab = /^(?:\d{4}-)?[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test)?\.[a-z0-9]+$/;
   const known = /^(?:README|CHANGELOG|LICENSE)(?:\.md)?$/;
-  const wrong = ['src', 'test', 'bench', 'examples', 'docs', 'bin']
+  const wrong = ['src', 'test', 'bench', 'examples', 'compile', 'docs', 'bin']
     .flatMap(listFiles)
     .filter((path) => !path.includes('/node_modules/'))
     .filter((path) => {
@@ -85,7 +85,7 @@ t.test('every source file opens with a comment that says what lives there', asyn
 
 t.test('no file carries a path of one machine or the address of a package registry', async (t) => {
   const wrong = /(?<![\w})*.-])\/(?:home|root|work)\/[\w.]|registry\.[\w-]+\.[a-z]{2,}/;
-  const found = ['src', 'test', 'bench', 'examples', 'docs', 'bin', '.ci']
+  const found = ['src', 'test', 'bench', 'examples', 'compile', 'docs', 'bin', '.ci']
     .flatMap(listFiles)
     .concat('README.md', 'CHANGELOG.md', 'package.json', 'package-lock.json')
     .filter((path) => !path.includes('/node_modules/') && !path.startsWith('test/architecture/'))
@@ -122,7 +122,7 @@ t.test('links between the documents lead to files that exist', async (t) => {
 
 t.test('source files that the documents name exist', async (t) => {
   const sources = new Set(
-    src.map(({ path }) => path).concat(...['test', 'bench', 'examples'].map(listFiles)),
+    src.map(({ path }) => path).concat(...['test', 'bench', 'examples', 'compile'].map(listFiles)),
   );
   const wrong = listFiles('docs')
     .filter((path) => path.endsWith('.md'))

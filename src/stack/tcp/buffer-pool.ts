@@ -22,6 +22,8 @@ export class BufferPool {
   /** What the Nic lends, all that it is part of, and how much of it has been cut so far. */
   readonly #lent: Uint8Array;
   readonly #whole: Uint8Array;
+  /** Asking a typed array for its buffer is a call into C++, and this is asked with each message. */
+  readonly #buffer: ArrayBufferLike;
   #cut = 0;
   /** Bytes of it that have come back. */
   #lentFree = 0;
@@ -30,6 +32,7 @@ export class BufferPool {
 
   constructor(lent: Uint8Array = new Uint8Array(0)) {
     this.#lent = lent;
+    this.#buffer = lent.buffer;
     this.#whole = new Uint8Array(lent.buffer);
   }
 
@@ -80,6 +83,6 @@ export class BufferPool {
   }
 
   #isLent({ buffer }: Span): boolean {
-    return buffer === this.#whole.buffer;
+    return buffer === this.#buffer;
   }
 }
