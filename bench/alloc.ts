@@ -4,6 +4,7 @@
 
 import { writeSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
+import { widenInlining } from '../src/api/inlining.js';
 import {
   AF_INET,
   type Context,
@@ -182,6 +183,8 @@ function mark(word: string): void {
   if (process.argv.includes('--marks')) writeSync(1, `\n[mark ${word}]\n`);
 }
 
+// As mtcp_init does.
+widenInlining();
 const results: Result[] = [];
 for (const [connections, payload] of [
   [1, 64],

@@ -15,6 +15,7 @@ import { fail, failBecause } from './errno.js';
 import type { Mctx, MctxArgument } from './guard.js';
 import { isUsable } from './guard.js';
 import { type InitOptions, readOptions } from './init-options.js';
+import { widenInlining } from './inlining.js';
 import { interfaceWarnings } from './interface-warnings.js';
 import type { MtcpOptions } from './options.js';
 import { addressesOf, coresOf, parseCidr } from './options.js';
@@ -49,6 +50,7 @@ export function mtcp_init(config: MtcpOptions | string, overrides: MtcpOptions =
   rememberOptions(options, file?.maxNumBuffers);
   setCoreMask(file?.coreMask);
   onForcedExit(mtcp_destroy);
+  if (options.inlining !== false) widenInlining();
   return 0;
 }
 
