@@ -35,6 +35,7 @@ const GOT_SOME = -1;
 
 /** Makes http sessions on a site; they share the buffers. */
 export class HttpService implements Service {
+  readonly want = MTCP_EPOLLIN;
   readonly site: Site;
   readonly input: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer = Buffer.alloc(HEAD_ROOM + CHUNK);
@@ -85,6 +86,12 @@ class HttpSession implements Session {
     this.sockid = sockid;
     this.totals = totals;
     this.input = service.input;
+  }
+
+  /** Between two requests. */
+  get rests(): boolean {
+    const isIdle = this.start === this.end && this.skip === 0 && this.body === undefined;
+    return isIdle && this.rest === undefined && !this.last && !this.ended && this.want === MTCP_EPOLLIN;
   }
 
   onEvents(): number {
