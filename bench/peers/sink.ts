@@ -16,6 +16,7 @@ import { EAGAIN } from '../../src/stack/errors.js';
 
 /** Makes sessions that take in a stream each. */
 export class SinkService implements Service {
+  readonly want = MTCP_EPOLLIN;
   private readonly buffer = Buffer.alloc(CHUNK);
 
   open(mctx: Mctx, sockid: number, totals: Totals): Session {

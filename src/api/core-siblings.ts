@@ -4,7 +4,7 @@
 
 import { Mailboxes, REFUSED } from '../nic/mailbox.js';
 import { Rss } from '../nic/rss.js';
-import { wakeNic } from '../nic/xdp-nic.js';
+import { wakeNic } from '../nic/xdp-waiter.js';
 import { RX_HANDED_OVER, type Siblings } from '../stack/siblings.js';
 import type { Endpoint } from '../stack/wire/address.js';
 import { ETHERNET_HEADER } from '../stack/wire/ethernet.js';

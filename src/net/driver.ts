@@ -63,6 +63,9 @@ export class Driver {
    */
   private readonly handles: (Handle | undefined)[] = [];
   private handleCount = 0;
+  /** By socket: how many batches of events had been collected when its handle was added. What those say is not of this handle. */
+  private readonly addedAt: number[] = [];
+  private batches = 0;
   /** Sockets of handles that wait for a descriptor. */
   private readonly waiting = new Set<number>();
   /** Keeps the turns out of the scope of whoever happened to cause the first one. */
@@ -82,6 +85,7 @@ export class Driver {
   /** Begins to tell a handle of the events of its socket. */
   add(sockid: number, handle: Handle): void {
     this.handles[sockid] = handle;
+    this.addedAt[sockid] = this.batches;
     this.handleCount++;
     if (handle.isReferenced) this.reference(1);
     mtcp_epoll_ctl(this.mctx, this.epoll, MTCP_EPOLL_CTL_ADD, sockid, {
@@ -208,7 +212,9 @@ export class Driver {
     const set = sockets.get(this.epoll)?.epoll;
     this.next = 0;
     this.filled = set === undefined ? 0 : interests.collect(set, this.events, MAX_EVENTS);
-    return this.filled > 0;
+    if (this.filled === 0) return false;
+    this.batches++;
+    return true;
   }
 
   /** Tells the handles. When one throws, the next call begins with the one after it. */
@@ -217,8 +223,8 @@ export class Driver {
       const { events, data } = this.events[this.next++];
       const handle = data.ptr as Handle;
       data.ptr = null;
-      // Whoever was told before may have closed it.
-      if (this.handles[data.sockid] !== handle) continue;
+      // Whoever was told before may have closed it; and when that one threw, it may be connected anew since, by the same socket.
+      if (this.handles[data.sockid] !== handle || this.addedAt[data.sockid] === this.batches) continue;
       let isDone = false;
       try {
         handle.scope.runInAsyncScope(handle.onEvents, handle, events);

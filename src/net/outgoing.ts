@@ -2,7 +2,7 @@
 // from a buffer that the stack knows already, where each new one costs it views of its own (src/stack/wire/span.ts).
 
 import type { Mctx } from '../api/index.js';
-import { errno, mtcp_write, mtcp_writev } from '../api/index.js';
+import { errno, mtcp_write } from '../api/index.js';
 import { EAGAIN } from '../stack/errors.js';
 
 /** A piece of what is written, as streams hand it on; `encoding` is for text. */
@@ -17,8 +17,8 @@ const GATHERED = 16_384;
 const SMALL = 2048;
 /** Bytes that UTF-8 takes for a unit of text at most; no other encoding takes more. */
 const BYTES_PER_UNIT = 3;
-/** Most buffers in one call (IOV_MAX). */
-const BUFFERS = 1024;
+/** In place of a chunk that has gone. */
+const GONE = new Uint8Array(0);
 
 /** Empty again when a call here returns. */
 const gathered = Buffer.allocUnsafeSlow(GATHERED);
@@ -29,7 +29,9 @@ let last: Uint8Array | undefined;
 export class Outgoing {
   /** Bytes of all chunks so far. */
   total = 0;
-  private rest: Uint8Array[] = [];
+  /** From `next` on; what is in front of it has gone. */
+  private readonly rest: Uint8Array[] = [];
+  private next = 0;
 
   /** Everything is in the hands of the stack. */
   get isEmpty(): boolean {
@@ -93,18 +95,26 @@ export class Outgoing {
 
   /** Gives the stack what was kept, or as much as it has room for. False with errno when it fails. */
   flush(mctx: Mctx, sockid: number): boolean {
-    while (this.rest.length > 0) {
-      const { rest } = this;
-      const count = mtcp_writev(mctx, sockid, rest, Math.min(rest.length, BUFFERS));
+    const { rest } = this;
+    while (this.next < rest.length) {
+      const bytes = rest[this.next];
+      const count = mtcp_write(mctx, sockid, bytes, bytes.length);
       if (count < 0) return errno === EAGAIN;
-      this.rest = without(rest, count);
+      if (count < bytes.length) {
+        rest[this.next] = bytes.subarray(count);
+        return true;
+      }
+      rest[this.next++] = GONE;
     }
+    this.clear();
     return true;
   }
 
   /** Forgets what was kept. */
   clear(): void {
-    if (this.rest.length > 0) this.rest = [];
+    if (this.rest.length === 0) return;
+    this.rest.length = 0;
+    this.next = 0;
   }
 
   /** Gives the stack the first bytes of a buffer, behind what it had no room for. */
@@ -123,14 +133,4 @@ export class Outgoing {
     this.rest.push(bytes === gathered ? Buffer.from(left) : left);
     return true;
   }
-}
-
-/** What is left of chunks when their first `count` bytes are gone. */
-function without(chunks: Uint8Array[], count: number): Uint8Array[] {
-  let left = count;
-  let first = 0;
-  while (first < chunks.length && left >= chunks[first].length) left -= chunks[first++].length;
-  const rest = chunks.slice(first);
-  if (left > 0) rest[0] = rest[0].subarray(left);
-  return rest;
 }

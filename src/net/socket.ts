@@ -2,48 +2,36 @@
 // works on sockets works on it, `node:http` included.
 
 import { AsyncResource } from 'node:async_hooks';
-import { isIP } from 'node:net';
 import { addAbortSignal, Duplex } from 'node:stream';
 import type { Mctx } from '../api/index.js';
 import {
   AF_INET,
   errno,
-  INADDR_ANY,
   MTCP_EPOLLERR,
   MTCP_EPOLLHUP,
   MTCP_EPOLLIN,
   MTCP_EPOLLOUT,
   MTCP_EPOLLRDHUP,
   mtcp_abort,
-  mtcp_bind,
   mtcp_close,
-  mtcp_connect,
-  mtcp_getpeername,
-  mtcp_getsockname,
-  mtcp_getsockopt,
   mtcp_setsock_nonblock,
-  mtcp_setsockopt,
   mtcp_shutdown,
   mtcp_socket,
   SHUT_WR,
-  SO_ERROR,
-  SO_KEEPALIVE,
   SOCK_STREAM,
-  SOL_SOCKET,
-  SOL_TCP,
   type SockAddr,
   sockaddr_in,
-  TCP_KEEPIDLE,
-  TCP_NODELAY,
 } from '../api/index.js';
-import { EAFNOSUPPORT, EAGAIN, EALREADY, EINPROGRESS, EINVAL, EISCONN, ENOTCONN } from '../stack/errors.js';
+import { EAGAIN, EALREADY, EISCONN, ENOTCONN } from '../stack/errors.js';
 import { type ConnectOptions, connectArguments, timerTime } from './arguments.js';
 import { isReadable, readChunk } from './chunks.js';
+import { ConnectionOptions } from './connection-options.js';
 import { type Driver, driverOf, type Handle } from './driver.js';
+import { Ends } from './ends.js';
 import { HttpHandle } from './http-handle.js';
 import { IdleTimer } from './idle-timer.js';
-import { lookUp, unusable } from './lookup.js';
-import { endOf, nameOf, type SocketAddress } from './names.js';
+import { nameOf, type SocketAddress } from './names.js';
+import { beginConnect, bindLocal, findAddress, takeError } from './opening.js';
 import { type Chunk, Outgoing } from './outgoing.js';
 import { checkSocketOptions, type SocketOptions } from './socket-options.js';
 import { closedEarly, codedError, systemError } from './system-error.js';
@@ -80,11 +68,8 @@ export class Socket extends Duplex implements Handle {
   private sockid = -1;
   /** Counts calls of `connect`: the outcome of a look-up is for the last one only. */
   private attempt = 0;
-  private noDelay = false;
-  private keepAlive = false;
-  private keepAliveInitialDelay = 0;
-  private local: SockAddr | undefined = undefined;
-  private remote: SockAddr | undefined = undefined;
+  private readonly wanted = new ConnectionOptions();
+  private ends = new Ends();
   private idle: IdleTimer | undefined = undefined;
   /** The consumer wants more. */
   private wantsData = false;
@@ -114,9 +99,9 @@ export class Socket extends Duplex implements Handle {
     if (signal?.aborted) process.nextTick(addAbortSignal, signal, this);
     else if (signal !== undefined) addAbortSignal(signal, this);
     this.driver = driverOf(mctx);
-    this.noDelay = Boolean(options.noDelay);
-    this.keepAlive = Boolean(options.keepAlive);
-    this.keepAliveInitialDelay = options.keepAliveInitialDelay ?? 0;
+    this.wanted.noDelay = Boolean(options.noDelay);
+    this.wanted.keepAlive = Boolean(options.keepAlive);
+    this.wanted.keepAliveInitialDelay = options.keepAliveInitialDelay ?? 0;
   }
 
   /** Takes over a connection that a server has accepted. */
@@ -202,8 +187,8 @@ export class Socket extends Duplex implements Handle {
     const inUse = this.sockid < 0 ? 0 : this.connecting ? EALREADY : EISCONN;
     const attempt = ++this.attempt;
     this.connecting = true;
-    const { host = 'localhost', port, family, timeout, noDelay, keepAlive, keepAliveInitialDelay } = options;
-    if (noDelay === true) this.noDelay = true;
+    const { host = 'localhost', port, timeout, noDelay, keepAlive, keepAliveInitialDelay } = options;
+    if (noDelay === true) this.wanted.noDelay = true;
     if (keepAlive === true) this.setKeepAlive(true, keepAliveInitialDelay);
     if (timeout !== undefined) this.setTimeout(timeout);
     // Not at once: whoever has called wants to listen for events first.
@@ -215,30 +200,23 @@ export class Socket extends Duplex implements Handle {
       proceed(host, systemError(inUse, 'connect', host, port));
       return this;
     }
-    if (isIP(host) !== 0 || family === 6) {
-      proceed(host, isIP(host) === 4 ? undefined : systemError(EAFNOSUPPORT, 'connect', host, port));
-      return this;
-    }
-    lookUp(host, options, (error, address, version) => {
-      if (attempt !== this.attempt) return;
-      this.emit('lookup', error, address, version, host);
-      proceed(address, error ?? unusable(address, 'connect', port));
-    });
+    const isOver = (): boolean => attempt !== this.attempt;
+    findAddress(host, options, isOver, (...found) => this.emit('lookup', ...found), proceed);
     return this;
   }
 
   /** Sends small segments at once (default true), or lets Nagle's algorithm hold them. */
   setNoDelay(noDelay = true): this {
-    this.noDelay = Boolean(noDelay);
-    if (!this.pending) this.applyNoDelay();
+    this.wanted.noDelay = Boolean(noDelay);
+    if (!this.pending) this.wanted.applyNoDelay(this.driver.mctx, this.sockid);
     return this;
   }
 
   /** Probes a silent peer, after `initialDelay` ms of silence if that is not 0. */
   setKeepAlive(enable = false, initialDelay = 0): this {
-    this.keepAlive = Boolean(enable);
-    this.keepAliveInitialDelay = initialDelay;
-    if (!this.pending) this.applyKeepAlive();
+    this.wanted.keepAlive = Boolean(enable);
+    this.wanted.keepAliveInitialDelay = initialDelay;
+    if (!this.pending) this.wanted.applyKeepAlive(this.driver.mctx, this.sockid);
     return this;
   }
 
@@ -310,7 +288,7 @@ export class Socket extends Duplex implements Handle {
     }
     if ((events & MTCP_EPOLLOUT) !== 0) this.goOnSending();
     if ((events & MTCP_EPOLLERR) !== 0 && (events & MTCP_EPOLLIN) === 0 && !this.destroyed) {
-      this.fail(this.takeError() || ENOTCONN, 'read');
+      this.fail(takeError(this.driver.mctx, this.sockid) || ENOTCONN, 'read');
     }
   }
 
@@ -389,8 +367,7 @@ export class Socket extends Duplex implements Handle {
   /** Makes a socket that has been destroyed ready to connect once more. */
   private renew(): void {
     (this as unknown as { _undestroy(): void })._undestroy();
-    this.local = undefined;
-    this.remote = undefined;
+    this.ends = new Ends();
     this.bytesRead = 0;
     this.outgoing = new Outgoing();
     this.wantsData = false;
@@ -412,7 +389,7 @@ export class Socket extends Duplex implements Handle {
       return;
     }
     const { mctx } = this.driver;
-    const { port, localAddress = INADDR_ANY, localPort = 0 } = options;
+    const { port } = options;
     const sockid = mtcp_socket(mctx, AF_INET, SOCK_STREAM);
     if (sockid < 0) {
       this.destroy(systemError(errno, 'connect', address, port));
@@ -420,15 +397,14 @@ export class Socket extends Duplex implements Handle {
     }
     mtcp_setsock_nonblock(mctx, sockid);
     this.adopt(sockid);
-    if (localAddress !== INADDR_ANY || localPort !== 0) {
-      if (mtcp_bind(mctx, sockid, sockaddr_in(localAddress, localPort)) < 0) {
-        this.destroy(systemError(errno, 'bind', localAddress, options.localPort));
-        return;
-      }
+    let failure = bindLocal(mctx, sockid, options);
+    if (failure === undefined) {
+      const remote = sockaddr_in(address, port);
+      this.ends.remote = remote;
+      failure = beginConnect(mctx, sockid, remote);
     }
-    this.remote = sockaddr_in(address, port);
-    if (mtcp_connect(mctx, sockid, sockaddr_in(address, port)) < 0 && errno !== EINPROGRESS) {
-      this.destroy(systemError(errno, 'connect', address, port));
+    if (failure !== undefined) {
+      this.destroy(failure);
       return;
     }
     this.driver.wake();
@@ -440,15 +416,17 @@ export class Socket extends Duplex implements Handle {
   }
 
   private onConnected(): void {
-    const error = this.takeError();
+    const { mctx } = this.driver;
+    const error = takeError(mctx, this.sockid);
     if (error !== 0) {
-      this.destroy(systemError(error, 'connect', this.remote?.address, this.remote?.port));
+      const { remote } = this.ends;
+      this.destroy(systemError(error, 'connect', remote?.address, remote?.port));
       return;
     }
     this.connecting = false;
     this.touch();
-    this.applyNoDelay();
-    this.applyKeepAlive();
+    this.wanted.applyNoDelay(mctx, this.sockid);
+    this.wanted.applyKeepAlive(mctx, this.sockid);
     this.emit('connect');
     this.emit('ready');
     // From here on an end or a reset is noticed, though nobody may read yet.
@@ -463,17 +441,6 @@ export class Socket extends Duplex implements Handle {
     const final = this.finalDone;
     this.finalDone = undefined;
     if (final !== undefined) this._final(final);
-  }
-
-  private applyNoDelay(): void {
-    mtcp_setsockopt(this.driver.mctx, this.sockid, SOL_TCP, TCP_NODELAY, this.noDelay ? 1 : 0);
-  }
-
-  private applyKeepAlive(): void {
-    const { mctx } = this.driver;
-    mtcp_setsockopt(mctx, this.sockid, SOL_SOCKET, SO_KEEPALIVE, this.keepAlive ? 1 : 0);
-    const seconds = Math.floor(this.keepAliveInitialDelay / 1000);
-    if (this.keepAlive && seconds > 0) mtcp_setsockopt(mctx, this.sockid, SOL_TCP, TCP_KEEPIDLE, seconds);
   }
 
   // Reading and writing
@@ -566,21 +533,12 @@ export class Socket extends Duplex implements Handle {
     this.idle?.touch(this.driver.now);
   }
 
-  private takeError(): number {
-    const error = { value: 0 };
-    if (mtcp_getsockopt(this.driver.mctx, this.sockid, SOL_SOCKET, SO_ERROR, error) < 0) return EINVAL;
-    return error.value;
-  }
-
   private peer(): SockAddr | undefined {
-    if (this.remote === undefined && this.sockid >= 0)
-      this.remote = endOf(mtcp_getpeername, this.driver.mctx, this.sockid);
-    return this.connecting ? undefined : this.remote;
+    const end = this.ends.peer(this.driver.mctx, this.sockid);
+    return this.connecting ? undefined : end;
   }
 
   private own(): SockAddr | undefined {
-    if (this.local === undefined && this.sockid >= 0)
-      this.local = endOf(mtcp_getsockname, this.driver.mctx, this.sockid);
-    return this.local;
+    return this.ends.own(this.driver.mctx, this.sockid);
   }
 }

@@ -1,4 +1,9 @@
 // Copies a stretch of bytes between two arrays. Where both are one array, `copyWithin` serves better.
+//
+// The stack has a `copy` of its own (src/stack/wire/span.ts). That one moves payload once per segment on the path of every Nic, mostly
+// within one ArrayBuffer, and may leave no garbage, so it asks for spans, which hold the views that a loop of words needs. Here whole
+// frames go between two arenas or their pooled copies, off the data path of a device (wires in memory, relays, mailboxes of cores): a
+// span for each of those would be more than the one short view that `set` takes.
 
 /** Up to this length a loop is faster than `subarray`, and it leaves no garbage. An array that is copied whole needs no view. */
 const SHORT = 192;

@@ -6,12 +6,14 @@ import type { Holdings } from './holdings.js';
 import { refuseKernelAddresses } from './kernel-addresses.js';
 import type { NicCapabilities, RssDescription } from './nic.js';
 import { explainInterface, explainNamespace, explainProgram, linkDown, NicError } from './nic-error.js';
+import { closeAtExit } from './open-nics.js';
 import { type InterfaceInfo, interfaceInfo } from './os/interface-info.js';
 import { ipBytes } from './os/ip-bytes.js';
 import { TX_METADATA_LENGTH, UMEM_HEADROOM, XDP_MAX_DESCRIPTORS, XDP_PACKET_HEADROOM } from './os/layouts.js';
 import { inNetns } from './os/netns.js';
 import { queuesCommand } from './remedies.js';
-import { type ArenaLayout, closeAtExit, TX_HEADROOM, XdpNic } from './xdp-nic.js';
+import { XdpNic } from './xdp-nic.js';
+import { type ArenaLayout, TX_HEADROOM } from './xdp-nic-parts.js';
 import { XdpProgram } from './xdp-program.js';
 import { XdpSocket } from './xdp-socket.js';
 

@@ -1,29 +1,34 @@
 // A Nic on one queue of a real interface: moves frames between the stack and the four rings of an AF_XDP
 // socket. Frames are never copied, except that a packet which arrives in several buffers is put together in
-// one large frame. open-xdp-nic.ts makes it.
+// one large frame (assembly.ts). open-xdp-nic.ts makes it, xdp-waiter.ts waits for it.
 //
 // Every frame has exactly one owner, and each arrow below is one place in this file:
 //
 //     free ── refill ──> fill ring ──> kernel ──> rx ring ── receive ──> held ── release ──> free
 //     free ── reserve ──> held ── submit ──> tx ring ──> kernel ──> comp ring ── reap ──> free
 
-import { readSync, writeSync } from 'node:fs';
+import { writeSync } from 'node:fs';
+import { Assembly } from './assembly.js';
 import { FramePool } from './frame-pool.js';
 import { type Nic, type NicCapabilities, RX_STRIDE } from './nic.js';
-import {
-  TX_METADATA_LENGTH,
-  UMEM_HEADROOM,
-  XDP_PKT_CONTD,
-  XDP_TX_METADATA,
-  XDP_TXMD_FLAGS_CHECKSUM,
-} from './os/layouts.js';
-import { close, eventfd, POLLIN, Poller, sleepMs } from './os/syscalls.js';
+import { forgetNic } from './open-nics.js';
+import { TX_METADATA_LENGTH, XDP_PKT_CONTD, XDP_TX_METADATA, XDP_TXMD_FLAGS_CHECKSUM } from './os/layouts.js';
+import { close, eventfd } from './os/syscalls.js';
 import type { ConsumerRing, ProducerRing } from './ring.js';
+import { type FrameOwners, type NicSocket, TX_HEADROOM, type XdpNicParts } from './xdp-nic-parts.js';
 import type { XdpProgram } from './xdp-program.js';
-import type { XdpSocket } from './xdp-socket.js';
-
-/** Room ahead of an outgoing frame, for the TX metadata; a whole cache line, and what aligns the payload. */
-export const TX_HEADROOM = 64 + UMEM_HEADROOM;
+import {
+  makeStatistics,
+  namedStatistics,
+  RX_BYTES,
+  RX_PACKETS,
+  TX_BYTES,
+  TX_KICKS,
+  TX_KICKS_REFUSED,
+  TX_PACKETS,
+  TX_RING_FULL,
+} from './xdp-statistics.js';
+import { Waiter } from './xdp-waiter.js';
 
 /** What one kick sends at most in copy mode, unless the kernel was told otherwise; more is not faster. */
 const KICK_GROUP = 32;
@@ -34,19 +39,8 @@ const KICK_GROUP = 32;
  */
 const REFILL_BATCH = 64;
 
-/**
- * A call that blocks costs several microseconds and a wake-up more: what is shorter than this is waited out
- * awake.
- */
-const SHORTEST_SLEEP_US = 50;
-
-/** No single sleep is longer, so that a worker can be ended. */
-const LONGEST_SLEEP_US = 100_000;
 /** How soon to offer frames again that the kernel would not take. */
 const KICK_RETRY_US = 1_000;
-
-/** Looks at the ring between two looks at the clock. */
-const LOOKS = 32;
 
 const NOTHING = new Uint8Array(1);
 
@@ -55,79 +49,6 @@ const FREE = 0;
 const FILL = 1;
 const HELD = 2;
 const TX = 3;
-
-// Slots of the statistics. A Float64Array counts far beyond 2^31 without allocating.
-const RX_PACKETS = 0;
-const RX_BYTES = 1;
-const TX_PACKETS = 2;
-const TX_BYTES = 3;
-const TX_RING_FULL = 4;
-const TX_KICKS = 5;
-const TX_KICKS_REFUSED = 6;
-const RX_WAKEUPS = 7;
-const RX_LINEARIZED = 8;
-const RX_TOO_LONG = 9;
-const SLEEPS = 10;
-const STATISTIC_NAMES = [
-  'rx_packets',
-  'rx_bytes',
-  'tx_packets',
-  'tx_bytes',
-  'tx_ring_full',
-  'tx_kicks',
-  'tx_kicks_refused',
-  'rx_wakeups',
-  'rx_linearized',
-  'rx_too_long',
-  'sleeps',
-] as const;
-
-/** How many frames each owner has; the sum is always the same. */
-export interface FrameOwners {
-  readonly free: number;
-  readonly fill: number;
-  readonly held: number;
-  readonly tx: number;
-}
-
-/**
- * How the arena is divided: small frames for the kernel to receive into, then large ones for packets of
- * several buffers.
- */
-export interface ArenaLayout {
-  /** Bytes of a small frame, a power of two: the chunk size of the UMEM. */
-  readonly frameSize: number;
-  readonly frames: number;
-  /** Bytes of a large frame, a multiple of `frameSize`; 0 when there are none. */
-  readonly largeSize: number;
-  readonly largeFrames: number;
-  /** Frames for sending are large ones, because the MTU needs it. */
-  readonly sendLarge: boolean;
-  /** Bytes that the kernel wants free ahead of each buffer of a packet that is sent, where that can ask for its checksum. */
-  readonly gap: number;
-  /** Small frames that the kernel should have to receive into. */
-  readonly fillTarget: number;
-}
-
-/** The part of a socket that its Nic uses. */
-type NicSocket = Omit<XdpSocket, 'txMetadata' | 'mappings'>;
-
-/** What an XdpNic is made of. The socket is closed with the Nic, and the program let go of. */
-export interface XdpNicParts {
-  readonly socket: NicSocket;
-  readonly program: XdpProgram;
-  readonly arena: ArenaLayout;
-  readonly capabilities: NicCapabilities;
-  readonly queue: number;
-  /** Microseconds to look at the ring before sleeping. */
-  readonly spinUs: number;
-  /** Ask the kernel to poll the device on every look (SO_PREFER_BUSY_POLL). */
-  readonly busyPoll: boolean;
-  /** The eventfd to be woken by, which stays open; one of the Nic's own when left out. */
-  readonly wakeFd?: number;
-  /** Not 0 while another thread has something for this one. */
-  readonly bell?: Int32Array;
-}
 
 /**
  * One queue of an interface. All methods belong to the thread that opened it; only `wakeFd` may be used from
@@ -152,9 +73,7 @@ export class XdpNic implements Nic {
   readonly #rx: ConsumerRing;
   readonly #tx: ProducerRing;
   readonly #ownsWakeFd: boolean;
-  readonly #bell: Int32Array | undefined;
-  readonly #poller: Poller;
-  readonly #wakeBuffer: Uint8Array;
+  readonly #waiter: Waiter;
   readonly #stats: Float64Array;
 
   /** Small frames. */
@@ -162,6 +81,7 @@ export class XdpNic implements Nic {
   readonly #largePool: FramePool;
   /** Frames for sending: one of the two. */
   readonly #txPool: FramePool;
+  readonly #assembly: Assembly;
   readonly #owner: Uint8Array;
   /** Descriptors of a frame that the kernel still has to complete. */
   readonly #uncompleted: Uint8Array;
@@ -175,7 +95,6 @@ export class XdpNic implements Nic {
   readonly #refillBatch: number;
   readonly #alwaysKick: boolean;
   readonly #busyPoll: boolean;
-  readonly #spinUs: number;
 
   #fillCount: number;
   #heldCount: number;
@@ -184,12 +103,6 @@ export class XdpNic implements Nic {
   #pending: number;
   /** The kernel has been handed descriptors that it may not have taken. */
   #kickWanted: boolean;
-  /**
-   * A packet of several buffers that is being put together: its large frame or -1, and how long it is so far.
-   */
-  #partial: number;
-  #partialLength: number;
-  #inPartial: boolean;
   #closed: boolean;
 
   constructor(parts: XdpNicParts) {
@@ -202,16 +115,13 @@ export class XdpNic implements Nic {
     this.queue = parts.queue;
     this.#ownsWakeFd = parts.wakeFd === undefined;
     this.wakeFd = parts.wakeFd ?? eventfd();
-    this.#bell = parts.bell;
     this.#socket = socket;
     this.fd = socket.fd;
     this.#fill = socket.fill;
     this.#comp = socket.comp;
     this.#rx = socket.rx;
     this.#tx = socket.tx;
-    this.#poller = new Poller([socket.fd, this.wakeFd], POLLIN);
-    this.#wakeBuffer = new Uint8Array(8);
-    this.#stats = new Float64Array(STATISTIC_NAMES.length);
+    this.#stats = makeStatistics();
     this.#pool = new FramePool(arena.frames);
     this.#largePool = new FramePool(arena.largeFrames, arena.frames);
     this.#txPool = arena.sendLarge ? this.#largePool : this.#pool;
@@ -222,21 +132,35 @@ export class XdpNic implements Nic {
     this.#frameMask = arena.frameSize - 1;
     this.#largeBase = arena.frames * arena.frameSize;
     this.#largeSize = arena.largeSize;
+    this.#assembly = new Assembly(
+      {
+        memory: socket.memory,
+        pool: this.#largePool,
+        first: arena.frames,
+        base: this.#largeBase,
+        size: arena.largeSize,
+      },
+      this.#stats,
+    );
     this.#gap = arena.gap;
     this.#fillTarget = arena.fillTarget;
     this.#refillBatch = Math.min(REFILL_BATCH, Math.max(1, arena.fillTarget >> 3));
     // In copy mode nothing is sent without a call, whatever the flag says.
     this.#alwaysKick = !socket.zeroCopy;
     this.#busyPoll = parts.busyPoll;
-    this.#spinUs = parts.spinUs;
+    this.#waiter = new Waiter({
+      socket,
+      wakeFd: this.wakeFd,
+      bell: parts.bell,
+      spinUs: parts.spinUs,
+      busyPoll: parts.busyPoll,
+      stats: this.#stats,
+    });
     this.#fillCount = 0;
     this.#heldCount = 0;
     this.#txCount = 0;
     this.#pending = 0;
     this.#kickWanted = false;
-    this.#partial = -1;
-    this.#partialLength = 0;
-    this.#inPartial = false;
     this.#closed = false;
     this.#refill();
   }
@@ -247,9 +171,10 @@ export class XdpNic implements Nic {
     const rx = this.#rx;
     const seen = rx.peek((batch.length / RX_STRIDE) | 0);
     if (seen === 0) {
-      if (this.#busyPoll || this.#fill.needsWakeup()) this.#wakeReceiver();
+      if (this.#busyPoll || this.#fill.needsWakeup()) this.#waiter.wakeReceiver();
       return 0;
     }
+    const assembly = this.#assembly;
     const first = rx.index;
     let count = 0;
     let at = 0;
@@ -261,10 +186,10 @@ export class XdpNic implements Nic {
       let offset = address;
       let length = rx.descriptorLength(index);
       this.#owner[address >> this.#frameShift] = HELD;
-      if (this.#inPartial || (options & XDP_PKT_CONTD) !== 0) {
+      if (assembly.isOpen || (options & XDP_PKT_CONTD) !== 0) {
         offset = this.#assemble(address, length, (options & XDP_PKT_CONTD) === 0);
         if (offset < 0) continue;
-        length = this.#partialLength;
+        length = assembly.length;
       }
       batch[at] = offset;
       batch[at + 1] = length;
@@ -350,21 +275,16 @@ export class XdpNic implements Nic {
     if (this.#closed || this.#rx.ready()) return;
     if (this.#fillCount < this.#fillTarget) this.#refill();
     if (!(timeoutUs > 0)) return;
-    const awakeUs = timeoutUs < this.#spinUs + SHORTEST_SLEEP_US ? timeoutUs : this.#spinUs;
-    if (this.#spin(awakeUs)) return;
     // What the kernel would not take must be offered again soon, whatever comes in.
-    const longestUs = this.#kickWanted ? KICK_RETRY_US : LONGEST_SLEEP_US;
-    const sleepUs = Math.min(timeoutUs - awakeUs, longestUs);
-    if (sleepUs > 0) this.#sleep(sleepUs);
+    this.#waiter.wait(timeoutUs, this.#kickWanted ? KICK_RETRY_US : timeoutUs);
   }
 
   /** Counts the frames by owner. The sum is the number of frames; anything else is a bug here. */
   owners(): FrameOwners {
-    const partial = this.#inPartial && this.#partial >= 0 ? 1 : 0;
     return {
       free: this.#pool.available + this.#largePool.available,
       fill: this.#fillCount,
-      held: this.#heldCount + partial,
+      held: this.#heldCount + this.#assembly.held,
       tx: this.#txCount,
     };
   }
@@ -374,10 +294,7 @@ export class XdpNic implements Nic {
    * queues).
    */
   statistics(): Record<string, number> {
-    const found: Record<string, number> = {};
-    STATISTIC_NAMES.forEach((name, i) => {
-      found[name] = this.#stats[i]!;
-    });
+    const found = namedStatistics(this.#stats);
     if (this.#closed) return found;
     const { redirected, passed } = this.program.counts();
     return { ...found, xdp_redirected: redirected, xdp_passed: passed, ...this.#socket.statistics() };
@@ -386,11 +303,22 @@ export class XdpNic implements Nic {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    openNics.delete(this);
+    forgetNic(this);
     // First the gate, so that nothing more is redirected, then the socket.
     this.program.close();
     this.#socket.close();
     if (this.#ownsWakeFd) close(this.wakeFd);
+  }
+
+  /** Adds a buffer to a packet of several and frees it: the packet's offset once it is complete, -1 before that, or if it was dropped. */
+  #assemble(address: number, length: number, isLast: boolean): number {
+    const offset = this.#assembly.add(address, length, isLast);
+    this.#heldCount--;
+    this.#free(address >> this.#frameShift);
+    if (offset < 0) return -1;
+    this.#owner[this.#frameOf(offset)] = HELD;
+    this.#heldCount++;
+    return offset;
   }
 
   #frameOf(offset: number): number {
@@ -490,101 +418,4 @@ export class XdpNic implements Nic {
       tx.setDescriptor((tx.index + i) | 0, at, part, i + 1 < chunks ? XDP_PKT_CONTD : 0);
     }
   }
-
-  /**
-   * Adds a buffer to the packet that is being put together and frees it: the packet's offset when it is
-   * complete, with its length in `#partialLength`; -1 when it is not, or had to be dropped.
-   */
-  #assemble(address: number, length: number, last: boolean): number {
-    if (!this.#inPartial) {
-      this.#inPartial = true;
-      this.#partialLength = 0;
-      this.#partial = this.#largePool.take();
-    }
-    const frame = this.#partial;
-    const end = this.#partialLength + length;
-    if (frame >= 0 && TX_HEADROOM + end <= this.#largeSize) {
-      const to = this.#baseOf(frame) + TX_HEADROOM + this.#partialLength;
-      this.memory.copyWithin(to, address, address + length);
-    } else if (frame >= 0) {
-      this.#largePool.give(frame);
-      this.#partial = -1;
-    }
-    this.#partialLength = end;
-    this.#heldCount--;
-    this.#free(address >> this.#frameShift);
-    if (!last) return -1;
-    this.#inPartial = false;
-    if (this.#partial < 0) {
-      this.#stats[RX_TOO_LONG]! += 1;
-      return -1;
-    }
-    this.#owner[frame] = HELD;
-    this.#heldCount++;
-    this.#stats[RX_LINEARIZED]! += 1;
-    return this.#baseOf(frame) + TX_HEADROOM;
-  }
-
-  /**
-   * An empty read(2) reaches the socket's recvmsg: it wakes the driver, or polls it when busy polling is on.
-   */
-  #wakeReceiver(): void {
-    this.#stats[RX_WAKEUPS]! += 1;
-    try {
-      readSync(this.fd, NOTHING, 0, 1, null);
-    } catch {
-      // EAGAIN and ENETDOWN: there is nothing to wake.
-    }
-  }
-
-  /** Looks at the ring for some microseconds: true when a frame came, or the bell was rung. */
-  #spin(us: number): boolean {
-    const bell = this.#bell;
-    const until = performance.now() + us / 1000;
-    do {
-      if (bell !== undefined && Atomics.load(bell, 0) !== 0) return true;
-      if (this.#busyPoll || this.#fill.needsWakeup()) this.#wakeReceiver();
-      for (let i = 0; i < LOOKS; i++) if (this.#rx.ready()) return true;
-    } while (performance.now() < until);
-    return false;
-  }
-
-  #sleep(us: number): void {
-    this.#stats[SLEEPS]! += 1;
-    if (this.#poller.wait(us) <= 0) return;
-    if ((this.#poller.events(1) & POLLIN) !== 0) readSync(this.wakeFd, this.#wakeBuffer, 0, 8, null);
-    // A socket whose interface has gone polls as an error for ever: that must not become a busy loop.
-    else if ((this.#poller.events(0) & POLLIN) === 0) sleepMs(us < 10_000 ? us / 1000 : 10);
-  }
-}
-
-const WAKE = new Uint8Array(new BigUint64Array([1n]).buffer);
-
-/** Wakes the Nic whose `wakeFd` this is out of its `wait`; from any thread of the process. */
-export function wakeNic(wakeFd: number): void {
-  try {
-    writeSync(wakeFd, WAKE);
-  } catch {
-    // Full (nobody has read for 2^64 wakes) or closed already: there is nobody to wake.
-  }
-}
-
-/**
- * Nics of this thread that are open. A worker that ends leaves its descriptors to the process, so it must
- * close them.
- */
-const openNics = new Set<XdpNic>();
-let watchingExit = false;
-
-/**
- * Sees to it that a Nic is closed when its thread ends. (When the process ends, the kernel closes everything
- * itself.)
- */
-export function closeAtExit(nic: XdpNic): void {
-  openNics.add(nic);
-  if (watchingExit) return;
-  watchingExit = true;
-  process.once('exit', () => {
-    for (const open of openNics) open.close();
-  });
 }

@@ -37,6 +37,7 @@ export const HOT_FILES: readonly string[] = [
   'src/api/loop.ts',
   'src/api/stream-calls.ts',
   'src/api/transfer.ts',
+  'src/nic/assembly.ts',
   'src/nic/checksum-offload.ts',
   'src/nic/frame-pool.ts',
   'src/nic/ring.ts',

@@ -5,6 +5,7 @@ import t from 'tap';
 import { ResponseReader } from '../../src/cli/clients/http-response.js';
 import type { Content } from '../../src/cli/servers/http-content.js';
 import { BuiltInSite, FileSite } from '../../src/cli/servers/http-content.js';
+import { HttpInput } from '../../src/cli/servers/http-input.js';
 import {
   type BadRequest,
   findHeadEnd,
@@ -26,6 +27,37 @@ t.test('the end of a head is found, however its lines end', async (t) => {
   t.equal(end('GET / HTTP/1.1\r\nHost: a\r\n'), -1);
   t.equal(end('GET /'), -1);
   t.equal(findHeadEnd(Buffer.from('a\r\n\r\n'), 0, 4), -1, 'bytes behind the end do not count');
+});
+
+t.test('a head that comes byte by byte takes work in proportion to its length', async (t) => {
+  const head = Buffer.from(`GET / HTTP/1.1\r\n${'X: y\r\n'.repeat(2700)}\r\n`);
+  const shared = Buffer.alloc(16);
+  const input = new HttpInput(shared);
+  let looks = 0;
+  let moved = 0;
+  const counted = (bytes: Buffer): Buffer =>
+    new Proxy(bytes, {
+      get(target, at) {
+        looks++;
+        return Reflect.get(target, at, target);
+      },
+    });
+  let headEnd = -1;
+  for (const byte of head) {
+    const { bytes, length } = input;
+    shared[0] = byte;
+    input.add(1);
+    input.keep();
+    const own = input.bytes;
+    if (own !== bytes) moved += length;
+    input.bytes = counted(own);
+    headEnd = input.headEnd();
+    input.bytes = own;
+  }
+  t.equal(headEnd, head.length);
+  t.ok(input.bytes.subarray(input.start, headEnd).equals(head));
+  t.ok(looks < 5 * head.length, `looked at ${looks} bytes of ${head.length}`);
+  t.ok(moved < 2 * head.length, `moved ${moved} bytes`);
 });
 
 t.test('a request is read as RFC 9112 says', async (t) => {

@@ -17,14 +17,19 @@ import type { Body, Site } from '../../src/cli/servers/http-content.js';
 import { BuiltInSite, FileSite } from '../../src/cli/servers/http-content.js';
 import { findDifference, patternBytes } from '../../src/cli/servers/pattern.js';
 import { Server } from '../../src/cli/servers/server.js';
-import type { Service } from '../../src/cli/servers/session.js';
+import type { Service, Session } from '../../src/cli/servers/session.js';
+import { KEEP } from '../../src/cli/servers/session.js';
 import {
   AF_INET,
   errno,
   errnoName,
+  MTCP_EPOLL_CTL_ADD,
+  MTCP_EPOLLET,
+  MTCP_EPOLLIN,
   mtcp_abort,
   mtcp_close,
   mtcp_connect,
+  mtcp_epoll_ctl,
   mtcp_read,
   mtcp_setsock_nonblock,
   mtcp_shutdown,
@@ -150,6 +155,95 @@ t.test('echo sends everything back, also to a peer that writes first and reads l
     bytesOut: 3_000_005,
     failed: 0,
   });
+});
+
+/** Counts the sessions that a service begins, and those of them that are not released. */
+class Counting implements Service {
+  readonly want: number;
+  begun = 0;
+  held = 0;
+  private readonly service: Service;
+
+  constructor(service: Service) {
+    this.service = service;
+    this.want = service.want;
+  }
+
+  open(...[mctx, sockid, totals]: Parameters<Service['open']>): Session {
+    const session = this.service.open(mctx, sockid, totals);
+    this.begun++;
+    this.held++;
+    return {
+      get want() {
+        return session.want;
+      },
+      get rests() {
+        return session.rests === true;
+      },
+      onEvents: (events) => session.onEvents(events),
+      sweep: () => session.sweep?.() ?? KEEP,
+      release: () => {
+        this.held--;
+        session.release?.();
+      },
+    };
+  }
+}
+
+t.test('a connection that only waits has no session', async (t) => {
+  const http = new HttpService(new BuiltInSite());
+  const request = 'GET /bytes/100 HTTP/1.1\r\nHost: a\r\n\r\n';
+  const cases: [string, Service, string, string][] = [
+    ['echo', new EchoService(), 'abc', 'def'],
+    ['discard', new DiscardService(), 'abc', 'def'],
+    ['fixed', new FixedService(10), 'abc', 'def'],
+    ['http', http, request, request],
+    ['http in two halves', http, request + request.slice(0, 20), request.slice(20)],
+  ];
+  for (const [name, inner, first, second] of cases) {
+    await t.test(name, async (t) => {
+      const service = new Counting(inner);
+      const s = stage(t, service);
+      const silent = s.connect();
+      const id = s.connect();
+      s.pass();
+      t.equal(service.begun, 0, 'before anything has come');
+      s.write(id, first);
+      s.pass();
+      s.server.sweep();
+      const isHalf = name.endsWith('halves');
+      t.match(service, { begun: 1, held: isHalf ? 1 : 0 }, isHalf ? 'in a request' : 'between two requests');
+      s.write(id, second);
+      s.pass();
+      t.equal(service.begun, isHalf ? 1 : 2);
+      s.server.sweep();
+      t.equal(service.held, 0);
+      t.match(s.server.totals, { bytesIn: first.length + second.length, open: 2 });
+      s.finish(id);
+      s.pass();
+      s.close(silent);
+      t.match(s.server.totals, { open: 0, failed: 0 });
+      t.equal(service.held, 0, 'all sessions are released');
+    });
+  }
+});
+
+t.test('an event of a socket that is no connection of the server begins nothing', async (t) => {
+  const service = new Counting(new EchoService());
+  const s = stage(t, service);
+  const { mctx } = s.host;
+  const stranger = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
+  mtcp_setsock_nonblock(mctx, stranger);
+  const { epoll } = s.server as unknown as { epoll: number };
+  const event = { events: MTCP_EPOLLIN | MTCP_EPOLLET, data: { sockid: stranger } };
+  t.equal(mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, stranger, event), 0);
+  mtcp_connect(mctx, stranger, sockaddr_in('10.0.0.1', 9));
+  s.pass();
+  t.equal(service.begun, 0);
+  t.match(s.server.totals, { connections: 0, open: 0, failed: 0 });
+  const id = s.connect();
+  s.write(id, 'abc');
+  t.equal(String(s.read(id, 3)), 'abc', 'and those that are go on');
 });
 
 t.test('echo survives loss, resets and many connections', async (t) => {

@@ -161,6 +161,40 @@ t.test('a listener that ends other connections of the same batch', async (t) => 
   t.same(heard, ['x'], 'nothing is told of one that is closed');
 });
 
+t.test(
+  'what a batch says of a socket is not told of its next connection, though a listener has thrown between',
+  async (t) => {
+    const pair = netPair(t, { delayUs: 10_000 });
+    const errors = uncaught(t);
+    const accepted: Socket[] = [];
+    await listening(pair, (socket) => accepted.push(socket.on('error', () => {})));
+    const sockets = [await connected(pair), await connected(pair)];
+    await pair.pass(50_000);
+    const { world } = pair.hosts[0];
+    let begun = 0;
+    let took = 0;
+    for (const socket of sockets) {
+      socket.once('data', () => {
+        const other = sockets.find((each) => each !== socket) as Socket;
+        other.removeAllListeners('data').destroy();
+        other.connect(80, SERVER, () => {
+          took = world.now - begun;
+        });
+        begun = world.now;
+        throw new Error('once');
+      });
+    }
+    for (const socket of accepted) socket.write('x');
+    await pair.pass(200_000);
+    t.same(
+      errors.map(({ message }) => message),
+      ['once'],
+      'one batch',
+    );
+    t.ok(took >= 20_000, `connected after a round trip (${took} µs)`);
+  },
+);
+
 t.test('an AsyncLocalStorage holds for events what it held when socket and server were made', async (t) => {
   const pair = netPair(t);
   const storage = new AsyncLocalStorage<string>();

@@ -4,7 +4,8 @@ import t from 'tap';
 import { FramePool } from '../../src/nic/frame-pool.js';
 import { RX_STRIDE } from '../../src/nic/nic.js';
 import { ConsumerRing, NEED_WAKEUP, ProducerRing } from '../../src/nic/ring.js';
-import { TX_HEADROOM, wakeNic } from '../../src/nic/xdp-nic.js';
+import { TX_HEADROOM } from '../../src/nic/xdp-nic-parts.js';
+import { wakeNic } from '../../src/nic/xdp-waiter.js';
 import { FakeKernel, fakeLayout } from '../support/fake-kernel.js';
 
 t.test('a producer hands entries to a consumer in order', async (t) => {

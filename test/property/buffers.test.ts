@@ -3,7 +3,7 @@
 
 import fc from 'fast-check';
 import t from 'tap';
-import { BufferPool } from '../../src/stack/tcp/buffer-pool.js';
+import { BufferPool, sizeFor } from '../../src/stack/tcp/buffer-pool.js';
 import { RecvBuffer } from '../../src/stack/tcp/recv-buffer.js';
 import { SendBuffer } from '../../src/stack/tcp/send-buffer.js';
 import { Span } from '../../src/stack/wire/span.js';
@@ -119,5 +119,61 @@ t.test('the receive buffer gives the stream in order, however it arrived', async
       return pool.inUse === 0 && buffer.length === 0;
     }),
     { seed: SEED, numRuns: 300 },
+  );
+});
+
+type PoolStep = ['acquire', number] | ['release', number];
+const poolSteps: fc.Arbitrary<PoolStep[]> = fc.array(
+  fc.oneof(
+    fc.tuple(fc.constant('acquire' as const), fc.integer({ min: 1, max: 65_536 })),
+    fc.tuple(fc.constant('acquire' as const), fc.integer({ min: 1, max: 8192 })),
+    fc.tuple(fc.constant('release' as const), fc.nat({ max: 100 })),
+  ),
+  { maxLength: 200 },
+);
+
+t.test('buffers never overlap, and the largest piece that the free ones make up is found', async () => {
+  const units = fc.integer({ min: 0, max: 40 });
+  fc.assert(
+    fc.property(poolSteps, units, (steps, lentUnits) => {
+      const memory = new ArrayBuffer(64 + lentUnits * 4096 + 100);
+      const pool = new BufferPool(new Uint8Array(memory, 64));
+      const isUsed = new Array<boolean>(lentUnits).fill(false);
+      const held: Span[] = [];
+      let bytes = 0;
+      /** Whether a piece of that size is free, at a multiple of it. */
+      const hasRoom = (count: number): boolean => {
+        for (let at = 0; at + count <= lentUnits; at += count) {
+          if (!isUsed.slice(at, at + count).includes(true)) return true;
+        }
+        return false;
+      };
+      const mark = (span: Span, use: boolean): boolean => {
+        bytes += use ? span.bytes.length : -span.bytes.length;
+        if (span.buffer !== memory) return true;
+        const at = (span.base - 64) / 4096;
+        const count = span.bytes.length / 4096;
+        if (at % count !== 0 || isUsed.slice(at, at + count).includes(use)) return false;
+        isUsed.fill(use, at, at + count);
+        return true;
+      };
+      for (const [what, number] of steps) {
+        if (what === 'acquire') {
+          const size = sizeFor(number);
+          const isRoom = hasRoom(size / 4096);
+          const span = pool.acquire(number);
+          if (span.bytes.length !== size || (span.buffer === memory) !== isRoom || !mark(span, true))
+            return false;
+          held.push(span);
+        } else if (held.length > 0) {
+          const [span] = held.splice(number % held.length, 1);
+          if (!mark(span, false)) return false;
+          pool.release(span);
+        }
+        if (pool.inUse !== bytes) return false;
+      }
+      return true;
+    }),
+    { seed: SEED, numRuns: 500 },
   );
 });

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import t from 'tap';
+import { HttpInput } from '../../src/cli/servers/http-input.js';
 import { findHeadEnd, MAX_REQUEST_LINE, parseRequest } from '../../src/cli/servers/http-request.js';
 
 const SEED = 0x477;
@@ -99,6 +100,55 @@ t.test('a head is read as the grammar says', async () => {
         return isDeepStrictEqual(parseRequest(bytes, 1, headEnd), model(head));
       },
     ),
+    { seed: SEED, numRuns: 3000 },
+  );
+});
+
+t.test('the end of a head is found at the same place however it is cut', async () => {
+  const text = fc.array(
+    fc.constantFrom('\n', '\r\n', '\r', 'x', 'GET / HTTP/1.1\r\n', 'Host: a\r\n', '\r\n\r\n'),
+    {
+      maxLength: 30,
+    },
+  );
+  const cuts = fc.array(fc.tuple(fc.integer({ min: 1, max: 20 }), fc.boolean()), {
+    minLength: 1,
+    maxLength: 40,
+  });
+  fc.assert(
+    fc.property(text, cuts, (parts, pieces) => {
+      const bytes = Buffer.from(parts.join(''));
+      const shared = Buffer.alloc(64);
+      const input = new HttpInput(shared);
+      const found: string[] = [];
+      const wanted: string[] = [];
+      let at = 0;
+      for (let i = 0; at < bytes.length; i++) {
+        const [size, isLate] = pieces[i % pieces.length];
+        const count = Math.min(size, bytes.length - at);
+        input.keep();
+        bytes.copy(shared, 0, at, at + count);
+        input.add(count);
+        at += count;
+        // More may come before anybody looks.
+        if (isLate && at < bytes.length) continue;
+        for (;;) {
+          input.skipEmptyLines();
+          const headEnd = input.headEnd();
+          if (headEnd < 0) break;
+          found.push(input.bytes.toString('latin1', input.start, headEnd));
+          input.start = headEnd;
+        }
+      }
+      for (let start = 0; ; ) {
+        while (bytes[start] === 13 || bytes[start] === 10) start++;
+        const headEnd = findHeadEnd(bytes, start, bytes.length);
+        if (headEnd < 0) break;
+        wanted.push(bytes.toString('latin1', start, headEnd));
+        start = headEnd;
+      }
+      return isDeepStrictEqual(found, wanted);
+    }),
     { seed: SEED, numRuns: 3000 },
   );
 });

@@ -62,6 +62,22 @@ t.test(
   },
 );
 
+t.test(
+  'pieces that are free again are joined: after a crowd of small buffers there are large ones',
+  async (t) => {
+    const lent = 1 << 20;
+    const memory = new ArrayBuffer(64 + lent + 4096);
+    const pool = new BufferPool(new Uint8Array(memory, 64));
+    const small = Array.from({ length: 257 }, () => pool.acquire(4096));
+    t.ok(small.every(({ buffer }) => buffer === memory));
+    t.not(pool.acquire(4096).buffer, memory, 'all of it is cut');
+    for (const span of small) pool.release(span);
+    t.equal(pool.acquire(4096), small[256], 'a buffer is used again as it is, while it is wanted');
+    t.equal(pool.acquire(lent).buffer, memory);
+    t.not(pool.acquire(8192).buffer, memory, 'nothing is left');
+  },
+);
+
 t.test('a ring that held much grows to as much at once the next time, up to 512 KiB', async (t) => {
   const pool = new BufferPool();
   const ring = new RingBytes();

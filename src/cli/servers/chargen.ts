@@ -26,6 +26,7 @@ export function chargenBytes(length: number): Buffer {
 
 /** Makes chargen sessions. */
 export class ChargenService implements Service {
+  readonly want = MTCP_EPOLLIN | MTCP_EPOLLOUT;
   private readonly input: Buffer = Buffer.alloc(CHUNK);
   private readonly lines: Buffer = chargenBytes(CHARGEN_PERIOD + CHUNK);
 
@@ -38,7 +39,7 @@ export class ChargenService implements Service {
       return CLOSE;
     };
     return {
-      want: MTCP_EPOLLIN | MTCP_EPOLLOUT,
+      want: this.want,
       onEvents(events: number): number {
         if ((events & ~MTCP_EPOLLOUT) !== 0) {
           const received = mtcp_read(mctx, sockid, input, CHUNK);

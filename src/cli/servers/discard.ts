@@ -8,12 +8,14 @@ import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 /** Makes discard sessions. */
 export class DiscardService implements Service {
+  readonly want = MTCP_EPOLLIN;
   private readonly buffer: Buffer = Buffer.alloc(CHUNK);
 
   open(mctx: Mctx, sockid: number, totals: Totals): Session {
     const buffer = this.buffer;
     return {
-      want: MTCP_EPOLLIN,
+      want: this.want,
+      rests: true,
       onEvents(): number {
         for (let turn = 0; turn < TURNS; turn++) {
           const received = mtcp_read(mctx, sockid, buffer, CHUNK);

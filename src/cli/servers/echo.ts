@@ -8,6 +8,7 @@ import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
 /** Makes echo sessions; all share one buffer, and only one that has to wait for its peer keeps bytes of its own. */
 export class EchoService implements Service {
+  readonly want = MTCP_EPOLLIN;
   readonly buffer: Buffer = Buffer.alloc(CHUNK);
 
   open(mctx: Mctx, sockid: number, totals: Totals): Session {
@@ -29,6 +30,10 @@ class EchoSession implements Session {
     this.mctx = mctx;
     this.sockid = sockid;
     this.totals = totals;
+  }
+
+  get rests(): boolean {
+    return this.rest === undefined;
   }
 
   onEvents(): number {

@@ -14,6 +14,7 @@ const SPARE = 1024;
 /** Makes request and reply sessions. */
 export class FixedService implements Service {
   readonly requestBytes: number;
+  readonly want = MTCP_EPOLLIN;
   readonly replyBytes: number;
   readonly input: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer;

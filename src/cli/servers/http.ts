@@ -15,8 +15,9 @@ import { EAGAIN } from '../../stack/errors.js';
 import type { Body, Content, Site } from './http-content.js';
 import { statusContent } from './http-content.js';
 import { Heads, REASONS } from './http-head.js';
+import { HttpInput } from './http-input.js';
 import type { Request } from './http-request.js';
-import { findHeadEnd, MAX_HEAD, parseRequest } from './http-request.js';
+import { MAX_HEAD, parseRequest } from './http-request.js';
 import type { Service, Session, Totals } from './session.js';
 import { ABORT, CHUNK, CLOSE, KEEP, TURNS } from './session.js';
 
@@ -35,8 +36,9 @@ const GOT_SOME = -1;
 
 /** Makes http sessions on a site; they share the buffers. */
 export class HttpService implements Service {
+  readonly want = MTCP_EPOLLIN;
   readonly site: Site;
-  readonly input: Buffer = Buffer.alloc(CHUNK);
+  readonly received: Buffer = Buffer.alloc(CHUNK);
   readonly output: Buffer = Buffer.alloc(HEAD_ROOM + CHUNK);
   readonly heads: Heads;
 
@@ -57,10 +59,7 @@ class HttpSession implements Session {
   private readonly mctx: Mctx;
   private readonly sockid: number;
   private readonly totals: Totals;
-  /** Bytes received and not used yet are `input[start, end)`. During an event it may be the service's buffer. */
-  private input: Buffer;
-  private start = 0;
-  private end = 0;
+  private readonly input: HttpInput;
   /** Bytes of a request's body still to be thrown away. */
   private skip = 0;
   /** The body being sent, and how many of its bytes are still to be read. */
@@ -84,7 +83,13 @@ class HttpSession implements Session {
     this.mctx = mctx;
     this.sockid = sockid;
     this.totals = totals;
-    this.input = service.input;
+    this.input = new HttpInput(service.received);
+  }
+
+  /** Between two requests. */
+  get rests(): boolean {
+    const isIdle = this.input.length === 0 && this.skip === 0 && this.body === undefined;
+    return isIdle && this.rest === undefined && !this.last && !this.ended && this.want === MTCP_EPOLLIN;
   }
 
   onEvents(): number {
@@ -110,7 +115,7 @@ class HttpSession implements Session {
       this.rest = undefined;
     }
     // Busy still: OUT, which is ready, brings it back after the others.
-    this.keepInput();
+    this.input.keep();
     this.want = MTCP_EPOLLIN | MTCP_EPOLLOUT;
     return KEEP;
   }
@@ -128,32 +133,24 @@ class HttpSession implements Session {
   /** Keeps what was not sent; the shared buffers are for others until this connection can send again. */
   private waitForRoom(sent: number, length: number): number {
     this.rest = this.rest?.subarray(sent) ?? Buffer.from(this.service.output.subarray(sent, length));
-    this.keepInput();
+    this.input.keep();
     this.want = MTCP_EPOLLOUT;
     return KEEP;
   }
 
   private waitForInput(): number {
-    this.keepInput();
+    this.input.keep();
     this.want = MTCP_EPOLLIN;
     return KEEP;
   }
 
-  private keepInput(): void {
-    if (this.input !== this.service.input || this.start === this.end) return;
-    this.input = Buffer.from(this.input.subarray(this.start, this.end));
-    this.end -= this.start;
-    this.start = 0;
-  }
-
   /** Reads what there is behind what is left of the input. */
   private receive(): number {
-    this.keepInput();
-    const fresh = this.service.input;
-    const received = mtcp_read(this.mctx, this.sockid, fresh, CHUNK);
+    this.input.keep();
+    const received = mtcp_read(this.mctx, this.sockid, this.service.received, CHUNK);
     if (received < 0) {
       // A client that resets between two requests just has had enough.
-      return errno === EAGAIN ? this.waitForInput() : this.start === this.end ? CLOSE : ABORT;
+      return errno === EAGAIN ? this.waitForInput() : this.input.length === 0 ? CLOSE : ABORT;
     }
     if (received === 0) {
       this.ended = true;
@@ -162,14 +159,7 @@ class HttpSession implements Session {
     this.totals.bytesIn += received;
     // What comes after less than there was room for is another event.
     this.drained = received < CHUNK;
-    const left = this.end - this.start;
-    if (left === 0) {
-      this.input = fresh;
-    } else {
-      this.input = Buffer.concat([this.input.subarray(this.start, this.end), fresh.subarray(0, received)]);
-    }
-    this.start = 0;
-    this.end = left + received;
+    this.input.add(received);
     return GOT_SOME;
   }
 
@@ -200,18 +190,15 @@ class HttpSession implements Session {
 
   /** Takes the next request from the input and gives the head of its answer; undefined when there is none yet. */
   private nextAnswer(): Buffer | undefined {
-    const skipped = Math.min(this.skip, this.end - this.start);
-    this.skip -= skipped;
-    this.start += skipped;
-    // RFC 9112 2.2: an empty line before a request is not one.
-    while (this.start < this.end && (this.input[this.start] === 13 || this.input[this.start] === 10))
-      this.start++;
-    if (this.start === this.end) return undefined;
-    const headEnd = findHeadEnd(this.input, this.start, this.end);
-    if ((headEnd < 0 ? this.end : headEnd) - this.start > MAX_HEAD) return this.refuse(431);
+    const { input } = this;
+    this.skip -= input.skip(this.skip);
+    input.skipEmptyLines();
+    if (input.length === 0) return undefined;
+    const headEnd = input.headEnd();
+    if ((headEnd < 0 ? input.end : headEnd) - input.start > MAX_HEAD) return this.refuse(431);
     if (headEnd < 0) return undefined;
-    const request = parseRequest(this.input, this.start, headEnd);
-    this.start = headEnd;
+    const request = parseRequest(input.bytes, input.start, headEnd);
+    input.start = headEnd;
     return 'status' in request ? this.refuse(request.status) : this.answer(request);
   }
 
@@ -260,7 +247,7 @@ class HttpSession implements Session {
 
   /** Everything is sent: ends the connection, in two steps when the peer may be sending still. */
   private finish(): number {
-    const idle = this.start === this.end && this.skip === 0 && !this.unread;
+    const idle = this.input.length === 0 && this.skip === 0 && !this.unread;
     if (this.ended || idle) return CLOSE;
     if (mtcp_shutdown(this.mctx, this.sockid, SHUT_WR) < 0) return ABORT;
     this.lingering = 1;
@@ -270,7 +257,7 @@ class HttpSession implements Session {
 
   private drop(): number {
     for (let turn = 0; turn < TURNS; turn++) {
-      const received = mtcp_read(this.mctx, this.sockid, this.service.input, CHUNK);
+      const received = mtcp_read(this.mctx, this.sockid, this.service.received, CHUNK);
       if (received < 0) return errno === EAGAIN ? KEEP : CLOSE;
       if (received === 0) return CLOSE;
       this.totals.bytesIn += received;

@@ -109,10 +109,13 @@ export class Server {
       const { sockid } = data;
       if (sockid === this.listener) {
         this.accept();
-      } else {
-        const connection = this.bySocket[sockid] ?? this.add(sockid);
-        this.settle(connection, connection.session.onEvents(events));
+        continue;
       }
+      const known = this.bySocket[sockid];
+      // Not a connection, or no longer.
+      if (known === undefined) continue;
+      const connection = known ?? this.begin(sockid);
+      this.settle(connection, connection.session.onEvents(events));
     }
     return count;
   }
@@ -134,7 +137,9 @@ export class Server {
     mtcp_close(this.mctx, this.listener);
     for (let sockid = 0; sockid < this.bySocket.length; sockid++) {
       const connection = this.bySocket[sockid];
-      if (connection !== undefined) this.settle(connection ?? this.add(sockid), ABORT);
+      if (connection === undefined) continue;
+      if (connection !== null) this.rest(connection);
+      this.end(sockid, ABORT);
     }
     mtcp_close(this.mctx, this.epoll);
   }
@@ -149,22 +154,22 @@ export class Server {
       }
       mtcp_setsock_nonblock(this.mctx, sockid);
       while (this.bySocket.length <= sockid) this.bySocket.push(undefined);
-      const connection = this.add(sockid);
+      // It rests until there is something to do.
+      this.bySocket[sockid] = null;
       this.totals.connections++;
       this.totals.open++;
       if (this.totals.open > this.totals.peak) this.totals.peak = this.totals.open;
-      this.watch(MTCP_EPOLL_CTL_ADD, sockid, connection.registered);
-      if (connection.session.rests === true) this.rest(connection);
+      this.watch(MTCP_EPOLL_CTL_ADD, sockid, this.service.want);
     }
   }
 
-  /** Starts a session on a socket that is new, or has rested. */
-  private add(sockid: number): Connection {
+  /** Starts a session on a connection that is new, or has rested. */
+  private begin(sockid: number): Connection {
     const session = this.service.open(this.mctx, sockid, this.totals);
     const connection = this.spare.pop() ?? new Connection(session);
     connection.sockid = sockid;
     connection.session = session;
-    connection.registered = session.want;
+    connection.registered = this.service.want;
     connection.place = this.connections.length;
     this.connections.push(connection);
     this.bySocket[sockid] = connection;
@@ -173,12 +178,8 @@ export class Server {
 
   /** Lets a session go, and remembers only that there is a connection. */
   private rest(connection: Connection): void {
-    this.remove(connection);
     this.bySocket[connection.sockid] = null;
     connection.session.release?.();
-  }
-
-  private remove(connection: Connection): void {
     const last = this.connections.pop()!;
     if (last !== connection) {
       this.connections[connection.place] = last;
@@ -195,10 +196,14 @@ export class Server {
       this.watch(MTCP_EPOLL_CTL_MOD, sockid, session.want);
       return;
     }
-    this.remove(connection);
+    this.rest(connection);
+    this.end(sockid, verdict);
+  }
+
+  /** Closes or resets a connection without a session. */
+  private end(sockid: number, verdict: number): void {
     this.bySocket[sockid] = undefined;
     this.totals.open--;
-    session.release?.();
     if (verdict === CLOSE) {
       mtcp_close(this.mctx, sockid);
     } else {

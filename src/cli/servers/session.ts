@@ -43,14 +43,16 @@ export interface Session {
   /** Frees what is not the socket. */
   release?(): void;
   /**
-   * True when it holds nothing that a new one would not: sooner or later it is released then, and the next event makes another. Of
-   * many connections nearly all are in that state, and take no memory here.
+   * True when it holds and wants nothing that a new one would not: sooner or later it is released then, and the next event makes another.
+   * Of many connections nearly all are in that state, and take no memory here. Left out where a session is never like a new one.
    */
   readonly rests?: boolean;
 }
 
 /** Makes the sessions of a protocol. */
 export interface Service {
-  /** Starts the session of an accepted, non-blocking socket. */
+  /** The epoll events that a connection without a session waits for: a new one, or one that rests. */
+  readonly want: number;
+  /** Starts the session of an accepted, non-blocking socket, when there is an event for it. It begins with the `want` of its service. */
   open(mctx: Mctx, sockid: number, totals: Totals): Session;
 }

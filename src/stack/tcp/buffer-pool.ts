@@ -3,6 +3,7 @@
 // some: between two places of one ArrayBuffer bytes are moved without making views (decision 0021).
 
 import { Span } from '../wire/span.js';
+import { Buddies } from './buddies.js';
 
 const SMALLEST = 12;
 const LARGEST = 30;
@@ -16,17 +17,22 @@ export function sizeFor(bytes: number): number {
   return 1 << shift;
 }
 
+/** Spans by size. */
+const makeShelf = (): Span[][] => Array.from({ length: LARGEST + 1 }, () => []);
+
 export class BufferPool {
-  readonly #free: Span[][] = Array.from({ length: LARGEST + 1 }, () => []);
+  /** What has come back, as it was cut, with its views: most is wanted in the same size again. */
+  readonly #free: Span[][] = makeShelf();
   #kept = 0;
-  /** What the Nic lends, all that it is part of, and how much of it has been cut so far. */
+  /** What the Nic lends, all that it is part of, and which parts of it are neither in use nor on the shelf. */
   readonly #lent: Uint8Array;
   readonly #whole: Uint8Array;
   /** Asking a typed array for its buffer is a call into C++, and this is asked with each message. */
   readonly #buffer: ArrayBufferLike;
-  #cut = 0;
-  /** Bytes of it that have come back. */
-  #lentFree = 0;
+  readonly #uncut: Buddies;
+  /** The shelf of what is lent, and how many are on it. */
+  readonly #lentFree: Span[][] = makeShelf();
+  #shelved = 0;
   /** Bytes handed out and not yet taken back. */
   inUse = 0;
 
@@ -34,55 +40,62 @@ export class BufferPool {
     this.#lent = lent;
     this.#buffer = lent.buffer;
     this.#whole = new Uint8Array(lent.buffer);
+    this.#uncut = new Buddies(lent.length >> SMALLEST);
   }
 
   /** Takes a buffer of exactly `sizeFor(bytes)` bytes. Its content is undefined. */
   acquire(bytes: number): Span {
     const size = sizeFor(bytes);
+    const shift = 31 - Math.clz32(size);
     this.inUse += size;
-    const span = this.#free[31 - Math.clz32(size)].pop();
-    if (span === undefined) return this.#make(size);
-    if (this.#isLent(span)) this.#lentFree -= size;
-    else this.#kept -= size;
+    const lent = this.#lentFree[shift].pop();
+    if (lent !== undefined) {
+      this.#shelved--;
+      return lent;
+    }
+    const cut = this.#cut(size, shift);
+    if (cut !== undefined) return cut;
+    const span = this.#free[shift].pop();
+    if (span === undefined) return new Span(new Uint8Array(size));
+    this.#kept -= size;
     return span;
   }
 
   release(span: Span): void {
     const size = span.bytes.length;
+    const shift = 31 - Math.clz32(size);
     this.inUse -= size;
-    if (this.#isLent(span)) this.#lentFree += size;
-    else if (this.#kept + size > KEEP) return;
-    else this.#kept += size;
-    this.#free[31 - Math.clz32(size)].push(span);
+    if (span.buffer === this.#buffer) {
+      this.#shelved++;
+      this.#lentFree[shift].push(span);
+    } else if (this.#kept + size <= KEEP) {
+      this.#kept += size;
+      this.#free[shift].push(span);
+    }
   }
 
-  #make(size: number): Span {
-    const start = this.#cut;
-    if (start + size > this.#lent.length) return this.#split(size) ?? new Span(new Uint8Array(size));
-    this.#cut += size;
+  /** Cuts a buffer from what the Nic lends; where no piece is large enough, those on the shelf are joined with their neighbours first. */
+  #cut(size: number, shift: number): Span | undefined {
+    let unit = this.#uncut.take(shift - SMALLEST);
+    if (unit < 0) {
+      if (this.#shelved === 0) return undefined;
+      this.#clearShelf();
+      unit = this.#uncut.take(shift - SMALLEST);
+      if (unit < 0) return undefined;
+    }
+    const start = unit << SMALLEST;
     return new Span(this.#lent.subarray(start, start + size), this.#whole);
   }
 
-  /** Halves a larger buffer that the Nic has lent and nobody uses, until one of its parts has the size. */
-  #split(size: number): Span | undefined {
-    if (this.#lentFree < size) return undefined;
-    for (let from = 32 - Math.clz32(size); from <= LARGEST; from++) {
-      const free = this.#free[from];
-      const found = free.findLastIndex((span) => this.#isLent(span));
-      if (found < 0) continue;
-      let [{ bytes }] = free.splice(found, 1);
-      this.#lentFree -= size;
-      while (bytes.length > size) {
-        const half = bytes.length >> 1;
-        this.#free[31 - Math.clz32(half)].push(new Span(bytes.subarray(half), this.#whole));
-        bytes = bytes.subarray(0, half);
+  /** Each buffer of the shelf has been given back since the last time, so that one costs no more than a walk up the tree. */
+  #clearShelf(): void {
+    for (let shift = SMALLEST; shift <= LARGEST; shift++) {
+      const free = this.#lentFree[shift];
+      for (const { base } of free) {
+        this.#uncut.give((base - this.#lent.byteOffset) >> SMALLEST, shift - SMALLEST);
       }
-      return new Span(bytes, this.#whole);
+      free.length = 0;
     }
-    return undefined;
-  }
-
-  #isLent({ buffer }: Span): boolean {
-    return buffer === this.#buffer;
+    this.#shelved = 0;
   }
 }

@@ -1,5 +1,5 @@
 // A run of bytes with the views that copying needs, made once per arena or buffer. `copy` moves payload between two of them, by
-// whatever is fastest without making garbage of each packet.
+// whatever is fastest without making garbage of each packet. (Frames between two arenas are not its affair: src/nic/copy.ts.)
 
 /** Bytes and, once they are needed, the views over the same memory: a buffer that is passed once may need none. */
 export class Span {
