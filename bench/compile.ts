@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** From build/bench to the sources. */
-const SOURCES = fileURLToPath(new URL('../../bench/peers/', import.meta.url));
+const SOURCES = fileURLToPath(new URL('../../bench/', import.meta.url));
 
-/** Compiles the file of bench/peers, or all of a folder there, to a program. Says why that failed, or undefined. */
+/** Compiles a file of bench, or all of a folder there, to a program. Says why that failed, or undefined. */
 export function compileC(source: string, program: string): string | undefined {
   const path = join(SOURCES, source);
   const files = source.endsWith('.c')

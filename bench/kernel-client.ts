@@ -43,7 +43,7 @@ export function kernelClientWords(
   replyFile: string,
   server: { readonly address: string; readonly port: number },
   client: { readonly address: string; readonly count: number },
-  { warmupMs, durationMs }: Times,
+  { warmupMs, durationMs }: Pick<Times, 'warmupMs' | 'durationMs'>,
 ): string[] {
   const from = [client.address, client.count, work.connections];
   return [work.mode, server.address, server.port, ...from, request, replyFile, warmupMs, durationMs].map(

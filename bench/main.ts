@@ -1,7 +1,7 @@
 // The benchmark: every case under every peer, interleaved, in a lab that it makes and removes.
 //
 //     npm run bench -- [CASE…] [--quick] [--rounds N] [--peers A,B] [--out DIR] [--against DIR]
-//         [--compare FILE] [--docs]
+//         [--compare FILE] [--docs] [--generator c|ts]
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -10,11 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { LabError, labDown, labUp } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { compare, compareCheckouts } from './compare.js';
+import { compileC } from './compile.js';
 import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
-import { measure, type Run } from './measure.js';
+import { measure, type Run, type Times } from './measure.js';
 import { type Peer, peersOf, type Workplace } from './peers.js';
-import { clockText, expectedTotalMs, makePlan, type Plan, roundsOf } from './plan.js';
+import { clockText, expectedTotalMs, longestWarmupMs, makePlan, type Plan, roundsOf } from './plan.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report, ReportTable } from './report/report.js';
@@ -39,6 +40,17 @@ function isExpected(error: unknown): boolean {
   return error instanceof LabError || typeof (error as NodeJS.ErrnoException | undefined)?.code === 'string';
 }
 
+/** The load generator in C, unless that in TypeScript is asked for, or there is no compiler and nobody has asked for it in C. */
+function compileGenerator(): string | undefined {
+  if (plan.generator === 'ts') return undefined;
+  const program = join(folder, 'load');
+  const reason = compileC('raw', program);
+  if (reason === undefined) return program;
+  if (plan.generator === 'c') throw new Error(`the load generator in C: ${reason}`);
+  console.log(`The load generator is that in TypeScript: ${reason}`);
+  return undefined;
+}
+
 /** A report of before, read before anything is measured. */
 function readReport(path: string): Report {
   const report = JSON.parse(readFileSync(path, 'utf8')) as Partial<Report>;
@@ -52,6 +64,7 @@ async function runCase(
   peers: readonly Peer[],
   place: Workplace,
   plan: Plan,
+  times: Times,
 ): Promise<CaseResult> {
   const runs = new Map<Peer, Run[]>(peers.map((peer) => [peer, []]));
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
@@ -61,7 +74,7 @@ async function runCase(
       for (const peer of peers) {
         if (round >= roundsOf(work, plan, peer)) continue;
         try {
-          runs.get(peer)?.push(await measure(work, peer, place, plan.times));
+          runs.get(peer)?.push(await measure(work, peer, place, times));
         } catch (error) {
           failures.get(peer)?.push((error as Error).message);
         }
@@ -106,8 +119,9 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
     console.log(`[${++done} of ${count}, ${clockText(performance.now() - start)} of ${total}] ${line}`);
   };
   const cases: CaseResult[] = [];
-  for (const work of plan.cases) {
-    const result = await runCase(work, peersOf(work, peers), place, planned);
+  for (const [i, work] of plan.cases.entries()) {
+    const times = { ...plan.times, longestWarmupMs: longestWarmupMs(planned, i, performance.now() - start) };
+    const result = await runCase(work, peersOf(work, peers), place, planned, times);
     cases.push(result);
     tell(progress(result));
   }
@@ -122,7 +136,9 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
       tell(`${name}: failed (${missing[name]})`);
     }
   }
-  return { version: 1, date, rounds: plan.rounds, machine: describeMachine(), missing, cases, tables };
+  const machine = describeMachine();
+  const generator = place.generator === undefined ? 'TypeScript' : 'C';
+  return { version: 1, date, rounds: plan.rounds, machine, generator, missing, cases, tables };
 }
 
 function write(report: Report): void {
@@ -143,7 +159,8 @@ function write(report: Report): void {
 const plan = orTell(2, () => makePlan(process.argv.slice(2)));
 const { compare: earlier } = plan;
 const before = earlier === undefined ? undefined : orTell(1, () => readReport(earlier));
-const place = { folder: mkdtempSync(join(tmpdir(), 'mtcp-bench-')), lab: `mtcp-bench-${process.pid}` };
+const folder = mkdtempSync(join(tmpdir(), 'mtcp-bench-'));
+const place = { folder, lab: `mtcp-bench-${process.pid}`, generator: compileGenerator() };
 process.once('exit', () => {
   try {
     labDown(place.lab);

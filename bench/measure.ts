@@ -24,7 +24,9 @@ const SOAK_WARMUP_MS = 2000;
 
 /** How long each run takes. */
 export interface Times {
+  /** The least and the most that a load warms up. */
   readonly warmupMs: number;
+  readonly longestWarmupMs: number;
   readonly durationMs: number;
 }
 
@@ -58,10 +60,10 @@ export async function measure(work: BenchCase, peer: Peer, place: Workplace, tim
     }
     const job = jobOf(work, peer, place, times);
     if (work.mode === 'idle') {
-      const measured = await measureIdle(server, () => startJob(job), peer.onNode);
+      const measured = await measureIdle(server, () => startJob(job, place), peer.onNode);
       return { ...measured, otherLoad: other, startMs };
     }
-    const measured = { ...(await measureLoad(work, job)), otherLoad: other, startMs };
+    const measured = { ...(await measureLoad(work, job, place)), otherLoad: other, startMs };
     if (work.soakMs === undefined) return measured;
     await server.end();
     const { from, to } = measured.load;
@@ -94,6 +96,7 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
     replyBytes: work.service === 'http' ? 0 : work.replyBytes,
     windowBytes: work.windowBytes,
     warmupMs: work.soakMs === undefined ? times.warmupMs : SOAK_WARMUP_MS,
+    longestWarmupMs: work.soakMs === undefined ? times.longestWarmupMs : SOAK_WARMUP_MS,
     durationMs:
       work.mode === 'idle'
         ? OPENING_MS + work.connections * OPENING_MS_EACH
@@ -102,8 +105,12 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
   };
 }
 
-async function measureLoad(work: BenchCase, job: Job): Promise<Pick<Run, 'figure' | 'load'>> {
-  const generator = startJob(job);
+async function measureLoad(
+  work: BenchCase,
+  job: Job,
+  place: Workplace,
+): Promise<Pick<Run, 'figure' | 'load'>> {
+  const generator = startJob(job, place);
   try {
     const load = await generator.result;
     if (load.replies === 0 && load.bytes === 0) throw new Error(nothing(load));

@@ -29,6 +29,8 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 export interface Workplace {
   readonly folder: string;
   readonly lab: string;
+  /** The load generator in C; undefined for that in TypeScript. */
+  readonly generator: string | undefined;
 }
 
 /** One server program. */
@@ -160,7 +162,7 @@ const epoll: Peer = {
   onKernel: true,
   onNode: false,
   serves: fixed,
-  prepare: ({ folder }) => compileC('epoll-server.c', join(folder, 'epoll-server')),
+  prepare: ({ folder }) => compileC('peers/epoll-server.c', join(folder, 'epoll-server')),
   command(work, { folder }) {
     const file = replyFile(folder, work.service === 'sink' ? PATTERN_PERIOD : work.replyBytes);
     return [join(folder, 'epoll-server'), `${PORT}`, `${requestBytesOf(work)}`, file];

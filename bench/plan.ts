@@ -8,9 +8,13 @@ import type { Times } from './measure.js';
 import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
 
-// The whole of a full run is meant to end within 15 minutes, of a quick one within 2.
-const FULL = { rounds: 5, warmupMs: 500, durationMs: 600 } as const;
-const QUICK = { rounds: 3, warmupMs: 500, durationMs: 400 } as const;
+const FULL = { rounds: 5, warmupMs: 300, durationMs: 600 } as const;
+const QUICK = { rounds: 3, warmupMs: 300, durationMs: 400 } as const;
+/** In how many ms all of a full run is meant to end, and of a quick one: 15 minutes and 2, and a little less. */
+const FULL_BUDGET_MS = 14.6 * 60_000;
+const QUICK_BUDGET_MS = 110_000;
+/** No server warms up for longer, in ms. */
+const LONGEST_WARMUP_MS = 3000;
 
 /** A look at the machine, the start of server and generator, and their end, in ms. */
 const OVERHEAD_MS = 620;
@@ -21,13 +25,19 @@ const OPENED_PER_MS = 20;
 const RESTING_MS = 6000;
 const SOAK_EXTRA_MS = 2000;
 
+export type GeneratorName = 'c' | 'ts';
+
 /** What is to be done. */
 export interface Plan {
   readonly cases: readonly BenchCase[];
   readonly programs: readonly Program[];
   readonly peers: readonly Peer[];
   readonly rounds: number;
-  readonly times: Times;
+  readonly times: Pick<Times, 'warmupMs' | 'durationMs'>;
+  /** In how many ms it is meant to end, when nothing else was asked for than all of it. */
+  readonly budgetMs: number;
+  /** Which load generator is used; undefined for that in C where there is a compiler, otherwise that in TypeScript. */
+  readonly generator: GeneratorName | undefined;
   readonly out: string;
   readonly compare: string | undefined;
   readonly docs: boolean;
@@ -56,11 +66,15 @@ export function makePlan(args: readonly string[]): Plan {
       peers: { type: 'string' },
       out: { type: 'string', default: 'bench-results' },
       against: { type: 'string' },
+      generator: { type: 'string' },
       compare: { type: 'string' },
       docs: { type: 'boolean', default: false },
     },
   });
   const base = values.quick ? QUICK : FULL;
+  const { generator } = values;
+  if (generator !== undefined && generator !== 'c' && generator !== 'ts')
+    throw new Error('--generator is c or ts');
   const rounds = values.rounds === undefined ? base.rounds : Number(values.rounds);
   if (!(Number.isInteger(rounds) && rounds > 0)) throw new Error('--rounds is a whole number from 1');
   const usualPeers = PEERS.filter((peer) => !(values.quick && peer.isQuick === false));
@@ -74,6 +88,9 @@ export function makePlan(args: readonly string[]): Plan {
     peers: values.against === undefined ? chosen : [...chosen, otherCheckout(resolve(values.against))],
     rounds,
     times: base,
+    budgetMs:
+      positionals.length > 0 ? Number.POSITIVE_INFINITY : values.quick ? QUICK_BUDGET_MS : FULL_BUDGET_MS,
+    generator,
     out: values.out,
     compare: values.compare,
     docs: values.docs,
@@ -88,13 +105,18 @@ export function roundsOf({ rounds }: BenchCase, plan: Pick<Plan, 'rounds'>, peer
   return Math.min(rounds ?? plan.rounds, peer?.rounds ?? plan.rounds, plan.rounds);
 }
 
+/** Runs of a case: rounds of all its peers. */
+function runsOf(work: BenchCase, plan: Plan): number {
+  return peersOf(work, plan.peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
+}
+
 /** How long a case will take, in ms. */
 export function expectedMs(work: BenchCase, plan: Plan): number {
-  const { peers, times } = plan;
+  const { times } = plan;
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
   const warmupMs = work.client === 'kernel' ? KERNEL_WARMUP_MS : times.warmupMs;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
-  const runs = peersOf(work, peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
+  const runs = runsOf(work, plan);
   if (work.client === 'wrk') {
     return LAB_MS + runs * (OVERHEAD_MS + WRK_MS);
   }
@@ -106,6 +128,18 @@ export function expectedMs(work: BenchCase, plan: Plan): number {
 export function expectedTotalMs(plan: Plan): number {
   const cases = plan.cases.reduce((sum, work) => sum + expectedMs(work, plan), 0);
   return plan.programs.reduce((sum, program) => sum + program.expectedMs, cases);
+}
+
+/**
+ * How long a server may warm up, in ms, `elapsedMs` after the beginning and before the case of number `from`: what is left over of the
+ * time for all is shared out among the runs that remain. Most are steady before, so that each may take twice its share.
+ */
+export function longestWarmupMs(plan: Plan, from: number, elapsedMs: number): number {
+  const rest = plan.cases.slice(from);
+  const expected = expectedTotalMs({ ...plan, cases: rest });
+  const runs = rest.reduce((sum, work) => sum + runsOf(work, plan), 0);
+  const spareMs = Math.max(0, plan.budgetMs - elapsedMs - expected);
+  return Math.min(LONGEST_WARMUP_MS, plan.times.warmupMs + (2 * spareMs) / runs);
 }
 
 /** Minutes and seconds. */

@@ -6,6 +6,7 @@ import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { netnsPath } from '../src/nic/os/netns.js';
 import { ASK, type Job, type JobResult } from './generator/job.js';
+import { isForRaw, rawWords } from './generator/raw-words.js';
 
 /** The CPU of what is measured, and that of what loads it. */
 export const SERVER_CPU = 0;
@@ -133,11 +134,23 @@ export interface RunningJob {
   end(): Promise<void>;
 }
 
-/** Starts the load generator. */
-export function startJob(job: Job): RunningJob {
+/** The command of a load generator: that in C where there is one that can do the job. */
+function generatorCommand(job: Job, { folder, generator }: Tools): string[] {
+  if (generator !== undefined && isForRaw(job)) return [generator, ...rawWords(job, folder)];
   const program = fileURLToPath(new URL('generator/main.js', import.meta.url));
-  const child = launch([process.execPath, program, JSON.stringify(job)], GENERATOR_CPU);
-  const limit = job.warmupMs + job.durationMs + GRACE_MS;
+  return [process.execPath, program, JSON.stringify(job)];
+}
+
+/** Where files may be put, and the generator in C, if it has been compiled. */
+export interface Tools {
+  readonly folder: string;
+  readonly generator: string | undefined;
+}
+
+/** Starts the load generator. */
+export function startJob(job: Job, tools: Tools): RunningJob {
+  const child = launch(generatorCommand(job, tools), GENERATOR_CPU);
+  const limit = job.longestWarmupMs + job.durationMs + GRACE_MS;
   const nextLine = (): Promise<JobResult> => {
     const line = output(child, 'the load generator', (text) => text.includes('\n'), limit);
     return line.then((text) => JSON.parse(text) as JobResult);

@@ -380,6 +380,7 @@ export class Client {
 
   /** Lets a connection wait for its turn; what it has received is acknowledged then. */
   private enqueue(slot: number): void {
+    if (this.isQueued[slot] !== 0) return;
     this.isQueued[slot] = 1;
     this.queue[(this.queueHead + this.queued++) % this.queue.length] = slot;
   }

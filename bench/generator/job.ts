@@ -31,7 +31,9 @@ export interface Job {
   readonly replyBytes: number;
   /** Bytes of replies that may be under way on a connection; undefined for what an unscaled window says. */
   readonly windowBytes: number | undefined;
+  /** The least that it warms up, and the most: it ends when the rate is steady (steady.ts). */
   readonly warmupMs: number;
+  readonly longestWarmupMs: number;
   /** How long to measure; `idle`: the longest that opening may take, and the longest that asking may. */
   readonly durationMs: number;
   readonly mtu: number;
@@ -56,6 +58,8 @@ export interface JobResult {
   readonly resent: number;
   /** Share of the time that went into looks that found nothing: near 0, the generator was the limit and not the server. */
   readonly idle: number;
+  /** How long it warmed up; of a client on the kernel, that is not told. */
+  readonly warmupMs?: number;
   /** Connections open at the end. */
   readonly open: number;
   readonly latencyUs: {

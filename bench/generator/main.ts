@@ -11,6 +11,7 @@ import { replyBytes } from '../peers/reply.js';
 import { Client, type Exchange, longestPayload } from './client.js';
 import { ASK, type Job, type JobResult } from './job.js';
 import { Sender } from './sender.js';
+import { Steady, WINDOW_MS } from './steady.js';
 import { addressNumber } from './wire.js';
 
 /** How long opening may take before a load is measured that needs all of its connections. */
@@ -101,8 +102,22 @@ function spin(ms: number, done: () => boolean = () => false): number {
   return empty / (now - start);
 }
 
+/** Loads the server until it is as fast as it will be; how long that took in ms. */
+function warmUp(): number {
+  const steady = new Steady(job.warmupMs, job.longestWarmupMs);
+  const progress = (): number => (job.mode === 'sink' ? total((load) => load.bytes) : replies());
+  const start = performance.now();
+  for (;;) {
+    const before = progress();
+    const from = performance.now();
+    spin(WINDOW_MS);
+    const now = performance.now();
+    if (steady.add((progress() - before) / (now - from), now - start)) return now - start;
+  }
+}
+
 /** Measures what a piece of work makes of the counters. */
-function measure(work: () => number, countOf: () => number): JobResult {
+function measure(work: () => number, countOf: () => number, warmupMs = 0): JobResult {
   const errors = total((load) => load.errors);
   const resent = total((load) => load.resent);
   const before = countOf();
@@ -124,6 +139,7 @@ function measure(work: () => number, countOf: () => number): JobResult {
     errors: total((load) => load.errors) - errors,
     resent: total((load) => load.resent) - resent,
     idle,
+    warmupMs,
     open: open(),
     latencyUs: {
       p50: latency.quantile(0.5),
@@ -156,8 +172,8 @@ try {
   if (job.mode === 'idle') await holdIdle();
   else {
     if (job.mode === 'rpc') spin(OPENING_MS, () => open() >= job.connections);
-    spin(job.warmupMs);
-    tell(measure(() => spin(job.durationMs), replies));
+    const warmupMs = warmUp();
+    tell(measure(() => spin(job.durationMs), replies, warmupMs));
   }
   for (const load of loads) load.abort();
 } finally {

@@ -1,4 +1,4 @@
-// The packet driver of this package at work, as a process with the words of bench/peers/raw/main.c:
+// The packet driver of this package at work, as a process with the words of bench/raw/main.c:
 //
 //     driver rxdrop|l2fwd|txonly IFACE NETNS MODE ADDRESS SECONDS FRAME
 //     driver generate IFACE NETNS MODE ADDRESS FRAME

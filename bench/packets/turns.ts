@@ -1,4 +1,4 @@
-// What a Nic does over and over when packets are counted; bench/peers/raw/packets.c does the same in C.
+// What a Nic does over and over when packets are counted; bench/raw/packets.c does the same in C.
 
 import { RX_STRIDE } from '../../src/nic/nic.js';
 import type { XdpNic } from '../../src/nic/xdp-nic.js';

@@ -3,7 +3,7 @@
 import { standings } from '../goals.js';
 import { shorten } from '../statistics.js';
 import { loadSentence } from './markdown.js';
-import type { CaseResult, Report, ReportTable } from './report.js';
+import { type CaseResult, generatorText, type Report, type ReportTable } from './report.js';
 import { tablesOf } from './tables.js';
 
 const WIDTH = 720;
@@ -24,7 +24,7 @@ function escapeText(text: string): string {
 /** Writes a report as a page. */
 export function toHtml(report: Report): string {
   const { machine, date, rounds, missing } = report;
-  const facts = `${machine.cpu}, ${machine.cpus} CPUs, ${machine.memoryGiB} GiB, Linux ${machine.kernel} (${machine.congestion}), Node.js ${machine.node}`;
+  const facts = `${machine.cpu}, ${machine.cpus} CPUs, ${machine.memoryGiB} GiB, Linux ${machine.kernel} (${machine.congestion}), Node.js ${machine.node}; ${generatorText(report)} on CPU 1`;
   const left = Object.entries(missing).map(([name, reason]) => `${name} was left out: ${reason}.`);
   return `<!doctype html><html lang="en"><meta charset="utf-8"><title>mtcp-node: benchmarks</title><style>${STYLE}</style>
 <h1>Benchmarks</h1><p>${escapeText(date)}. ${escapeText(facts)}.</p>

@@ -38,11 +38,19 @@ export interface Report {
   readonly date: string;
   readonly rounds: number;
   readonly machine: Machine;
+  /** In what the load generator is written; reports of before say nothing, and it was TypeScript. */
+  readonly generator?: 'C' | 'TypeScript';
   /** Peers that were left out, and why. */
   readonly missing: Readonly<Record<string, string>>;
   readonly cases: readonly CaseResult[];
   /** What programs of their own have measured; reports of before have none. */
   readonly tables?: readonly ReportTable[];
+}
+
+/** What loads the servers, in words. */
+export function generatorText({ generator = 'TypeScript' }: Pick<Report, 'generator'>): string {
+  if (generator === 'TypeScript') return 'load generator on AF_XDP, in TypeScript,';
+  return 'load generator on AF_XDP, in C (in TypeScript for packets beyond 1,500 bytes and several queues),';
 }
 
 /** A generator that waits for a smaller share of the time is at its own limit. */

@@ -23,7 +23,7 @@ t.test('what is missing says how it is had', async (t) => {
     process.env.PATH = PATH;
   });
   for (const peer of runtimePeers(t.testdir(), 1)) {
-    const reason = peer.prepare({ folder: '/nowhere', lab: '' });
+    const reason = peer.prepare({ folder: '/nowhere', generator: undefined, lab: '' });
     t.equal(reason, 'it is not installed (npm install --no-save bun deno)', peer.name);
   }
 });

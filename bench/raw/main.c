@@ -4,6 +4,7 @@
 //     raw answer IFACE NETNS MODE ADDRESS PORT REQUEST_BYTES REPLY_FILE     prints "ready" when it answers
 //     raw rxdrop|l2fwd|txonly IFACE NETNS MODE ADDRESS SECONDS FRAME        prints a line of JSON at the end
 //     raw generate IFACE NETNS MODE ADDRESS FRAME                           prints "ready"; FRAME is in hexadecimal
+//     raw load IFACE NETNS MODE ADDRESS WORD…                               prints a line of JSON; see load-words.c
 
 #include <arpa/inet.h>
 #include <signal.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 
 #include "jobs.h"
+#include "load.h"
 
 volatile int is_over;
 
@@ -25,7 +27,7 @@ static void on_signal(int number) {
 }
 
 static int usage(void) {
-  fputs("usage: raw answer|rxdrop|l2fwd|txonly|generate IFACE NETNS MODE ADDRESS …\n", stderr);
+  fputs("usage: raw answer|rxdrop|l2fwd|txonly|generate|load IFACE NETNS MODE ADDRESS …\n", stderr);
   return 2;
 }
 
@@ -34,26 +36,16 @@ static void say_ready(void) {
   fflush(stdout);
 }
 
-// Reads a whole file, of which there may be nothing.
-static uint8_t *read_file(const char *path, uint32_t *length) {
-  FILE *file = fopen(path, "rb");
-  if (!file) die(path);
-  fseek(file, 0, SEEK_END);
-  *length = ftell(file);
-  rewind(file);
-  uint8_t *bytes = malloc(*length + 1);
-  if (!bytes || fread(bytes, 1, *length, file) != *length) die(path);
-  fclose(file);
-  return bytes;
-}
-
-// Reads hexadecimal digits; the number of bytes, 0 when it is none that fits.
-static uint32_t read_frame(const char *text, uint8_t *frame) {
-  uint32_t length = strlen(text) / 2;
-  if (length * 2 != strlen(text) || length > FRAME_SIZE - TX_HEADROOM) return 0;
-  for (uint32_t i = 0; i < length; i++)
-    if (sscanf(text + 2 * i, "%2hhx", &frame[i]) != 1) return 0;
-  return length;
+// Opens the queue of a load, with all of its addresses.
+static int start_load(char **words, struct in_addr address) {
+  static struct nic nic;
+  struct job job;
+  if (!read_load(&job, ntohl(address.s_addr), words + 6)) return 2;
+  nic_open(&nic, words[2], words[3], words[4], address.s_addr);
+  for (uint32_t i = 1; i < job.addresses; i++) program_add_address(&nic.program, htonl(job.client + i));
+  run_load(&nic, &job);
+  nic_close(&nic);
+  return 0;
 }
 
 int main(int count, char **words) {
@@ -61,14 +53,16 @@ int main(int count, char **words) {
   const char *job = words[1];
   const int answers = strcmp(job, "answer") == 0, generates = strcmp(job, "generate") == 0;
   const int measures = strcmp(job, "rxdrop") == 0 || strcmp(job, "l2fwd") == 0 || strcmp(job, "txonly") == 0;
+  const int loads = strcmp(job, "load") == 0;
   struct in_addr address;
-  if (!(answers && count == 9) && !(generates && count == 7) && !(measures && count == 8)) return usage();
+  if (!loads && !(answers && count == 9) && !(generates && count == 7) && !(measures && count == 8)) return usage();
   if (inet_pton(AF_INET, words[5], &address) != 1) return usage();
-  uint8_t frame[FRAME_SIZE];
-  const uint32_t length = answers ? 0 : read_frame(words[count - 1], frame);
-  if (!answers && length == 0) return usage();
   signal(SIGTERM, on_signal);
   signal(SIGINT, on_signal);
+  if (loads) return start_load(words, address);
+  uint8_t frame[FRAME_SIZE];
+  const uint32_t length = answers ? 0 : read_hex(words[count - 1], frame, FRAME_SIZE - TX_HEADROOM);
+  if (!answers && length == 0) return usage();
   static struct nic nic;
   nic_open(&nic, words[2], words[3], words[4], address.s_addr);
   if (answers) {
