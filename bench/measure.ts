@@ -6,6 +6,7 @@ import type { Job, JobResult } from './generator/job.js';
 import { type IdleMemory, measureIdle } from './idle.js';
 import { measureKernelClient } from './kernel-client.js';
 import { otherLoad } from './machine.js';
+import { measureStops } from './machine-stops.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
 import { allowedFiles, startJob, startServer } from './processes.js';
 import { readSoak, type Soak } from './soak.js';
@@ -67,7 +68,7 @@ export async function measure(work: BenchCase, peer: Peer, place: Workplace, tim
     if (work.soakMs === undefined) return measured;
     await server.end();
     const { from, to } = measured.load;
-    return { ...measured, soak: readSoak(server.said(), from, to) };
+    return { ...measured, soak: readSoak(server.said(), from, to, await measureStops()) };
   } finally {
     await server.end();
   }

@@ -21,9 +21,9 @@ const OVERHEAD_MS = 620;
 const LAB_MS = 400;
 /** Connections that are opened in a millisecond. */
 const OPENED_PER_MS = 20;
-/** Memory comes to rest, twice; a soak warms up for longer. */
+/** Memory comes to rest, twice; a soak warms up for longer, and the machine is watched after it. */
 const RESTING_MS = 6000;
-const SOAK_EXTRA_MS = 2000;
+const SOAK_EXTRA_MS = 14_000;
 
 export type GeneratorName = 'c' | 'ts';
 

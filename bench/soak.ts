@@ -1,6 +1,7 @@
 // A minute at full load, seen from within the server: does its memory grow, and how long does it pause.
 
 import type { WatchSample } from './peers/loop-watch.js';
+import type { Stops } from './peers/spinner.js';
 import { spreadOf } from './statistics.js';
 
 /** Seconds after which a server is what it will be, and how many are averaged at both ends of the rest. */
@@ -24,17 +25,26 @@ export interface Soak {
   readonly grows: boolean;
   /** The longest turn of the loop and the longest collection from second 10 on, in ms; and turns beyond a millisecond. */
   readonly pauseMs: number;
-  /** The longest turn without the time in which something else had the CPU. */
-  readonly ownPauseMs: number;
   readonly gcMs: number;
+  /** The longest collection of seconds in which no turn met a slow machine: in the others it cannot be told apart. */
+  readonly ownGcMs: number;
   readonly longTurns: number;
+  /** Of these, how many met a slow machine, and how many of the others were long without what else had the CPU; the longest of those. */
+  readonly slowTurns: number;
+  readonly ownLongTurns: number;
+  readonly ownPauseMs: number;
+  /** From second 10 on. */
+  readonly seconds: number;
+  /** What the machine does to a program that only computes; undefined when that was not measured. */
+  readonly machine?: Stops;
 }
 
 /** Reads what a server has told at its end, for the time from `from` to `to`. */
-export function readSoak(said: string, from: number, to: number): Soak {
+export function readSoak(said: string, from: number, to: number, machine?: Stops): Soak {
   const line = said.split('\n').find((one) => one.startsWith('[{'));
   if (line === undefined) throw new Error('the server has not told what it has watched');
-  return summarize((JSON.parse(line) as WatchSample[]).filter(({ at }) => at - 1000 >= from && at <= to));
+  const samples = (JSON.parse(line) as WatchSample[]).filter(({ at }) => at - 1000 >= from && at <= to);
+  return { ...summarize(samples), ...(machine === undefined ? {} : { machine }) };
 }
 
 /** Makes a verdict of samples, one for each second under load. */
@@ -53,6 +63,8 @@ export function summarize(samples: readonly WatchSample[]): Soak {
   const isGrowth = (before: number, after: number): boolean => {
     return after - before > Math.max(STILL_BYTES, before * STILL_SHARE);
   };
+  const total = (of: (sample: WatchSample) => number): number =>
+    settled.reduce((sum, one) => sum + of(one), 0);
   return {
     samples,
     rssBefore,
@@ -63,6 +75,10 @@ export function summarize(samples: readonly WatchSample[]): Soak {
     pauseMs: Math.max(...settled.map(({ turnMs }) => turnMs)),
     ownPauseMs: Math.max(...settled.map(({ ownTurnMs }) => ownTurnMs)),
     gcMs: Math.max(...settled.map(({ gcMs }) => gcMs)),
-    longTurns: settled.reduce((sum, { longTurns }) => sum + longTurns, 0),
+    ownGcMs: Math.max(0, ...settled.filter(({ slowTurns }) => slowTurns === 0).map(({ gcMs }) => gcMs)),
+    longTurns: total(({ longTurns }) => longTurns),
+    slowTurns: total(({ slowTurns }) => slowTurns),
+    ownLongTurns: total(({ ownLongTurns }) => ownLongTurns),
+    seconds: settled.length,
   };
 }

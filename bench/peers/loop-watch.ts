@@ -4,9 +4,12 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import type { Nic } from '../../src/nic/nic.js';
+import { Pace } from './pace.js';
 
 const SECONDS = 600;
 const LONG_MS = 1;
+/** How often the pace is taken, so that it is known what is usual. */
+const PACE_MS = 20;
 
 /** One second of a server's life. */
 export interface WatchSample {
@@ -16,18 +19,28 @@ export interface WatchSample {
   readonly heapBytes: number;
   /** The longest turn, and how many took more than a millisecond. */
   readonly turnMs: number;
-  /** The longest without the time in which something else had the CPU: that is taken off a little too much, never too little. */
-  readonly ownTurnMs: number;
   readonly longTurns: number;
+  /** Those of them right after which the machine took more than twice its usual time for a piece of arithmetic. */
+  readonly slowTurns: number;
+  /**
+   * The longest of the others without the time in which something else had the CPU, which is taken off a little too much, never too
+   * little; and how many of them took more than a millisecond.
+   */
+  readonly ownTurnMs: number;
+  readonly ownLongTurns: number;
   /** The longest collection, and how many there were. */
   readonly gcMs: number;
   readonly collections: number;
 }
 
-/** How long the main thread has been ready to run and has waited for its CPU, as the scheduler tells (/proc/…/schedstat). */
-class RunDelay {
+/**
+ * How long the main thread has not been executing, as the scheduler tells (/proc/self/schedstat): something else had its CPU, be it a
+ * thread, an interrupt or, where the hypervisor tells it, another machine.
+ */
+class Absence {
   readonly #fd: number;
   readonly #text = Buffer.alloc(128);
+  #lastExecuted = 0;
   #last = 0;
 
   constructor() {
@@ -39,17 +52,18 @@ class RunDelay {
       // A kernel that does not count it: all turns are the server's own.
     }
     this.#fd = fd;
-    this.sinceLast();
+    this.sinceLast(performance.now());
   }
 
   /** Milliseconds since the last call. */
-  sinceLast(): number {
+  sinceLast(now: number): number {
     if (this.#fd < 0) return 0;
     const length = readSync(this.#fd, this.#text, 0, this.#text.length, 0);
-    const total = Number(this.#text.toString('latin1', 0, length).split(' ')[1]) / 1e6;
-    const delay = total - this.#last;
-    this.#last = total;
-    return delay;
+    const executed = Number(this.#text.toString('latin1', 0, length).split(' ')[0]) / 1e6;
+    const absent = now - this.#last - (executed - this.#lastExecuted);
+    this.#lastExecuted = executed;
+    this.#last = now;
+    return Math.max(0, absent);
   }
 }
 
@@ -61,13 +75,17 @@ export class LoopWatch {
   readonly #turnMs = new Float64Array(SECONDS);
   readonly #ownTurnMs = new Float64Array(SECONDS);
   readonly #longTurns = new Int32Array(SECONDS);
-  readonly #delay = new RunDelay();
+  readonly #slowTurns = new Int32Array(SECONDS);
+  readonly #ownLongTurns = new Int32Array(SECONDS);
+  readonly #absence = new Absence();
+  readonly #pace = new Pace();
   readonly #gcMs = new Float64Array(SECONDS);
   readonly #collections = new Int32Array(SECONDS);
   #count = 0;
   #last = performance.now();
   #nextAt = performance.now() + 1000;
   #waitedMs = 0;
+  #paceAt = 0;
 
   /** What the Nic sleeps is no pause. */
   constructor(nic: Nic) {
@@ -92,10 +110,12 @@ export class LoopWatch {
     const i = this.#count;
     if (i === SECONDS) return;
     if (took > this.#turnMs[i]) this.#turnMs[i] = took;
-    if (took > LONG_MS) this.#longTurns[i]++;
-    if (took > this.#ownTurnMs[i]) {
-      const own = took > LONG_MS ? Math.max(0, took - this.#delay.sinceLast()) : took;
-      if (own > this.#ownTurnMs[i]) this.#ownTurnMs[i] = own;
+    if (took <= LONG_MS && took > this.#ownTurnMs[i]) this.#ownTurnMs[i] = took;
+    if (took > LONG_MS) this.#judge(i, took, now);
+    if (now >= this.#paceAt) {
+      this.#paceAt = now + PACE_MS;
+      this.#pace.take();
+      this.#last = performance.now();
     }
     if (now < this.#nextAt) return;
     this.#nextAt += 1000;
@@ -104,8 +124,20 @@ export class LoopWatch {
     this.#rss[i] = rss;
     this.#heap[i] = heapUsed;
     this.#count++;
-    this.#delay.sinceLast();
+    this.#absence.sinceLast(performance.now());
     // Looking at the own memory is none of the server's work.
+    this.#last = performance.now();
+  }
+
+  /** A long turn: the server's own, or the machine's? */
+  #judge(i: number, took: number, now: number): void {
+    const own = Math.max(0, took - this.#absence.sinceLast(now));
+    this.#longTurns[i]++;
+    if (this.#pace.isSlow()) this.#slowTurns[i]++;
+    else {
+      if (own > LONG_MS) this.#ownLongTurns[i]++;
+      if (own > this.#ownTurnMs[i]) this.#ownTurnMs[i] = own;
+    }
     this.#last = performance.now();
   }
 
@@ -127,6 +159,8 @@ export class LoopWatch {
       turnMs: this.#turnMs[i],
       ownTurnMs: this.#ownTurnMs[i],
       longTurns: this.#longTurns[i],
+      slowTurns: this.#slowTurns[i],
+      ownLongTurns: this.#ownLongTurns[i],
       gcMs: this.#gcMs[i],
       collections: this.#collections[i],
     }));

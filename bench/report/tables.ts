@@ -63,19 +63,33 @@ function soakTable(report: Report): ReportTable {
           `${mib(soak.heapBefore)} to ${mib(soak.heapAfter)}`,
           soak.grows ? 'yes' : 'no',
           soak.pauseMs.toFixed(2),
-          soak.ownPauseMs.toFixed(2),
           soak.gcMs.toFixed(2),
           `${soak.longTurns}`,
+          `${soak.slowTurns}`,
+          `${soak.ownLongTurns}`,
+          soak.ownPauseMs.toFixed(2),
+          soak.machine === undefined
+            ? ''
+            : `${soak.machine.stops} in ${soak.machine.seconds} s, up to ${soak.machine.longestMs.toFixed(2)} ms`,
         ],
       ];
     });
   });
-  const pauses = ['longest turn, ms', 'its own, ms', 'longest collection, ms', 'turns above 1 ms'];
+  const pauses = [
+    'longest turn, ms',
+    'longest collection, ms',
+    'turns above 1 ms',
+    'with a slow machine',
+    'of their own',
+    'longest of those, ms',
+    'a program that only computes: stops above 1 ms',
+  ];
   return {
     name: 'a minute at full load',
     title:
       'Memory after second 10 and at the end (the heap after collections), and pauses of the server from second 10 on. ' +
-      'Of its own is a turn without the time in which something else had the CPU',
+      'A slow machine takes more than twice its usual time for a piece of arithmetic right after such a turn; of their own are the others, ' +
+      'without the time in which something else had the CPU',
     head: ['case', 'server', 'errors', 'resident', 'heap', 'grows', ...pauses],
     rows,
   };

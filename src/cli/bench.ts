@@ -10,7 +10,7 @@ import type { Args } from './options.js';
 
 /** Options that are handed on; what they mean is said in bench/main.ts. */
 const FLAGS = ['quick', 'docs'] as const;
-const VALUES = ['rounds', 'peers', 'out', 'against', 'compare'] as const;
+const VALUES = ['rounds', 'peers', 'out', 'against', 'compare', 'generator'] as const;
 
 /** The `bench` subcommand. */
 export const bench: Command = {
@@ -37,6 +37,11 @@ export const bench: Command = {
       help: 'another built checkout: measured in the same rounds, told as ratios',
     },
     { name: 'compare', value: 'FILE', help: 'a report (JSON) of before: tells the ratios to it' },
+    {
+      name: 'generator',
+      value: 'c|ts',
+      help: 'load generator in C or in TypeScript (C where there is a compiler)',
+    },
     { name: 'docs', help: 'write docs/benchmarks.md as well' },
   ],
   run(args: Args): Promise<number> {

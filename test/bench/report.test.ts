@@ -181,7 +181,8 @@ t.test('a million connections count when each still answers', async (t) => {
 
 /** Seconds of a soak: resident MiB of each. */
 function soakOf(mib: readonly number[], pauses: Partial<WatchSample> = {}): Soak {
-  const quiet = { turnMs: 0.5, ownTurnMs: 0.5, longTurns: 0, gcMs: 0.2, collections: 1 };
+  const turns = { turnMs: 0.5, ownTurnMs: 0.5, longTurns: 0, slowTurns: 0, ownLongTurns: 0 };
+  const quiet = { ...turns, gcMs: 0.2, collections: 1 };
   return summarize(
     mib.map((size, i) => ({ at: i * 1000, rssBytes: size << 20, heapBytes: 1 << 20, ...quiet, ...pauses })),
   );
@@ -195,8 +196,20 @@ t.test('a soak shows growth and pauses', async (t) => {
   const still = Array.from({ length: 60 }, (_, i) => (i < 10 ? 50 + i : 100));
   t.same(statesOf(soakOf(still)), ['met', 'met'], 'what grows in the first seconds only does not grow');
   t.same(statesOf(soakOf(still.map((size, i) => size + i))), ['not met', 'met']);
-  t.same(statesOf(soakOf(still, { turnMs: 3, ownTurnMs: 2 })), ['met', 'not met']);
-  t.same(statesOf(soakOf(still, { turnMs: 3 })), ['met', 'too noisy'], 'something else had the CPU');
+  const long = { turnMs: 3, ownTurnMs: 2, longTurns: 3, ownLongTurns: 1 };
+  t.same(statesOf(soakOf(still, long)), ['met', 'not met']);
+  t.same(
+    statesOf(soakOf(still, { turnMs: 3, longTurns: 1, slowTurns: 1 })),
+    ['met', 'met'],
+    'the machine was slow',
+  );
+  const machine = { seconds: 10, stops: 6, longestMs: 1.5, slow: 0 };
+  const stopped = (changes: object) =>
+    statesOf({ ...soakOf(still, long), machine: { ...machine, ...changes } })[1];
+  t.equal(stopped({}), 'not known', 'the machine stops any program as often and as long');
+  t.equal(stopped({ stops: 4 }), 'not met', 'not as often');
+  t.equal(stopped({ longestMs: 0.9 }), 'not met', 'nor as long');
+  t.same(statesOf({ ...soakOf(still, { gcMs: 2 }), machine }), ['met', 'not met'], 'collections are its own');
   t.throws(() => soakOf([1, 2, 3]), { message: 'a soak takes more than 3 s' });
   const text = `ready\n${JSON.stringify(soakOf(still).samples)}\n`;
   t.equal(readSoak(text, 0, 60_000).samples.length, 59, 'seconds that have not been under load do not count');
