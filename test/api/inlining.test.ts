@@ -26,6 +26,7 @@ t.test('what the command line says stays', async (t) => {
 /** How many of forty functions V8 inlines into the one that calls them, in a process that has called mtcp_init. */
 function inlined(inlining: boolean): number {
   const program = `
+    import { runInThisContext } from 'node:vm';
     import { mtcp_init } from '${new URL('../../src/index.js', import.meta.url)}';
     import { MemoryNic } from '${new URL('../../src/nic/memory-nic.js', import.meta.url)}';
     const nic = new MemoryNic({ linkType: 'ip' });
@@ -33,17 +34,12 @@ function inlined(inlining: boolean): number {
     const names = Array.from({ length: 40 }, (_, i) => 'small' + i);
     const bodies = names.map((name) => 'function ' + name + '(x) { ' + 'x = (x * 3 + 1) | 0; '.repeat(8) + 'return x; }');
     const calls = names.map((name) => 'x = ' + name + '(x);');
-    const large = new Function(bodies.join(' ') + ' return function large(x) { ' + calls.join(' ') + ' return x; };')();
-    let x = 1;
-    for (let i = 0; i < 300_000; i++) x = large(x);
+    const prepare = ['large', ...names].map((name) => '%PrepareFunctionForOptimization(' + name + ');');
+    const run = 'let x = 1; for (let i = 0; i < 100; i++) x = large(x); %OptimizeFunctionOnNextCall(large); large(x);';
+    const large = 'function large(x) { ' + calls.join(' ') + ' return x; }';
+    runInThisContext([...bodies, large, ...prepare, run].join(' '));
   `;
-  const words = [
-    '--trace-turbo-inlining',
-    '--no-concurrent-recompilation',
-    '--input-type=module',
-    '-e',
-    program,
-  ];
+  const words = ['--trace-turbo-inlining', '--allow-natives-syntax', '--input-type=module', '-e', program];
   const { stdout, status, stderr } = spawnSync(process.execPath, words, {
     encoding: 'utf8',
     maxBuffer: 1 << 26,
