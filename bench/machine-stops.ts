@@ -5,7 +5,7 @@ import type { Stops } from './peers/spinner.js';
 import { GENERATOR_CPU, runProgram, SERVER_CPU } from './processes.js';
 
 const SECONDS = 10;
-/** The other CPU is busy before and after. */
+/** The other CPU is busy for longer. */
 const MORE_SECONDS = 2;
 
 /** Computes on the server's CPU while something does on the generator's. */
@@ -14,8 +14,6 @@ export async function measureStops(seconds = SECONDS): Promise<Stops> {
   const run = (cpu: number, length: number): Promise<string> => {
     return runProgram('spinner', [process.execPath, program, `${length}`], cpu, (length + 10) * 1000);
   };
-  const other = run(GENERATOR_CPU, seconds + MORE_SECONDS);
-  const text = await run(SERVER_CPU, seconds);
-  await other;
+  const [, text] = await Promise.all([run(GENERATOR_CPU, seconds + MORE_SECONDS), run(SERVER_CPU, seconds)]);
   return JSON.parse(text) as Stops;
 }

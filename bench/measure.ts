@@ -68,7 +68,10 @@ export async function measure(work: BenchCase, peer: Peer, place: Workplace, tim
     if (work.soakMs === undefined) return measured;
     await server.end();
     const { from, to } = measured.load;
-    return { ...measured, soak: readSoak(server.said(), from, to, await measureStops()) };
+    return {
+      ...measured,
+      soak: readSoak(server.said(), from, to, await measureStops().catch(() => undefined)),
+    };
   } finally {
     await server.end();
   }

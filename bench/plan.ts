@@ -34,7 +34,7 @@ export interface Plan {
   readonly peers: readonly Peer[];
   readonly rounds: number;
   readonly times: Pick<Times, 'warmupMs' | 'durationMs'>;
-  /** In how many ms it is meant to end, when nothing else was asked for than all of it. */
+  /** In how many ms it is meant to end, when no cases, peers or rounds were asked for. */
   readonly budgetMs: number;
   /** Which load generator is used; undefined for that in C where there is a compiler, otherwise that in TypeScript. */
   readonly generator: GeneratorName | undefined;
@@ -72,6 +72,7 @@ export function makePlan(args: readonly string[]): Plan {
     },
   });
   const base = values.quick ? QUICK : FULL;
+  const isPart = positionals.length > 0 || values.rounds !== undefined || values.peers !== undefined;
   const { generator } = values;
   if (generator !== undefined && generator !== 'c' && generator !== 'ts')
     throw new Error('--generator is c or ts');
@@ -88,8 +89,7 @@ export function makePlan(args: readonly string[]): Plan {
     peers: values.against === undefined ? chosen : [...chosen, otherCheckout(resolve(values.against))],
     rounds,
     times: base,
-    budgetMs:
-      positionals.length > 0 ? Number.POSITIVE_INFINITY : values.quick ? QUICK_BUDGET_MS : FULL_BUDGET_MS,
+    budgetMs: isPart ? Number.POSITIVE_INFINITY : values.quick ? QUICK_BUDGET_MS : FULL_BUDGET_MS,
     generator,
     out: values.out,
     compare: values.compare,
@@ -138,6 +138,7 @@ export function longestWarmupMs(plan: Plan, from: number, elapsedMs: number): nu
   const rest = plan.cases.slice(from);
   const expected = expectedTotalMs({ ...plan, cases: rest });
   const runs = rest.reduce((sum, work) => sum + runsOf(work, plan), 0);
+  if (plan.budgetMs === Number.POSITIVE_INFINITY || runs === 0) return LONGEST_WARMUP_MS;
   const spareMs = Math.max(0, plan.budgetMs - elapsedMs - expected);
   return Math.min(LONGEST_WARMUP_MS, plan.times.warmupMs + (2 * spareMs) / runs);
 }

@@ -19,7 +19,8 @@ export class Constants {
   readonly #modules: ReadonlyMap<string, Module>;
   /** By path: what a module declares at its top, and what it imports and from where. */
   readonly #declared = new Map<string, Map<string, Expression>>();
-  readonly #exported = new Map<string, Set<string>>();
+  /** By path: what is exported, under which name the module itself has it. */
+  readonly #exported = new Map<string, Map<string, string>>();
   readonly #imported = new Map<string, Map<string, { path: string; name: string }>>();
 
   constructor(modules: readonly Module[]) {
@@ -30,7 +31,10 @@ export class Constants {
   /** The constants of a module that are no constants for V8: what it exports and what it imports. */
   of(path: string): Values {
     const values = new Map<string, number>();
-    const names = [...(this.#exported.get(path) ?? []), ...(this.#imported.get(path)?.keys() ?? [])];
+    const names = [
+      ...(this.#exported.get(path)?.values() ?? []),
+      ...(this.#imported.get(path)?.keys() ?? []),
+    ];
     for (const name of names) {
       const value = this.#valueOf(path, name, 0);
       if (value !== undefined) values.set(name, value);
@@ -40,7 +44,7 @@ export class Constants {
 
   #read({ path, program }: Module): void {
     const declared = new Map<string, Expression>();
-    const exported = new Set<string>();
+    const exported = new Map<string, string>();
     const imported = new Map<string, { path: string; name: string }>();
     for (const node of program.body) {
       if (node.type === 'ImportDeclaration' && typeof node.source.value === 'string') {
@@ -51,12 +55,17 @@ export class Constants {
         }
       }
       const isExport = node.type === 'ExportNamedDeclaration';
+      if (isExport && !node.source) {
+        for (const { local, exported: as } of node.specifiers) {
+          if (local.type === 'Identifier' && as.type === 'Identifier') exported.set(as.name, local.name);
+        }
+      }
       const declaration = isExport ? node.declaration : node;
       if (declaration?.type !== 'VariableDeclaration' || declaration.kind !== 'const') continue;
       for (const { id, init } of declaration.declarations) {
         if (id.type !== 'Identifier' || !init) continue;
         declared.set(id.name, init);
-        if (isExport) exported.add(id.name);
+        if (isExport) exported.set(id.name, id.name);
       }
     }
     this.#declared.set(path, declared);
@@ -70,7 +79,8 @@ export class Constants {
     const init = this.#declared.get(path)?.get(name);
     if (init !== undefined) return this.#evaluate(path, init, depth + 1);
     const from = this.#imported.get(path)?.get(name);
-    return from === undefined ? undefined : this.#valueOf(from.path, from.name, depth + 1);
+    const local = from === undefined ? undefined : this.#exported.get(from.path)?.get(from.name);
+    return from === undefined || local === undefined ? undefined : this.#valueOf(from.path, local, depth + 1);
   }
 
   #evaluate(path: string, node: Expression, depth: number): number | undefined {

@@ -76,6 +76,8 @@ export class Client {
   private readonly sndNxt: Int32Array;
   private readonly sndUna: Int32Array;
   private readonly rcvNxt: Int32Array;
+  /** Replies that are to come. */
+  private readonly outstanding: Int32Array;
   /** Bytes received of the replies that are under way. */
   private readonly received: Int32Array;
   private readonly peerEnded: Uint8Array;
@@ -93,6 +95,7 @@ export class Client {
   private looked = 0;
   private started = 0;
   /** Silent connections that have been asked, of those that are to be. */
+  private repliesBefore = 0;
   private asked = 0;
   private toAsk = 0;
   /** Connections that wait for a reply, and, in their order, those that wait for their turn. */
@@ -131,6 +134,7 @@ export class Client {
     this.sndNxt = new Int32Array(connections);
     this.sndUna = new Int32Array(connections);
     this.rcvNxt = new Int32Array(connections);
+    this.outstanding = new Int32Array(connections);
     this.received = new Int32Array(connections);
     this.peerEnded = new Uint8Array(connections);
     this.isDirty = new Uint8Array(connections);
@@ -191,13 +195,14 @@ export class Client {
 
   /** Asks once on every connection that is open, and silent so far; `replies` says how many have answered. */
   askAll(): void {
+    this.repliesBefore = this.replies;
     this.asked = 0;
     this.toAsk = this.started;
   }
 
   private askSome(nowMs: number): void {
     const last = Math.min(this.toAsk, this.asked + NEW);
-    for (; this.asked < last && this.asked - this.replies < UNDER_WAY; this.asked++) {
+    for (; this.asked < last && this.asked - (this.replies - this.repliesBefore) < UNDER_WAY; this.asked++) {
       // One that has failed meanwhile is an error, and stays without an answer.
       if (this.state[this.asked] === OPEN) this.ask(this.asked, this.exchange.pipeline, nowMs);
     }
@@ -225,10 +230,10 @@ export class Client {
     this.sndUna[slot] = this.nextIss;
     this.sndNxt[slot] = (this.nextIss + 1) | 0;
     this.rcvNxt[slot] = 0;
+    this.outstanding[slot] = 0;
     this.received[slot] = 0;
     this.peerEnded[slot] = 0;
     this.owesAck[slot] = 0;
-    this.isQueued[slot] = 0;
     this.state[slot] = SYN_SENT;
     this.askedMs[slot] = nowMs;
     this.movedMs[slot] = nowMs;
@@ -257,6 +262,10 @@ export class Client {
       this.state[slot] = OPEN;
       this.open++;
       this.mark(slot, true);
+      return;
+    }
+    if (((segment.ack - this.sndNxt[slot]) | 0) > 0) {
+      this.fail(slot, nowMs);
       return;
     }
     if (((segment.ack - this.sndUna[slot]) | 0) > 0) this.sndUna[slot] = segment.ack;
@@ -339,7 +348,13 @@ export class Client {
       return;
     }
     const whole = reply === undefined ? 0 : Math.floor(this.received[slot] / reply.length);
+    // Nobody has asked for more.
+    if (whole > this.outstanding[slot]) {
+      this.fail(slot, nowMs);
+      return;
+    }
     if (whole > 0) {
+      this.outstanding[slot] -= whole;
       this.received[slot] -= whole * reply!.length;
       this.replies += whole;
       this.latency.add((nowMs - this.askedMs[slot]) * 1000);
@@ -389,10 +404,10 @@ export class Client {
     const slot = this.queue[this.queueHead];
     this.queueHead = (this.queueHead + 1) % this.queue.length;
     this.queued--;
-    // One that has been opened again since asks when it is open.
-    if (this.isQueued[slot] === 0) return;
     this.isQueued[slot] = 0;
-    if (this.state[slot] === OPEN) this.ask(slot, this.exchange.pipeline, nowMs);
+    const count = this.exchange.pipeline - this.outstanding[slot];
+    // One that has been opened again since asks when it is open.
+    if (this.state[slot] === OPEN && count > 0) this.ask(slot, count, nowMs);
   }
 
   private isDone(slot: number): void {
@@ -409,6 +424,7 @@ export class Client {
     this.owesAck[slot] = 0;
     this.send(slot, PSH | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, length);
     this.sndNxt[slot] = (this.sndNxt[slot] + length) | 0;
+    this.outstanding[slot] += count;
   }
 
   private answer(slot: number, flags: number): void {

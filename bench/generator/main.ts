@@ -162,7 +162,8 @@ async function holdIdle(): Promise<void> {
   process.stdin.setEncoding('utf8').on('data', (text: string) => {
     if (!text.includes(ASK)) return;
     for (const load of loads) if (load instanceof Client) load.askAll();
-    tell(measure(() => spin(durationMs, () => replies() >= connections), replies));
+    const before = replies();
+    tell(measure(() => spin(durationMs, () => replies() - before >= connections), replies));
   });
   await new Promise((resolve) => process.stdin.once('end', resolve));
   clearInterval(keep);

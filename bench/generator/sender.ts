@@ -196,6 +196,7 @@ export class Sender {
       // A window that has closed is asked about with a byte.
       else if (room === 0) {
         flow.movedMs = nowMs;
+        if (flow.most === flow.una) flow.most = (flow.una + 1) | 0;
         this.send(flow, ACK, flow.una, flow.position, 1);
         return;
       }

@@ -23,7 +23,7 @@ export class Steady {
   add(rate: number, ms: number): boolean {
     const isNear = rate >= this.#best * NEAR;
     // A rate that is much beyond the best one begins anew.
-    this.#inARow = !isNear ? 0 : rate * NEAR > this.#best ? 1 : this.#inARow + 1;
+    this.#inARow = !isNear || rate === 0 ? 0 : rate * NEAR > this.#best ? 1 : this.#inARow + 1;
     if (rate > this.#best) this.#best = rate;
     return ms >= this.#mostMs || (ms >= this.#leastMs && this.#inARow >= WINDOWS);
   }

@@ -55,12 +55,12 @@ class Absence {
     this.sinceLast(performance.now());
   }
 
-  /** Milliseconds since the last call. */
-  sinceLast(now: number): number {
+  /** Milliseconds since the last call, of which it slept `sleptMs` because it wanted to. */
+  sinceLast(now: number, sleptMs = 0): number {
     if (this.#fd < 0) return 0;
     const length = readSync(this.#fd, this.#text, 0, this.#text.length, 0);
     const executed = Number(this.#text.toString('latin1', 0, length).split(' ')[0]) / 1e6;
-    const absent = now - this.#last - (executed - this.#lastExecuted);
+    const absent = now - this.#last - (executed - this.#lastExecuted) - sleptMs;
     this.#lastExecuted = executed;
     this.#last = now;
     return Math.max(0, absent);
@@ -85,6 +85,8 @@ export class LoopWatch {
   #last = performance.now();
   #nextAt = performance.now() + 1000;
   #waitedMs = 0;
+  /** What it has slept since its absence was last asked for. */
+  #sleptMs = 0;
   #paceAt = 0;
 
   /** What the Nic sleeps is no pause. */
@@ -106,6 +108,7 @@ export class LoopWatch {
     const now = performance.now();
     const took = now - this.#last - this.#waitedMs;
     this.#last = now;
+    this.#sleptMs += this.#waitedMs;
     this.#waitedMs = 0;
     const i = this.#count;
     if (i === SECONDS) return;
@@ -115,6 +118,9 @@ export class LoopWatch {
     if (now >= this.#paceAt) {
       this.#paceAt = now + PACE_MS;
       this.#pace.take();
+      // Often, so that little else is taken off a long turn.
+      this.#absence.sinceLast(performance.now());
+      this.#sleptMs = 0;
       this.#last = performance.now();
     }
     if (now < this.#nextAt) return;
@@ -125,13 +131,15 @@ export class LoopWatch {
     this.#heap[i] = heapUsed;
     this.#count++;
     this.#absence.sinceLast(performance.now());
+    this.#sleptMs = 0;
     // Looking at the own memory is none of the server's work.
     this.#last = performance.now();
   }
 
   /** A long turn: the server's own, or the machine's? */
   #judge(i: number, took: number, now: number): void {
-    const own = Math.max(0, took - this.#absence.sinceLast(now));
+    const own = Math.max(0, took - this.#absence.sinceLast(now, this.#sleptMs));
+    this.#sleptMs = 0;
     this.#longTurns[i]++;
     if (this.#pace.isSlow()) this.#slowTurns[i]++;
     else {

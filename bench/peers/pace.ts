@@ -5,7 +5,7 @@ const STEPS = 20_000;
 /** Pieces of which the usual one is the median. */
 const PIECES = 31;
 /** A piece that takes so many times the usual was done by a slow machine. */
-const SLOW = 2;
+export const SLOW = 2;
 
 let state = 1;
 

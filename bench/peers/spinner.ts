@@ -1,6 +1,7 @@
 // A program that only computes, for SECONDS: how often the machine stops it says what no program can do better. Prints a line of JSON.
 
-import { Pace } from './pace.js';
+import { fileURLToPath } from 'node:url';
+import { Pace, SLOW } from './pace.js';
 
 /** What a program that only computes has met. */
 export interface Stops {
@@ -27,11 +28,11 @@ export function spin(seconds: number, pace: Pace = new Pace(), now = () => perfo
     if (count % LOOK_EVERY === 0) usualMs = pace.usualMs;
     const ms = pace.take();
     if (ms > usualMs + STOP_MS) stops++;
-    else if (ms > 2 * usualMs) slowMs += ms;
+    else if (ms > SLOW * usualMs) slowMs += ms;
     if (ms > longestMs) longestMs = ms;
   }
   return { seconds, stops, longestMs, slow: slowMs / (seconds * 1000) };
 }
 
-const [, , word] = process.argv;
-if (word !== undefined && Number(word) > 0) console.log(JSON.stringify(spin(Number(word))));
+const [, program, word] = process.argv;
+if (program === fileURLToPath(import.meta.url)) console.log(JSON.stringify(spin(Number(word))));

@@ -1,6 +1,6 @@
 // A TCP client for load, as small as it can be: bench/generator/client.ts in C, the same in all that goes over the wire. It acknowledges
-// once per batch, puts the first request on the last segment of the handshake, checks every byte of every reply, and sends again what
-// was not answered in time.
+// once per batch, puts the first request on the last segment of the handshake, checks every byte of every reply (of HTTP those of
+// the body in the first segment, whose head may be any), and sends again what was not answered in time.
 
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -30,7 +30,7 @@ enum state { FREE, SYN_SENT, OPEN, FIN_SENT };
 struct connection {
   uint8_t state, is_dirty, owes_ack, peer_ended, is_queued, is_under_way;
   uint16_t port, address;
-  uint32_t iss, next, una, expected, received;
+  uint32_t iss, next, una, expected, received, outstanding;
   uint64_t asked_at, moved_at;
 };
 
@@ -86,6 +86,7 @@ static void ask(struct connection *c, uint32_t count, uint64_t now) {
   c->owes_ack = 0;
   send_text(c, PSH | ACK, c->next, text_of(count));
   c->next += count * job->request_bytes;
+  c->outstanding += count;
 }
 
 static void answer_with(struct connection *c, uint16_t flags) {
@@ -102,8 +103,11 @@ static void start(uint32_t slot, uint64_t now) {
   next_port[address] = port;
   slot_of[address * PORTS + port] = slot;
   next_iss += ISS_STEP;
-  const uint8_t is_dirty = c->is_dirty;
-  *c = (struct connection){.state = SYN_SENT, .is_dirty = is_dirty, .port = port, .address = address, .iss = next_iss};
+  // What stands in a list stays there.
+  const uint8_t is_dirty = c->is_dirty, is_queued = c->is_queued;
+  *c = (struct connection){.state = SYN_SENT, .port = port, .address = address, .iss = next_iss};
+  c->is_dirty = is_dirty;
+  c->is_queued = is_queued;
   c->una = next_iss;
   c->next = next_iss + 1;
   c->asked_at = c->moved_at = now;
@@ -138,7 +142,8 @@ static int learn_reply(const uint8_t *bytes, uint32_t length) {
   const char *body = strstr(text, "\r\n\r\n");
   const char *field = strcasestr(text, "\r\ncontent-length:");
   if (!body || !field || field > body) return 0;
-  const uint32_t header = body + 4 - text, content = strtoul(field + 17, NULL, 10);
+  const uint32_t header = body + 4 - text;
+  const unsigned long content = strtoul(field + 17, NULL, 10);
   if (content > 1 << 30) return 0;
   reply_length = header + content;
   expected_reply = allocate(reply_length, sizeof *expected_reply);
@@ -183,6 +188,10 @@ static void on_segment(const struct segment *s, uint64_t now) {
     mark(slot, 1);
     return;
   }
+  if ((int32_t)(s->ack - c->next) > 0) {
+    fail(slot, now);
+    return;
+  }
   if ((int32_t)(s->ack - c->una) > 0) c->una = s->ack;
   const int has_end = (s->flags & FIN) != 0;
   if (s->seq != c->expected) {
@@ -217,14 +226,19 @@ static void ask_next(uint64_t now) {
   struct connection *c = &connections[queue[queue_head]];
   queue_head = (queue_head + 1) % job->connections;
   queued--;
-  // One that has been opened again since asks when it is open.
-  if (!c->is_queued) return;
   c->is_queued = 0;
-  if (c->state == OPEN) ask(c, job->pipeline, now);
+  // One that has been opened again since asks when it is open.
+  if (c->state == OPEN && c->outstanding < job->pipeline) ask(c, job->pipeline - c->outstanding, now);
 }
 
 static void count_replies(uint32_t slot, uint32_t whole, uint64_t now) {
   struct connection *c = &connections[slot];
+  // Nobody has asked for more.
+  if (whole > c->outstanding) {
+    fail(slot, now);
+    return;
+  }
+  c->outstanding -= whole;
   c->received -= whole * reply_length;
   load_of_all->replies += whole;
   histogram_add(&load_of_all->latency, now - c->asked_at);
@@ -292,7 +306,7 @@ static void look_after(uint64_t now) {
 }
 
 static void ask_some(uint64_t now) {
-  for (uint32_t i = 0; i < NEW && asked < to_ask && asked < load_of_all->replies + OPENING; i++, asked++) {
+  for (uint32_t i = 0; i < NEW && asked < to_ask && asked < load_of_all->replies - load_of_all->replies_before + OPENING; i++, asked++) {
     // One that has failed meanwhile is an error, and stays without an answer.
     if (connections[asked].state == OPEN) ask(&connections[asked], job->pipeline, now);
   }
@@ -323,7 +337,7 @@ int client_turn(struct load *load, uint64_t now) {
 }
 
 void client_ask_all(struct load *load) {
-  (void)load;
+  load->replies_before = load->replies;
   asked = 0;
   to_ask = started;
 }

@@ -10,9 +10,11 @@ uint8_t *read_file(const char *path, uint32_t *length) {
   FILE *file = fopen(path, "rb");
   if (!file) die(path);
   fseek(file, 0, SEEK_END);
-  *length = ftell(file);
+  const long size = ftell(file);
+  if (size < 0 || size > INT32_MAX) die(path);
+  *length = size;
   rewind(file);
-  uint8_t *bytes = malloc(*length + 1);
+  uint8_t *bytes = malloc((size_t)size + 1);
   if (!bytes || fread(bytes, 1, *length, file) != *length) die(path);
   fclose(file);
   return bytes;

@@ -27,8 +27,10 @@ static int set(struct job *job, const char *key, const char *value) {
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     if (strcmp(key, numbers[i].key) != 0) continue;
-    *numbers[i].number = strtoul(value, NULL, 10);
-    return 1;
+    char *end;
+    const unsigned long number = strtoul(value, &end, 10);
+    *numbers[i].number = number;
+    return *value >= '0' && *value <= '9' && *end == 0 && number <= INT32_MAX;
   }
   if (strcmp(key, "mode") == 0) {
     for (size_t i = 0; i < sizeof MODES / sizeof *MODES; i++) {
@@ -62,9 +64,14 @@ int read_load(struct job *job, uint32_t client, char **words) {
     fprintf(stderr, "a load has no word %s%s%s\n", *words, equals ? "=" : "", equals ? equals + 1 : "");
     return 0;
   }
-  const uint32_t longest = FRAME_SIZE - TX_HEADROOM - 128;
-  const int asks = job->mode == SINK || (job->request && job->pipeline > 0 && job->request_bytes * job->pipeline <= longest);
-  if (asks && job->server && job->port && job->connections && job->addresses) return 1;
-  fputs("a load needs a server, a port, connections, and a request that fits into a segment\n", stderr);
+  // What a packet of 1,500 bytes takes.
+  const uint32_t longest = 1460, ports = 65536 - 1024;
+  const int asks = job->request && job->pipeline > 0 && job->pipeline <= longest / job->request_bytes;
+  const int fits = job->mode == SINK ? job->reply && job->connections < ports / 2 : asks;
+  if (fits && job->server && job->port && job->port <= 65535 && job->connections && job->addresses &&
+      job->addresses <= 256 && job->connections <= job->addresses * ports && job->duration_ms > 0)
+    return 1;
+  fputs("a load needs a server, a port, connections that have a port each, a time, and a request that fits into a segment\n",
+        stderr);
   return 0;
 }

@@ -32,7 +32,7 @@ enum until { TIME, ALL_OPEN, ALL_ANSWERED };
 
 static int is_enough(enum until until) {
   if (until == TIME) return 0;
-  return (until == ALL_OPEN ? all.open : all.replies) >= all.job->connections;
+  return (until == ALL_OPEN ? all.open : all.replies - all.replies_before) >= all.job->connections;
 }
 
 // Spins for some time; the share of it that went into looks that found nothing.

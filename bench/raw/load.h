@@ -22,7 +22,8 @@ struct load {
   struct nic *nic;
   const struct job *job;
   struct histogram latency;
-  uint64_t replies, bytes, errors, resent;
+  // `replies_before`: before the connections were last asked, all of them at once.
+  uint64_t replies, replies_before, bytes, errors, resent;
   uint32_t open;
 };
 

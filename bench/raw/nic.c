@@ -21,6 +21,7 @@ enum {
   // The kernel frees the queue of a closed socket a little later.
   BUSY_RETRIES = 20,
   BUSY_RETRY_US = 10000,
+  ETHERNET_BYTES = 14,
 };
 
 static void set(int fd, int level, int option, int value) {
@@ -92,6 +93,9 @@ void nic_open(struct nic *nic, const char *iface, const char *netns, const char 
   if (ifindex == 0) die(iface);
   memset(nic, 0, sizeof *nic);
   read_interface(nic, iface);
+  errno = EMSGSIZE;
+  // A packet is one buffer here.
+  if (nic->mtu + ETHERNET_BYTES > FRAME_SIZE - TX_HEADROOM) die(iface);
   program_attach(&nic->program, ifindex, mode);
   nic->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
   if (nic->fd < 0) die("socket");

@@ -109,6 +109,7 @@ static void send_more(struct flow *f, uint64_t now) {
     // A window that has closed is asked about with a byte.
     else if (room == 0) {
       f->moved_at = now;
+      if (f->most == f->una) f->most++;
       send_part(f, ACK, f->una, f->position, 1);
       return;
     }

@@ -16,7 +16,7 @@ struct steady {
 static inline int is_steady(struct steady *s, double rate, double ms) {
   const int is_near = rate >= s->best * STEADY_SHARE;
   // A rate that is much beyond the best one begins anew.
-  s->in_a_row = !is_near ? 0 : rate * STEADY_SHARE > s->best ? 1 : s->in_a_row + 1;
+  s->in_a_row = !is_near || rate == 0 ? 0 : rate * STEADY_SHARE > s->best ? 1 : s->in_a_row + 1;
   if (rate > s->best) s->best = rate;
   return ms >= s->most_ms || (ms >= s->least_ms && s->in_a_row >= STEADY_WINDOWS);
 }

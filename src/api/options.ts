@@ -70,8 +70,8 @@ export interface MtcpOptions {
   /** How long to spin for frames after the last event before sleeping. @default 50 @unit µs */
   spinUs?: number;
   /**
-   * Let V8 inline more functions into each other than it does by itself, in the whole process, unless its command line says how much
-   * (`--max-inlined-bytecode-size-cumulative`): a message takes up to a quarter less of the stack's time.
+   * Have V8 inline more functions into each other than it does by itself, in the whole process and until it ends, unless its command line
+   * says how much (`--max-inlined-bytecode-size-cumulative`): a message takes up to a quarter less of the stack's time.
    * @default true
    */
   inlining?: boolean;

@@ -26,7 +26,10 @@ const serve = (socket) => {
   socket.on('data', (chunk) => {
     if (kind === 'sink' || kind === 'silent') return;
     if (kind === 'reset') return socket.resetAndDestroy();
-    for (received += chunk.length; received >= 64; received -= 64) socket.write(bytes);
+    for (received += chunk.length; received >= 64; received -= 64) {
+      socket.write(bytes);
+      if (kind === 'twice') socket.write(bytes);
+    }
   });
 };
 const server = kind === 'http'
@@ -140,6 +143,7 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     t.equal(wrong.replies, 0, `${name}: replies with a wrong byte are none`);
     t.ok(wrong.errors > 0, `${name}: but errors`);
     t.ok((await run(name, 'reset', {})).errors > 0, `${name}: and so are connections that are reset`);
+    t.ok((await run(name, 'twice', {})).errors > 0, `${name}: and replies that nobody asked for`);
     const silent = await run(name, 'silent', { warmupMs: 10, durationMs: 800 });
     t.equal(silent.replies, 0, `${name}: no reply`);
     t.ok(silent.resent > 0, `${name}: it has asked again`);
@@ -160,13 +164,26 @@ t.test('words that are none are refused', async (t) => {
     const child = spawn(program, ['load', 'lo', '/', 'auto', '10.0.0.1', ...words], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
+    const closed = once(child, 'close');
     const said = await once(child.stderr, 'data');
-    t.same(await once(child, 'exit'), [2, null]);
+    t.same(await closed, [2, null]);
     return String(said[0]).trim();
   };
   t.equal(await complaint('mode=nonsense'), 'a load has no word mode=nonsense');
   t.equal(await complaint('colour=red'), 'a load has no word colour=red');
-  t.match(await complaint('mode=rpc', 'port=1'), /^a load needs a server/);
+  t.equal(await complaint('connections=12x'), 'a load has no word connections=12x');
+  const whole = ['mode=rpc', 'server=10.0.0.2', 'mac=020000000001', 'durationMs=10', 'request=7878'];
+  const few = [...whole, 'port=1', 'connections=1'];
+  for (const words of [
+    ['mode=rpc', 'port=1'],
+    [...few, 'pipeline=2147483647'],
+    [...few, 'pipeline=731'],
+    [...whole, 'port=99999', 'connections=1'],
+    [...whole, 'port=1', 'connections=70000'],
+    [...few, 'durationMs=0'],
+  ]) {
+    t.match(await complaint(...words), /^a load (?:needs a server|has no word durationMs=0)/, words.join(' '));
+  }
 });
 
 t.test('what is left to the generator in TypeScript', async (t) => {

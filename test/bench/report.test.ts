@@ -198,15 +198,14 @@ t.test('a soak shows growth and pauses', async (t) => {
   t.same(statesOf(soakOf(still.map((size, i) => size + i))), ['not met', 'met']);
   const long = { turnMs: 3, ownTurnMs: 2, longTurns: 3, ownLongTurns: 1 };
   t.same(statesOf(soakOf(still, long)), ['met', 'not met']);
-  t.same(
-    statesOf(soakOf(still, { turnMs: 3, longTurns: 1, slowTurns: 1 })),
-    ['met', 'met'],
-    'the machine was slow',
-  );
   const machine = { seconds: 10, stops: 6, longestMs: 1.5, slow: 0 };
   const stopped = (changes: object) =>
     statesOf({ ...soakOf(still, long), machine: { ...machine, ...changes } })[1];
   t.equal(stopped({}), 'not known', 'the machine stops any program as often and as long');
+  const slow = soakOf(still, { turnMs: 3, longTurns: 1, slowTurns: 1 });
+  t.same(statesOf(slow), ['met', 'not met'], 'a slow machine is none that nobody else has met');
+  t.same(statesOf({ ...slow, machine: { ...machine, stops: 0 } }), ['met', 'not met']);
+  t.same(statesOf({ ...slow, machine: { ...machine, stops: 0, slow: 0.04 } }), ['met', 'not known']);
   t.equal(stopped({ stops: 4 }), 'not met', 'not as often');
   t.equal(stopped({ longestMs: 0.9 }), 'not met', 'nor as long');
   t.same(statesOf({ ...soakOf(still, { gcMs: 2 }), machine }), ['met', 'not met'], 'collections are its own');

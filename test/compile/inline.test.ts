@@ -69,6 +69,17 @@ t.test('a module writes its own constants out, and those that it renames', async
   );
 });
 
+t.test('a name means what is exported under it', async (t) => {
+  const module = 'const XNAME = 5; const YNAME = 7; const ZNAME = 9; export { YNAME as XNAME, ZNAME }; ';
+  t.equal(
+    compiled({
+      '/m.js': module,
+      '/u.js': "import { XNAME, YNAME, ZNAME } from './m.js'; f(XNAME, YNAME, ZNAME);",
+    }),
+    "import { XNAME, YNAME, ZNAME } from './m.js'; f(7    , YNAME, 9    );",
+  );
+});
+
 t.test('constants of a circle of modules, and of packages, stay', async (t) => {
   const a = "import { B } from './b.js'; export const A = B + 1;";
   t.equal(

@@ -79,23 +79,29 @@ export class BufferPool {
     let unit = this.#uncut.take(shift - SMALLEST);
     if (unit < 0) {
       if (this.#shelved === 0) return undefined;
-      this.#clearShelf();
-      unit = this.#uncut.take(shift - SMALLEST);
+      unit = this.#joinShelf(shift - SMALLEST);
       if (unit < 0) return undefined;
     }
     const start = unit << SMALLEST;
     return new Span(this.#lent.subarray(start, start + size), this.#whole);
   }
 
-  /** Each buffer of the shelf has been given back since the last time, so that one costs no more than a walk up the tree. */
-  #clearShelf(): void {
+  /**
+   * Gives buffers of the shelf back to be joined, the smallest first, until there is a piece of `1 << level` units: its first unit, or -1.
+   * Each has been put there since the last time, so that one costs no more than a walk up the tree.
+   */
+  #joinShelf(level: number): number {
     for (let shift = SMALLEST; shift <= LARGEST; shift++) {
       const free = this.#lentFree[shift];
+      if (free.length === 0) continue;
       for (const { base } of free) {
         this.#uncut.give((base - this.#lent.byteOffset) >> SMALLEST, shift - SMALLEST);
       }
+      this.#shelved -= free.length;
       free.length = 0;
+      const unit = this.#uncut.take(level);
+      if (unit >= 0) return unit;
     }
-    this.#shelved = 0;
+    return -1;
   }
 }
