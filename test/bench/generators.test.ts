@@ -182,7 +182,11 @@ t.test('words that are none are refused', async (t) => {
     [...whole, 'port=1', 'connections=70000'],
     [...few, 'durationMs=0'],
   ]) {
-    t.match(await complaint(...words), /^a load (?:needs a server|has no word durationMs=0)/, words.join(' '));
+    t.match(
+      await complaint(...words),
+      /^a load (?:needs a server|has no word durationMs=0)/,
+      words.join(' '),
+    );
   }
 });
 
