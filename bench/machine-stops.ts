@@ -1,4 +1,5 @@
-// What the machine does to a program that only computes, with both CPUs of a benchmark busy: the floor under every pause.
+// What the machine does to a program that only computes, with both CPUs of a benchmark busy: the floor under every
+// pause.
 
 import { fileURLToPath } from 'node:url';
 import type { Stops } from './peers/spinner.js';
@@ -14,6 +15,7 @@ export async function measureStops(seconds = SECONDS): Promise<Stops> {
   const run = (cpu: number, length: number): Promise<string> => {
     return runProgram('spinner', [process.execPath, program, `${length}`], cpu, (length + 10) * 1000);
   };
-  const [, text] = await Promise.all([run(GENERATOR_CPU, seconds + MORE_SECONDS), run(SERVER_CPU, seconds)]);
+  const other = run(GENERATOR_CPU, seconds + MORE_SECONDS);
+  const [text] = await Promise.all([run(SERVER_CPU, seconds), other]);
   return JSON.parse(text) as Stops;
 }

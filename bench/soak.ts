@@ -7,7 +7,10 @@ import { spreadOf } from './statistics.js';
 /** Seconds after which a server is what it will be, and how many are averaged at both ends of the rest. */
 const SETTLED = 10;
 const SPAN = 10;
-/** Growth that is none: V8 makes the place for young objects larger and smaller, and nobody looks right after a collection. */
+/**
+ * Growth that is none: V8 makes the place for young objects larger and smaller, and nobody looks right after a
+ * collection.
+ */
 const STILL_BYTES = 3 << 20;
 const STILL_SHARE = 0.05;
 /** The longest pause that is meant to be. */
@@ -23,14 +26,27 @@ export interface Soak {
   readonly heapBefore: number;
   readonly heapAfter: number;
   readonly grows: boolean;
-  /** The longest turn of the loop and the longest collection from second 10 on, in ms; and turns beyond a millisecond. */
+  /**
+   * The longest turn of the loop and the longest collection from second 10 on, in ms; and turns beyond a millisecond.
+   */
   readonly pauseMs: number;
   readonly gcMs: number;
-  /** The longest collection of seconds in which no turn met a slow machine: in the others it cannot be told apart. */
+  /**
+   * The longest collection by the own time of the turns that they were in; in one that met a slow machine it cannot
+   * be told apart.
+   */
   readonly ownGcMs: number;
   readonly longTurns: number;
-  /** Of these, how many met a slow machine, and how many of the others were long without what else had the CPU; the longest of those. */
+  /**
+   * Of these, how many met a slow machine, and how many of the others were long without what else had the CPU; the
+   * longest of those.
+   */
   readonly slowTurns: number;
+  /**
+   * Share of moments, 20 ms apart, at which the machine was slow: that of the long turns would be the same if they
+   * met it by chance.
+   */
+  readonly slowShare: number;
   readonly ownLongTurns: number;
   readonly ownPauseMs: number;
   /** From second 10 on. */
@@ -75,9 +91,15 @@ export function summarize(samples: readonly WatchSample[]): Soak {
     pauseMs: Math.max(...settled.map(({ turnMs }) => turnMs)),
     ownPauseMs: Math.max(...settled.map(({ ownTurnMs }) => ownTurnMs)),
     gcMs: Math.max(...settled.map(({ gcMs }) => gcMs)),
-    ownGcMs: Math.max(0, ...settled.filter(({ slowTurns }) => slowTurns === 0).map(({ gcMs }) => gcMs)),
+    ownGcMs: Math.max(...settled.map(({ ownGcMs }) => ownGcMs)),
     longTurns: total(({ longTurns }) => longTurns),
     slowTurns: total(({ slowTurns }) => slowTurns),
+    slowShare:
+      total(({ slowLooks }) => slowLooks) /
+      Math.max(
+        1,
+        total(({ looks }) => looks),
+      ),
     ownLongTurns: total(({ ownLongTurns }) => ownLongTurns),
     seconds: settled.length,
   };

@@ -1,11 +1,15 @@
-// How fast the machine is at a moment: a fixed piece of arithmetic, in registers alone. A hypervisor may stop a CPU or slow it down, and
-// nothing in the machine tells of it but work that takes longer than it usually does.
+// How fast the machine is at a moment: a fixed piece of arithmetic, in registers alone. A hypervisor may stop a CPU
+// or slow it down, and nothing in the machine tells of it but work that takes longer than it usually does.
 
 const STEPS = 20_000;
 /** Pieces of which the usual one is the median. */
 const PIECES = 31;
-/** A piece that takes so many times the usual was done by a slow machine. */
+/**
+ * A machine is slow when pieces take so many times the usual, and so many of them one after another: one may have
+ * been interrupted.
+ */
 export const SLOW = 2;
+const IN_A_ROW = 3;
 
 let state = 1;
 
@@ -44,9 +48,11 @@ export class Pace {
     return ms;
   }
 
-  /** Does a piece that is not to become usual, and tells whether the machine is slow now. */
+  /** Does pieces that are not to become usual, and tells whether the machine is slow now. */
   isSlow(): boolean {
-    return this.#measure() > SLOW * this.usualMs;
+    const limitMs = SLOW * this.usualMs;
+    for (let i = 0; i < IN_A_ROW; i++) if (this.#measure() <= limitMs) return false;
+    return true;
   }
 
   #measure(): number {

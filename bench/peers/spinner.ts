@@ -1,12 +1,19 @@
-// A program that only computes, for SECONDS: how often the machine stops it says what no program can do better. Prints a line of JSON.
+// A program that only computes, for SECONDS: how often the machine stops it says what no program can do better.
+// Prints a line of JSON.
 
 import { fileURLToPath } from 'node:url';
+import { executedMs } from './executed.js';
 import { Pace, SLOW } from './pace.js';
 
 /** What a program that only computes has met. */
 export interface Stops {
   readonly seconds: number;
-  /** Pieces of work that took more than a millisecond longer than usual, and the longest, in ms. */
+  /** How often the piece of work was done. */
+  readonly pieces: number;
+  /**
+   * Pieces that took more than a millisecond longer than usual, and the longest, in ms: without the time in which
+   * something else had the CPU.
+   */
   readonly stops: number;
   readonly longestMs: number;
   /** Share of the time that went into pieces done by a slow machine. */
@@ -18,20 +25,27 @@ const STOP_MS = 1;
 const LOOK_EVERY = 1000;
 
 /** Computes for some seconds. */
-export function spin(seconds: number, pace: Pace = new Pace(), now = () => performance.now()): Stops {
-  let stops = 0;
-  let longestMs = 0;
-  let slowMs = 0;
-  const start = now();
+export function spin(
+  seconds: number,
+  pace: Pace = new Pace(),
+  now = () => performance.now(),
+  executed = executedMs,
+): Stops {
+  let [pieces, stops, longestMs, slowMs] = [0, 0, 0, 0];
   let usualMs = pace.usualMs;
-  for (let at = start, count = 0; at < start + seconds * 1000; at = now(), count++) {
-    if (count % LOOK_EVERY === 0) usualMs = pace.usualMs;
-    const ms = pace.take();
+  const end = now() + seconds * 1000;
+  while (now() < end) {
+    // The last pieces may all have been slow.
+    if (pieces % LOOK_EVERY === 0) usualMs = Math.min(usualMs, pace.usualMs);
+    const before = executed();
+    const took = pace.take();
+    const ms = Math.min(took, executed() - before);
     if (ms > usualMs + STOP_MS) stops++;
     else if (ms > SLOW * usualMs) slowMs += ms;
     if (ms > longestMs) longestMs = ms;
+    pieces++;
   }
-  return { seconds, stops, longestMs, slow: slowMs / (seconds * 1000) };
+  return { seconds, pieces, stops, longestMs, slow: slowMs / (seconds * 1000) };
 }
 
 const [, program, word] = process.argv;

@@ -1,5 +1,5 @@
-// Tables of a report beside those of the cases: memory of idle connections, what a soak has shown, how long servers take to start, and
-// what programs of their own have measured.
+// Tables of a report beside those of the cases: memory of idle connections, what a soak has shown, how long servers
+// take to start, and what programs of their own have measured.
 
 import { shorten } from '../statistics.js';
 import type { PeerResult, Report, ReportTable } from './report.js';
@@ -64,8 +64,10 @@ function soakTable(report: Report): ReportTable {
           soak.grows ? 'yes' : 'no',
           soak.pauseMs.toFixed(2),
           soak.gcMs.toFixed(2),
+          soak.ownGcMs.toFixed(2),
           `${soak.longTurns}`,
           `${soak.slowTurns}`,
+          `${(soak.slowShare * 100).toFixed(1)} %`,
           `${soak.ownLongTurns}`,
           soak.ownPauseMs.toFixed(2),
           soak.machine === undefined
@@ -78,8 +80,10 @@ function soakTable(report: Report): ReportTable {
   const pauses = [
     'longest turn, ms',
     'longest collection, ms',
+    'of its own, ms',
     'turns above 1 ms',
     'with a slow machine',
+    'slow at all moments',
     'of their own',
     'longest of those, ms',
     'a program that only computes: stops above 1 ms',
@@ -87,9 +91,11 @@ function soakTable(report: Report): ReportTable {
   return {
     name: 'a minute at full load',
     title:
-      'Memory after second 10 and at the end (the heap after collections), and pauses of the server from second 10 on. ' +
-      'A slow machine takes more than twice its usual time for a piece of arithmetic right after such a turn; of their own are the others, ' +
-      'without the time in which something else had the CPU',
+      'Memory after second 10 and at the end (the heap after collections), ' +
+      'and pauses of the server from second 10 on. ' +
+      'A slow machine takes more than twice its usual time for pieces of arithmetic right after such a turn; ' +
+      'at all moments, 20 ms apart, it is seen how often it is slow anyway. Of their own are the others, ' +
+      'without the time in which other processes had the CPU; a collection is so no longer than the turn it was in',
     head: ['case', 'server', 'errors', 'resident', 'heap', 'grows', ...pauses],
     rows,
   };
