@@ -24,7 +24,7 @@ export const bench: Command = {
   positionals: [0, Number.POSITIVE_INFINITY],
   options: [
     { name: 'quick', help: 'fewer cases, shorter runs: about two minutes' },
-    { name: 'rounds', value: 'N', help: 'runs of each server in each case (5; 3 when quick)' },
+    { name: 'rounds', value: 'N', help: 'runs of each server in each case (5; 2 when quick)' },
     {
       name: 'peers',
       value: 'A,B',
