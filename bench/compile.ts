@@ -1,15 +1,16 @@
 // The programs in C that are compared with, compiled when a benchmark begins: nobody needs a compiler for anything else.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** From build/bench to the sources. */
 const SOURCES = fileURLToPath(new URL('../../bench/', import.meta.url));
 
-/** Compiles a file of bench, or all of a folder there, to a program. Says why that failed, or undefined. */
+/** Compiles a file of bench, or all of a folder there, to a program, unless that is there. Says why that failed, or undefined. */
 export function compileC(source: string, program: string): string | undefined {
+  if (existsSync(program)) return undefined;
   const path = join(SOURCES, source);
   const files = source.endsWith('.c')
     ? [path]

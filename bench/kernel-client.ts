@@ -1,20 +1,18 @@
 // The load generator in C on the kernel's TCP: compiled on the spot, and run where the generator of frames would sit.
 
-import { spawnSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { LAB_PEER_INTERFACE, LAB_PREFIX, peerNamespace } from '../src/nic/os/lab.js';
 import { Netlink } from '../src/nic/os/netlink.js';
 import { inNetns } from '../src/nic/os/netns.js';
 import { type BenchCase, requestOf } from './cases.js';
+import { compileC } from './compile.js';
 import type { JobResult } from './generator/job.js';
 import type { Times } from './measure.js';
 import { replyBytes } from './peers/reply.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
 import { runTool } from './processes.js';
 
-const SOURCE = fileURLToPath(new URL('../../bench/generator/kernel-client.c', import.meta.url));
 /**
  * Addresses of a run, and those there are: enough ports that a run does not come around, and that the one which has the same addresses
  * again comes when TIME-WAIT is over.
@@ -29,10 +27,8 @@ export const KERNEL_WARMUP_MS = 1500;
 /** Compiles the client into a folder, unless it is there; the path of the program. Throws when it cannot. */
 export function compileKernelClient(folder: string): string {
   const program = join(folder, 'kernel-client');
-  if (existsSync(program)) return program;
-  const { status, error } = spawnSync('cc', ['-O2', '-o', program, SOURCE]);
-  if (error !== undefined) throw new Error('left out: no C compiler is installed');
-  if (status !== 0) throw new Error('left out: the client on the kernel does not compile here');
+  const reason = compileC('generator/kernel-client.c', program);
+  if (reason !== undefined) throw new Error(`left out: ${reason}`);
   return program;
 }
 

@@ -41,9 +41,10 @@ function isExpected(error: unknown): boolean {
 }
 
 /** The load generator in C, unless that in TypeScript is asked for, or there is no compiler and nobody has asked for it in C. */
-function compileGenerator(): string | undefined {
+function compileGenerator(plan: Plan, folder: string): string | undefined {
   if (plan.generator === 'ts') return undefined;
-  const program = join(folder, 'load');
+  // That of the peer `raw`.
+  const program = join(folder, 'raw');
   const reason = compileC('raw', program);
   if (reason === undefined) return program;
   if (plan.generator === 'c') throw new Error(`the load generator in C: ${reason}`);
@@ -160,17 +161,18 @@ const plan = orTell(2, () => makePlan(process.argv.slice(2)));
 const { compare: earlier } = plan;
 const before = earlier === undefined ? undefined : orTell(1, () => readReport(earlier));
 const folder = mkdtempSync(join(tmpdir(), 'mtcp-bench-'));
-const place = { folder, lab: `mtcp-bench-${process.pid}`, generator: compileGenerator() };
+const lab = `mtcp-bench-${process.pid}`;
 process.once('exit', () => {
   try {
-    labDown(place.lab);
+    labDown(lab);
   } catch (error) {
     // Whoever may not make a lab may not remove one: that has been told.
     if (!(error instanceof LabError)) throw error;
   }
-  rmSync(place.folder, { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
 });
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+const place = { folder, lab, generator: orTell(1, () => compileGenerator(plan, folder)) };
 try {
   const report = await run(plan, place);
   write(report);

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { netnsPath } from '../src/nic/os/netns.js';
 import { ASK, type Job, type JobResult } from './generator/job.js';
 import { isForRaw, rawWords } from './generator/raw-words.js';
+import type { Workplace } from './peers.js';
 
 /** The CPU of what is measured, and that of what loads it. */
 export const SERVER_CPU = 0;
@@ -134,17 +135,13 @@ export interface RunningJob {
   end(): Promise<void>;
 }
 
+type Tools = Pick<Workplace, 'folder' | 'generator'>;
+
 /** The command of a load generator: that in C where there is one that can do the job. */
 function generatorCommand(job: Job, { folder, generator }: Tools): string[] {
   if (generator !== undefined && isForRaw(job)) return [generator, ...rawWords(job, folder)];
   const program = fileURLToPath(new URL('generator/main.js', import.meta.url));
   return [process.execPath, program, JSON.stringify(job)];
-}
-
-/** Where files may be put, and the generator in C, if it has been compiled. */
-export interface Tools {
-  readonly folder: string;
-  readonly generator: string | undefined;
 }
 
 /** Starts the load generator. */
