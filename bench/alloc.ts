@@ -1,181 +1,77 @@
-// Bytes allocated per packet in steady state on the echo path: a peer that allocates nothing sends data segments through a Nic in
-// memory, an epoll echo server answers them, and the growth of the heap between two points without a garbage collection is
-// divided by the packets. Run by `npm run bench:alloc`; needs `--expose-gc` and a young generation that holds the whole run.
+// What the stack allocates in steady state, and how long it takes, without a driver and a kernel: peers that allocate nothing send
+// segments through a Nic in memory, a server answers them, and the growth of the heap between two points without a garbage
+// collection is divided by the packets. The time is that of the fastest piece of many: what else runs on the machine makes pieces
+// slower, none faster. Run by `npm run bench:alloc`, all shapes or those that are named; needs `--expose-gc` and a young generation that
+// holds the whole run.
 
 import { writeSync } from 'node:fs';
 import { PerformanceObserver } from 'node:perf_hooks';
 import { widenInlining } from '../src/api/inlining.js';
-import {
-  AF_INET,
-  type Context,
-  MTCP_EPOLL_CTL_ADD,
-  MTCP_EPOLLIN,
-  makeContext,
-  mtcp_accept,
-  mtcp_bind,
-  mtcp_epoll_create,
-  mtcp_epoll_ctl,
-  mtcp_epoll_events,
-  mtcp_epoll_wait,
-  mtcp_listen,
-  mtcp_read,
-  mtcp_setsock_nonblock,
-  mtcp_socket,
-  mtcp_write,
-  SOCK_STREAM,
-  sockaddr_in,
-} from '../src/index.js';
-import { MemoryNic } from '../src/nic/memory-nic.js';
-import { RX_CHECKSUM_GOOD } from '../src/nic/nic.js';
-import { createRandom } from '../src/stack/random.js';
-import { parseV4 } from '../src/stack/wire/address.js';
-import { IPV4_HEADER, PROTOCOL_TCP, writeIpv4 } from '../src/stack/wire/ipv4.js';
-import { ACK, PSH, SYN, TCP_HEADER, writeTcpHeader } from '../src/stack/wire/tcp-header.js';
-import { TIMESTAMPS_LENGTH, writeSynOptions, writeTimestamps } from '../src/stack/wire/tcp-options.js';
+import { echoRounds } from './memory/echo.js';
+import { shortRounds } from './memory/short.js';
+import type { Rounds } from './memory/stage.js';
 
-const SERVER = parseV4('10.0.0.1')!;
-const CLIENT = parseV4('10.0.0.2')!;
-const PORT = 7;
-/** For socket buffers, as a Nic on a wire has it. */
-const SPARE_BYTES = 1 << 20;
-
-/** The other end of one connection: writes its segments into one buffer and reads what it must know from what is sent. */
-class Peer {
-  readonly #nic: MemoryNic;
-  readonly #port: number;
-  /** As long as the packets with data, so that the Nic copies it whole and makes no view of it. */
-  readonly #packet: Uint8Array;
-  readonly #view: DataView;
-  #seq = 1000;
-  #ack = 0;
-  #time = 1;
-  #tsEcr = 0;
-  received = 0;
-
-  constructor(nic: MemoryNic, port: number, payload: number) {
-    this.#nic = nic;
-    this.#port = port;
-    this.#packet = new Uint8Array(IPV4_HEADER + TCP_HEADER + TIMESTAMPS_LENGTH + payload);
-    this.#view = new DataView(this.#packet.buffer);
-  }
-
-  get port(): number {
-    return this.#port;
-  }
-
-  send(flags: number, length: number): void {
-    const view = this.#view;
-    let end = IPV4_HEADER + TCP_HEADER;
-    const isSyn = (flags & SYN) !== 0;
-    if (isSyn) end += writeSynOptions(view, end, 1460, 7, true, true, this.#time, 0);
-    else end += writeTimestamps(view, end, this.#time, this.#tsEcr);
-    const header = end - IPV4_HEADER;
-    writeTcpHeader(view, IPV4_HEADER, this.#port, PORT, this.#seq, this.#ack, header, flags, 0xffff, 0);
-    writeIpv4(view, 0, end + length, PROTOCOL_TCP, CLIENT, SERVER, 64, 0, 0, true);
-    this.#seq = (this.#seq + length + (isSyn ? 1 : 0)) | 0;
-    this.#time++;
-    this.#nic.injectFrom(this.#packet, 0, end + length, RX_CHECKSUM_GOOD);
-  }
-
-  /** Takes a packet of the server. */
-  take(offset: number, length: number): void {
-    const { view } = this.#nic;
-    const header = (view.getUint16(offset + IPV4_HEADER + 12) >>> 12) << 2;
-    const isSyn = (view.getUint8(offset + IPV4_HEADER + 13) & SYN) !== 0;
-    const data = length - IPV4_HEADER - header;
-    this.#ack = (view.getInt32(offset + IPV4_HEADER + 4) + data + (isSyn ? 1 : 0)) | 0;
-    if (header >= TCP_HEADER + TIMESTAMPS_LENGTH && !isSyn) {
-      this.#tsEcr = view.getInt32(offset + IPV4_HEADER + TCP_HEADER + 4);
-    }
-    this.received += data;
-  }
+interface Shape {
+  readonly name: string;
+  readonly connections: number;
+  readonly payload: number;
+  /** Units (messages or connections) for warming up, and as many that are measured. */
+  readonly units: number;
+  readonly make: (connections: number, payload: number) => Rounds;
 }
 
-interface Result {
-  connections: number;
-  payload: number;
-  packets: number;
-  bytesPerPacket: number;
-  nsPerMessage: number;
+/** Echoes on few connections and on more than any cache holds, and connections that are opened and closed. */
+const SHAPES: readonly Shape[] = [
+  { name: 'echo', connections: 1, payload: 64, units: 200_000, make: echoRounds },
+  { name: 'echo', connections: 64, payload: 64, units: 200_000, make: echoRounds },
+  { name: 'echo', connections: 64, payload: 1448, units: 200_000, make: echoRounds },
+  { name: 'many', connections: 10_000, payload: 64, units: 400_000, make: echoRounds },
+  { name: 'short', connections: 96, payload: 64, units: 60_000, make: shortRounds },
+];
+
+/** Pieces that are timed. */
+const PIECES = 100;
+
+/** What is told of a shape. */
+export interface AllocResult {
+  readonly name: string;
+  readonly connections: number;
+  readonly payload: number;
+  readonly packets: number;
+  readonly bytesPerPacket: number;
+  /** For a message and its echo, or a connection; what the peer does is part of it. */
+  readonly nsPerUnit: number;
 }
 
-/** Runs `messages` echoes of `payload` bytes over `connections` connections and measures the second half. */
-function measure(connections: number, payload: number, messages: number): Result {
-  let now = 0;
-  const nic = new MemoryNic({ linkType: 'ip', mtu: 1500, spareBytes: SPARE_BYTES });
-  const addresses = [{ address: '10.0.0.1', prefix: 24 }];
-  const mctx: Context = makeContext(nic, { addresses }, () => now, createRandom(1), 0);
-  const peers = Array.from({ length: connections }, (_, i) => new Peer(nic, 10_000 + i, payload));
-  nic.onTransmit = (_memory, offset, length) => {
-    peers[nic.view.getUint16(offset + IPV4_HEADER + 2) - 10_000]?.take(offset, length);
-  };
-  const listener = mtcp_socket(mctx, AF_INET, SOCK_STREAM, 0);
-  mtcp_bind(mctx, listener, sockaddr_in('0.0.0.0', PORT));
-  mtcp_listen(mctx, listener, connections);
-  mtcp_setsock_nonblock(mctx, listener);
-  const epoll = mtcp_epoll_create(mctx, 1024);
-  const events = mtcp_epoll_events(1024);
-  for (const peer of peers) {
-    peer.send(SYN, 0);
-    mctx.turn();
-    mctx.turn();
-    peer.send(ACK, 0);
-    mctx.turn();
-    const socket = mtcp_accept(mctx, listener, null);
-    mtcp_setsock_nonblock(mctx, socket);
-    mtcp_epoll_ctl(mctx, epoll, MTCP_EPOLL_CTL_ADD, socket, {
-      events: MTCP_EPOLLIN,
-      data: { sockid: socket },
-    });
-  }
-  const buffer = new Uint8Array(16_384);
-  const round = (): void => {
-    now += 50;
-    for (let i = 0; i < peers.length; i++) peers[i]!.send(ACK | PSH, payload);
-    let answered = 0;
-    while (answered < peers.length) {
-      const ready = mtcp_epoll_wait(mctx, epoll, events, 1024, 0);
-      if (ready <= 0) break;
-      for (let i = 0; i < ready; i++) {
-        const socket = events[i]!.data.sockid!;
-        const got = mtcp_read(mctx, socket, buffer);
-        mtcp_write(mctx, socket, buffer, got);
-        answered++;
-      }
-    }
-    mctx.turn();
-  };
-  const rounds = Math.ceil(messages / connections);
-  for (let i = 0; i < rounds; i++) round();
+/** Runs `units` twice and measures the second half. */
+function measure({ name, connections, payload, make }: Shape, units: number): AllocResult {
+  const { round, unitsPerRound, check, stage } = make(connections, payload);
+  const piece = Math.ceil(units / unitsPerRound / PIECES);
+  for (let i = 0; i < PIECES * piece; i++) round();
   globalThis.gc?.();
   let collections = 0;
   const observer = new PerformanceObserver((list) => {
     collections += list.getEntries().length;
   });
   observer.observe({ entryTypes: ['gc'] });
+  const segmentsBefore = stage.segments;
   const before = process.memoryUsage().heapUsed;
-  const start = performance.now();
   mark('steady');
-  for (let i = 0; i < rounds; i++) round();
+  let least = Number.POSITIVE_INFINITY;
+  for (let i = 0; i < PIECES; i++) {
+    const start = performance.now();
+    for (let j = 0; j < piece; j++) round();
+    least = Math.min(least, performance.now() - start);
+  }
   mark('over');
-  const elapsed = performance.now() - start;
   const grown = process.memoryUsage().heapUsed - before;
   observer.disconnect();
   if (collections > 0) throw new Error('a garbage collection ran: give --max-semi-space-size=256');
-  const expected = 2 * rounds * payload;
-  for (const peer of peers) {
-    if (peer.received !== expected)
-      throw new Error(`port ${peer.port}: ${peer.received} bytes, not ${expected}`);
-  }
-  const packets = 2 * rounds * connections;
-  mctx.destroy();
-  return {
-    connections,
-    payload,
-    packets,
-    bytesPerPacket: grown / packets,
-    nsPerMessage: (elapsed * 1e6) / (rounds * connections),
-  };
+  check(2 * PIECES * piece);
+  const packets = stage.segments - segmentsBefore;
+  stage.mctx.destroy();
+  const nsPerUnit = (least * 1e6) / (piece * unitsPerRound);
+  return { name, connections, payload, packets, bytesPerPacket: grown / packets, nsPerUnit };
 }
 
 /** With --marks, says where the measured part begins and ends, among what V8 tells of itself (--trace-deopt). */
@@ -185,15 +81,11 @@ function mark(word: string): void {
 
 // As mtcp_init does.
 widenInlining();
-const results: Result[] = [];
-for (const [connections, payload] of [
-  [1, 64],
-  [64, 64],
-  [64, 1448],
-] as const) {
+const wanted = process.argv.slice(2).filter((word) => !word.startsWith('-'));
+const results = SHAPES.filter(({ name }) => wanted.length === 0 || wanted.includes(name)).map((shape) => {
   // The first run of a shape warms the code up.
-  measure(connections, payload, 50_000);
-  results.push(measure(connections, payload, 200_000));
-}
+  measure(shape, shape.units / 4);
+  return measure(shape, shape.units);
+});
 if (process.argv.includes('--json')) console.log(JSON.stringify(results));
 else console.table(results);

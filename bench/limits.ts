@@ -1,8 +1,8 @@
 // Goals that are no ratios: memory of idle connections, a minute without growth or pauses, and no garbage.
 
+import type { AllocResult } from './alloc.js';
 import type { Standing } from './goals.js';
 import type { Run } from './measure.js';
-import type { AllocResult } from './programs.js';
 import { meanLoad, NOISE_LIMIT, type Report } from './report/report.js';
 import { PAUSE_GOAL_MS } from './soak.js';
 

@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import type { AllocResult } from './alloc.js';
 import { kernelBulk } from './kernel-bulk.js';
 import type { PacketResult } from './packets.js';
 import type { ReportTable } from './report/report.js';
@@ -85,14 +86,6 @@ const packets: Program = {
   },
 };
 
-/** What bench/alloc.ts prints for a shape. */
-export interface AllocResult {
-  readonly connections: number;
-  readonly payload: number;
-  readonly bytesPerPacket: number;
-  readonly nsPerMessage: number;
-}
-
 const alloc: Program = {
   name: 'alloc',
   when: 'full',
@@ -101,10 +94,16 @@ const alloc: Program = {
     const results = JSON.parse(await outputOf('alloc', ['--json'])) as AllocResult[];
     return {
       name: 'alloc',
-      title: 'The echo path in memory, in steady state: what it allocates and how long it takes',
-      head: ['connections', 'bytes of a message', 'bytes allocated per packet', 'ns per message'],
-      rows: results.map(({ connections, payload, bytesPerPacket, nsPerMessage }) => {
-        return [`${connections}`, `${payload}`, bytesPerPacket.toFixed(2), nsPerMessage.toFixed(0)];
+      title: 'The stack in memory, in steady state: what it allocates and how long it takes',
+      head: [
+        'case',
+        'connections',
+        'bytes of a message',
+        'bytes allocated per packet',
+        'ns per message or connection',
+      ],
+      rows: results.map(({ name, connections, payload, bytesPerPacket, nsPerUnit }) => {
+        return [name, `${connections}`, `${payload}`, bytesPerPacket.toFixed(2), nsPerUnit.toFixed(0)];
       }),
       data: results,
     };

@@ -121,8 +121,14 @@ t.test('a backlog of n lets n + 1 wait', async (t) => {
 
 t.test('the accept queue keeps its order, also when one is taken out of the middle', async (t) => {
   const queue = new AcceptQueue();
+  // Others have come and gone, so that the queue goes round the end of its memory.
+  const before = Array.from({ length: 100 }, (_, i) => new Tcb(i));
+  for (const tcb of before) queue.push(tcb);
   const blocks = Array.from({ length: 200 }, (_, i) => new Tcb(i));
-  for (const tcb of blocks) queue.push(tcb);
+  for (let i = 0; i < 200; i++) {
+    if (i < 100) t.equal(queue.shift(), before[i]);
+    queue.push(blocks[i]);
+  }
   t.equal(queue.shift(), blocks[0]);
   queue.remove(blocks[5]);
   queue.remove(blocks[0]);

@@ -1,5 +1,5 @@
-// Two intrusive queues: endpoints that have news for the application, and connections that have something to send. Each
-// endpoint stands in a queue at most once; the queues reuse their memory.
+// The queues that connections stand in: those that have news for the application, those that have something to send, and those that
+// wait to be accepted. Each stands in a queue at most once; the queues reuse their memory.
 
 import type { Listener } from './listener.js';
 import type { Tcb } from './tcb.js';
@@ -26,6 +26,18 @@ class Fifo<T> {
     this.#head = (this.#head + 1) & (this.#items.length - 1);
     this.#length--;
     return item;
+  }
+
+  /** Takes an item out of the middle, if it is there; those behind it move up. */
+  remove(item: T): void {
+    const items = this.#items;
+    const mask = items.length - 1;
+    let at = 0;
+    while (at < this.#length && items[(this.#head + at) & mask] !== item) at++;
+    if (at === this.#length) return;
+    this.#length--;
+    for (; at < this.#length; at++) items[(this.#head + at) & mask] = items[(this.#head + at + 1) & mask];
+    items[(this.#head + at) & mask] = undefined;
   }
 
   #grow(): void {
@@ -82,30 +94,21 @@ export class OutputQueue {
 
 /** Connections that wait to be accepted: a queue that also lets one be taken out of the middle. */
 export class AcceptQueue {
-  #items: Tcb[] = [];
-  #head = 0;
+  readonly #fifo = new Fifo<Tcb>();
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#fifo.length;
   }
 
   push(tcb: Tcb): void {
-    this.#items.push(tcb);
+    this.#fifo.push(tcb);
   }
 
   shift(): Tcb | undefined {
-    if (this.length === 0) return undefined;
-    const tcb = this.#items[this.#head++];
-    // The array is cut when half of it is spent, so that each element is moved at most once.
-    if (this.#head * 2 >= this.#items.length) {
-      this.#items.splice(0, this.#head);
-      this.#head = 0;
-    }
-    return tcb;
+    return this.#fifo.shift();
   }
 
   remove(tcb: Tcb): void {
-    const at = this.#items.indexOf(tcb, this.#head);
-    if (at >= 0) this.#items.splice(at, 1);
+    this.#fifo.remove(tcb);
   }
 }

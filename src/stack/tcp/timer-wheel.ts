@@ -46,7 +46,7 @@ export class TimerWheel {
   private exact: boolean;
   /** The timer due at the bound, while `exact`; -1 for none. */
   private boundId: number;
-  /** Counts `set` calls: timers with equal deadlines expire in the order in which they were set. */
+  /** Counts `set` calls modulo 2^32: timers with equal deadlines expire in the order in which they were set. */
   private turn: number;
 
   /** Per slot: its first timer. */
@@ -57,7 +57,7 @@ export class TimerWheel {
   /** Per timer: slot number, CLEAR or EXPIRED. */
   private where: Int32Array;
   private deadline: Float64Array;
-  private order: Float64Array;
+  private order: Int32Array;
   /** Per timer: neighbours in its slot; `next` is the position in `heap` while EXPIRED. */
   private next: Int32Array;
   private previous: Int32Array;
@@ -80,13 +80,13 @@ export class TimerWheel {
     this.boundUs = Number.POSITIVE_INFINITY;
     this.boundId = NONE;
     this.exact = true;
-    this.turn = 2 ** 31;
+    this.turn = 0;
     this.head = new Int32Array(LEVELS << DIGIT_BITS).fill(NONE);
     this.used = new Int32Array(LEVELS * 2);
     const room = Math.max(1, capacity);
     this.where = new Int32Array(room).fill(CLEAR);
     this.deadline = new Float64Array(room).fill(Number.POSITIVE_INFINITY);
-    this.order = new Float64Array(room);
+    this.order = new Int32Array(room);
     this.next = new Int32Array(room);
     this.previous = new Int32Array(room);
     this.heap = new Int32Array(room);
@@ -108,17 +108,12 @@ export class TimerWheel {
       return;
     }
     if (id >= this.where.length) this.grow(id);
-    const slot = this.slotOf(deadlineUs);
-    const old = this.where[id];
     // Its former deadline may have been the earliest one.
-    if (old >= 0 && this.deadline[id] === this.boundUs) this.exact = false;
-    if (old !== slot) {
-      if (old === CLEAR) this.size++;
-      else this.remove(id, old);
-      this.link(id, slot);
-    }
+    if (this.where[id] >= 0 && this.deadline[id] === this.boundUs) this.exact = false;
     this.deadline[id] = deadlineUs;
-    this.order[id] = this.turn++;
+    this.order[id] = this.turn;
+    this.turn = (this.turn + 1) | 0;
+    this.place(id);
     if (deadlineUs <= this.boundUs) {
       this.boundUs = deadlineUs;
       this.boundId = id;
@@ -223,7 +218,19 @@ export class TimerWheel {
       : (this.refHigh >>> ((level - HALF_LEVELS) * DIGIT_BITS)) & DIGIT_MASK;
   }
 
-  private slotOf(us: number): number {
+  /** Brings a timer to the slot of its deadline. */
+  private place(id: number): void {
+    const slot = this.slotOf(id);
+    const old = this.where[id];
+    if (old === slot) return;
+    if (old === CLEAR) this.size++;
+    else this.remove(id, old);
+    this.link(id, slot);
+  }
+
+  /** The slot for the deadline of a timer. (A time passed as an argument is an object on V8's heap, unless the call is inlined.) */
+  private slotOf(id: number): number {
+    const us = this.deadline[id];
     if (us < this.refUs + TICK_US) return this.refLow & DIGIT_MASK;
     const high = (us / HIGH_US) | 0;
     const low = ((us - high * HIGH_US) / TICK_US) | 0;
@@ -267,7 +274,7 @@ export class TimerWheel {
     while (id !== NONE) {
       const next = this.next[id];
       if (this.deadline[id] <= nowUs) this.heapInsert(id);
-      else this.link(id, this.slotOf(this.deadline[id]));
+      else this.link(id, this.slotOf(id));
       id = next;
     }
   }
@@ -330,7 +337,7 @@ export class TimerWheel {
 
   private before(a: number, b: number): boolean {
     const difference = this.deadline[a] - this.deadline[b];
-    return difference !== 0 ? difference < 0 : this.order[a] < this.order[b];
+    return difference !== 0 ? difference < 0 : ((this.order[a] - this.order[b]) | 0) < 0;
   }
 
   private heapInsert(id: number): void {
@@ -386,7 +393,7 @@ export class TimerWheel {
     this.previous = grown(this.previous, new Int32Array(room));
     this.heap = grown(this.heap, new Int32Array(room));
     this.deadline = grown(this.deadline, new Float64Array(room).fill(Number.POSITIVE_INFINITY));
-    this.order = grown(this.order, new Float64Array(room));
+    this.order = grown(this.order, new Int32Array(room));
   }
 }
 
