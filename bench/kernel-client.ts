@@ -21,8 +21,6 @@ const ADDRESSES = 4;
 const FIRST = 20;
 const LAST = 220;
 let next = FIRST;
-/** So long that V8 has optimised a server, which takes more time than with the other generator, as fewer requests come. */
-export const KERNEL_WARMUP_MS = 1500;
 
 /** Compiles the client into a folder, unless it is there; the path of the program. Throws when it cannot. */
 export function compileKernelClient(folder: string): string {
@@ -63,16 +61,15 @@ export async function measureKernelClient(
   addAddresses(lab, first);
   const server = { address: addressOf(peer), port: PORT };
   const client = { address: `10.77.0.${first}`, count: ADDRESSES };
-  const words = kernelClientWords(work, requestOf(work), replyFile, server, client, {
-    ...times,
-    warmupMs: KERNEL_WARMUP_MS,
-  });
+  // It does not look at its rate while it warms up.
+  const fixed = { ...times, warmupMs: times.longestWarmupMs };
+  const words = kernelClientWords(work, requestOf(work), replyFile, server, client, fixed);
   const load = JSON.parse(await runTool([program, ...words], peerNamespace(lab))) as JobResult;
   if (load.replies === 0) throw new Error(`no reply came to the client on the kernel: ${load.errors} errors`);
   return load;
 }
 
-/** Gives them to the kernel at the generator's end; a lab is made anew for each case, and has none of them before. */
+/** Gives them to the kernel at the generator's end. */
 function addAddresses(lab: string, first: number): void {
   inNetns(peerNamespace(lab), () => {
     const netlink = new Netlink();

@@ -7,18 +7,27 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LabError, labDown, labUp } from '../src/nic/os/lab.js';
+import { LabError, labDown } from '../src/nic/os/lab.js';
 import type { BenchCase } from './cases.js';
 import { compare, compareCheckouts } from './compare.js';
 import { compileC } from './compile.js';
 import { standings } from './goals.js';
 import { describeMachine } from './machine.js';
-import { measure, type Run, type Times } from './measure.js';
+import type { Run } from './measure.js';
 import { type Peer, peersOf, type Workplace } from './peers.js';
-import { clockText, expectedTotalMs, longestWarmupMs, makePlan, type Plan, roundsOf } from './plan.js';
+import {
+  clockText,
+  expectedTotalMs,
+  longestTotalMs,
+  longestWarmupMs,
+  makePlan,
+  type Plan,
+  roundsOf,
+} from './plan.js';
 import { toHtml } from './report/html.js';
 import { loadSentence, toMarkdown } from './report/markdown.js';
 import type { CaseResult, PeerResult, Report, ReportTable } from './report/report.js';
+import { labOf, Stand, type StandTimes } from './stand.js';
 import { shorten, spreadOf } from './statistics.js';
 
 /** Does something that the user's words decide about; what is wrong with them is one sentence and the exit code. */
@@ -65,24 +74,26 @@ async function runCase(
   peers: readonly Peer[],
   place: Workplace,
   plan: Plan,
-  times: Times,
+  times: StandTimes,
 ): Promise<CaseResult> {
   const runs = new Map<Peer, Run[]>(peers.map((peer) => [peer, []]));
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
-  labUp({ name: place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
+  const stands: Stand[] = [];
   try {
+    for (const peer of peers) stands.push(new Stand(work, peer, place));
     for (let round = 0; round < roundsOf(work, plan); round++) {
-      for (const peer of peers) {
+      for (const stand of stands) {
+        const { peer } = stand;
         if (round >= roundsOf(work, plan, peer)) continue;
         try {
-          runs.get(peer)?.push(await measure(work, peer, place, times));
+          runs.get(peer)?.push(await stand.measure(times));
         } catch (error) {
           failures.get(peer)?.push((error as Error).message);
         }
       }
     }
   } finally {
-    labDown(place.lab);
+    for (const stand of stands) await stand.close();
   }
   const results = peers.map((peer): PeerResult => {
     const done = runs.get(peer) ?? [];
@@ -111,13 +122,15 @@ async function run(plan: Plan, place: Workplace): Promise<Report> {
   });
   const planned = { ...plan, peers };
   const count = plan.cases.length + plan.programs.length;
-  const total = clockText(expectedTotalMs(planned));
-  console.log(`${count} cases, ${plan.rounds} rounds: about ${total} minutes`);
+  const [total, most] = [expectedTotalMs(planned), longestTotalMs(planned)].map(clockText);
+  console.log(
+    `${count} cases, ${plan.rounds} rounds: ${total} minutes, up to ${most} where servers warm up slowly`,
+  );
   const date = new Date().toISOString();
   const start = performance.now();
   let done = 0;
   const tell = (line: string): void => {
-    console.log(`[${++done} of ${count}, ${clockText(performance.now() - start)} of ${total}] ${line}`);
+    console.log(`[${++done} of ${count}, ${clockText(performance.now() - start)} of ${most}] ${line}`);
   };
   const cases: CaseResult[] = [];
   for (const [i, work] of plan.cases.entries()) {
@@ -164,7 +177,7 @@ const folder = mkdtempSync(join(tmpdir(), 'mtcp-bench-'));
 const lab = `mtcp-bench-${process.pid}`;
 process.once('exit', () => {
   try {
-    labDown(lab);
+    for (const peer of plan.peers) labDown(labOf(lab, peer));
   } catch (error) {
     // Whoever may not make a lab may not remove one: that has been told.
     if (!(error instanceof LabError)) throw error;

@@ -1,14 +1,13 @@
-// One run: a server is started, loaded and ended; what comes of it is a figure.
+// One run: a server is loaded; what comes of it is a figure.
 
-import { LAB_PEER_INTERFACE, labStatus, peerNamespace, stackNamespace } from '../src/nic/os/lab.js';
+import { LAB_PEER_INTERFACE, labStatus, peerNamespace } from '../src/nic/os/lab.js';
 import { addressesOf, type BenchCase, requestOf } from './cases.js';
 import type { Job, JobResult } from './generator/job.js';
 import { type IdleMemory, measureIdle } from './idle.js';
 import { measureKernelClient } from './kernel-client.js';
-import { otherLoad } from './machine.js';
 import { measureStops } from './machine-stops.js';
 import { addressOf, type Peer, PORT, type Workplace } from './peers.js';
-import { allowedFiles, startJob, startServer } from './processes.js';
+import { type RunningServer, startJob } from './processes.js';
 import { readSoak, type Soak } from './soak.js';
 import { measureWrk } from './wrk.js';
 
@@ -16,14 +15,11 @@ import { measureWrk } from './wrk.js';
 const FIRST_CLIENT = 20;
 const CLIENTS = 200;
 let nextClient = 0;
-const LOOK_MS = 100;
 const OPENING_MS = 30_000;
 const OPENING_MS_EACH = 0.15;
-/** Files of a server that are no connections. */
-const OTHER_FILES = 200;
 const SOAK_WARMUP_MS = 2000;
 
-/** How long each run takes. */
+/** How long a run takes. */
 export interface Times {
   /** The least and the most that a load warms up. */
   readonly warmupMs: number;
@@ -37,7 +33,8 @@ export interface Run {
   readonly figure: number;
   /** CPUs that were busy with something else just before. */
   readonly otherLoad: number;
-  readonly startMs: number;
+  /** Of the run before which the server was started. */
+  readonly startMs?: number;
   readonly load: JobResult;
   /** Of a case of idle connections. */
   readonly memory?: IdleMemory;
@@ -45,36 +42,28 @@ export interface Run {
   readonly soak?: Soak;
 }
 
-/** Measures one peer under one load, once. */
-export async function measure(work: BenchCase, peer: Peer, place: Workplace, times: Times): Promise<Run> {
-  if (peer.onKernel && work.connections + OTHER_FILES > allowedFiles) {
-    throw new Error(`left out: a process may have ${allowedFiles} files open here (ulimit -n)`);
+/** Measures one peer under one load, once. A soak ends the server, which tells then what it has watched. */
+export async function measure(
+  work: BenchCase,
+  peer: Peer,
+  place: Workplace,
+  server: RunningServer,
+  times: Times,
+): Promise<Omit<Run, 'otherLoad' | 'startMs'>> {
+  if (work.client !== 'frames') {
+    const load = await (work.client === 'wrk' ? measureWrk : measureKernelClient)(work, peer, place, times);
+    return { figure: load.perSecond, load };
   }
-  const other = await otherLoad(LOOK_MS);
-  const netns = peer.onKernel ? stackNamespace(place.lab) : undefined;
-  const server = await startServer(peer.name, peer.command(work, place), netns, peer.name !== 'nginx');
-  try {
-    const { startMs } = server;
-    if (work.client !== 'frames') {
-      const load = await (work.client === 'wrk' ? measureWrk : measureKernelClient)(work, peer, place, times);
-      return { figure: load.perSecond, load, otherLoad: other, startMs };
-    }
-    const job = jobOf(work, peer, place, times);
-    if (work.mode === 'idle') {
-      const measured = await measureIdle(server, () => startJob(job, place), peer.onNode);
-      return { ...measured, otherLoad: other, startMs };
-    }
-    const measured = { ...(await measureLoad(work, job, place)), otherLoad: other, startMs };
-    if (work.soakMs === undefined) return measured;
-    await server.end();
-    const { from, to } = measured.load;
-    return {
-      ...measured,
-      soak: readSoak(server.said(), from, to, await measureStops().catch(() => undefined)),
-    };
-  } finally {
-    await server.end();
-  }
+  const job = jobOf(work, peer, place, times);
+  if (work.mode === 'idle') return measureIdle(server, () => startJob(job, place), peer.onNode);
+  const measured = await measureLoad(work, job, place);
+  if (work.soakMs === undefined) return measured;
+  await server.end();
+  const { from, to } = measured.load;
+  return {
+    ...measured,
+    soak: readSoak(server.said(), from, to, await measureStops().catch(() => undefined)),
+  };
 }
 
 function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): Job {

@@ -41,6 +41,8 @@ export interface Peer {
   readonly onKernel: boolean;
   /** Whether it runs on Node.js, and collects its garbage on SIGUSR2. */
   readonly onNode: boolean;
+  /** Whether it is compiled while it runs, and is slow at first. */
+  readonly compiles: boolean;
   /** The most rounds it has: a full run has no time for five of all. */
   readonly rounds?: number;
   /** False for one that a quick run has no time for. */
@@ -104,6 +106,7 @@ function stackOf(name: string, title: string, root: string): Peer {
     title,
     onKernel: false,
     onNode: true,
+    compiles: true,
     serves: all,
     prepare: () => (existsSync(program) ? undefined : `there is no ${program}: build that checkout`),
     command: (work, { lab }) => nodeCommand(program, [], work, lab),
@@ -122,6 +125,7 @@ const compatible: Peer = {
   title: 'mtcp-node/net, node:net programs',
   onKernel: false,
   onNode: true,
+  compiles: true,
   serves: all,
   prepare: () => undefined,
   command: nodeServer('stack'),
@@ -137,6 +141,7 @@ const answerer: Peer = {
   title: 'no stack, the limit of the driver',
   onKernel: false,
   onNode: false,
+  compiles: true,
   serves: ({ service, mode }) => service === 'sink' || (service === 'fixed' && mode !== 'idle'),
   prepare: () => undefined,
   command(work, { lab }) {
@@ -151,6 +156,7 @@ const node: Peer = {
   title: 'node:net, node:http',
   onKernel: true,
   onNode: true,
+  compiles: true,
   serves: all,
   prepare: () => undefined,
   command: nodeServer('kernel'),
@@ -161,6 +167,7 @@ const epoll: Peer = {
   title: 'C, epoll',
   onKernel: true,
   onNode: false,
+  compiles: false,
   serves: fixed,
   prepare: ({ folder }) => compileC('peers/epoll-server.c', join(folder, 'epoll-server')),
   command(work, { folder }) {
@@ -185,6 +192,7 @@ const raw: Peer = {
   title: 'C, no stack, AF_XDP: the limit',
   onKernel: false,
   onNode: false,
+  compiles: false,
   serves: ({ service, mode, replyBytes: reply, mtu, cores }) => {
     return (
       service === 'fixed' &&
@@ -207,6 +215,7 @@ const nginx: Peer = {
   title: 'nginx, one worker',
   onKernel: true,
   onNode: false,
+  compiles: false,
   serves: http,
   prepare({ folder }) {
     if (spawnSync('nginx', ['-v']).error !== undefined) return 'nginx is not installed';

@@ -3,23 +3,23 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type BenchCase, CASES } from './cases.js';
-import { KERNEL_WARMUP_MS } from './kernel-client.js';
-import type { Times } from './measure.js';
 import { otherCheckout, PEERS, type Peer, peersOf } from './peers.js';
 import { PROGRAMS, type Program } from './programs.js';
+import { AGAIN, type StandTimes } from './stand.js';
 
-const FULL = { rounds: 5, warmupMs: 300, durationMs: 600 } as const;
+const FULL = { rounds: 5, firstWarmupMs: 1000, durationMs: 600 } as const;
 // Fewer rounds rather than servers that V8 has not compiled yet.
-const QUICK = { rounds: 2, warmupMs: 300, durationMs: 400 } as const;
+const QUICK = { rounds: 2, firstWarmupMs: 700, durationMs: 400 } as const;
 /** In how many ms all of a full run is meant to end, and of a quick one: 15 minutes and 2, and a little less. */
 const FULL_BUDGET_MS = 14.6 * 60_000;
 const QUICK_BUDGET_MS = 104_000;
 /** No server warms up for longer, in ms. */
 const LONGEST_WARMUP_MS = 3000;
 
-/** A look at the machine, the start of server and generator, and their end, in ms. */
-const OVERHEAD_MS = 620;
-const LAB_MS = 400;
+/** A look at the machine, the start of the generator, and its end, in ms. */
+const OVERHEAD_MS = 420;
+/** A lab and a server, made and ended. */
+const STAND_MS = 450;
 /** Connections that are opened in a millisecond. */
 const OPENED_PER_MS = 20;
 /** Memory comes to rest, twice; a soak warms up for longer, and the machine is watched after it. */
@@ -34,7 +34,7 @@ export interface Plan {
   readonly programs: readonly Program[];
   readonly peers: readonly Peer[];
   readonly rounds: number;
-  readonly times: Pick<Times, 'warmupMs' | 'durationMs'>;
+  readonly times: Omit<StandTimes, 'longestWarmupMs'>;
   /** In how many ms it is meant to end, when no cases, peers or rounds were asked for. */
   readonly budgetMs: number;
   /** Which load generator is used; undefined for that in C where there is a compiler, otherwise that in TypeScript. */
@@ -111,18 +111,22 @@ function runsOf(work: BenchCase, plan: Plan): number {
   return peersOf(work, plan.peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
 }
 
-/** How long a case will take, in ms. */
+/** Servers of a case that are compiled while they run. */
+function compiling(work: BenchCase, plan: Plan): number {
+  return work.client === 'wrk' ? 0 : peersOf(work, plan.peers).filter(({ compiles }) => compiles).length;
+}
+
+/** How long a case will take, in ms, when no server needs more than the least time to warm up. */
 export function expectedMs(work: BenchCase, plan: Plan): number {
   const { times } = plan;
-  const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
-  const warmupMs = work.client === 'kernel' ? KERNEL_WARMUP_MS : times.warmupMs;
-  const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
   const runs = runsOf(work, plan);
-  if (work.client === 'wrk') {
-    return LAB_MS + runs * (OVERHEAD_MS + WRK_MS);
-  }
+  const stands = STAND_MS * peersOf(work, plan.peers).length + times.firstWarmupMs * compiling(work, plan);
+  if (work.client === 'wrk') return stands + runs * (OVERHEAD_MS + WRK_MS);
+  const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
+  const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;
+  const warmupMs = work.client === 'kernel' ? AGAIN.longestWarmupMs : AGAIN.warmupMs;
   const each = work.mode === 'idle' ? RESTING_MS + 3 * opening : opening + warmupMs + loaded;
-  return LAB_MS + runs * (OVERHEAD_MS + each);
+  return stands + runs * (OVERHEAD_MS + each);
 }
 
 /** How long all of it will take, in ms. */
@@ -131,17 +135,23 @@ export function expectedTotalMs(plan: Plan): number {
   return plan.programs.reduce((sum, program) => sum + program.expectedMs, cases);
 }
 
+/** The same when every server needs the most time to warm up that it may have. */
+export function longestTotalMs(plan: Plan): number {
+  if (plan.budgetMs !== Number.POSITIVE_INFINITY) return Math.max(plan.budgetMs, expectedTotalMs(plan));
+  const servers = plan.cases.reduce((sum, work) => sum + compiling(work, plan), 0);
+  return expectedTotalMs(plan) + servers * (LONGEST_WARMUP_MS - plan.times.firstWarmupMs);
+}
+
 /**
  * How long a server may warm up, in ms, `elapsedMs` after the beginning and before the case of number `from`: what is left over of the
- * time for all is shared out among the runs that remain. Those in C are steady before, so that each may take half as much again.
+ * time for all is shared out among the servers that are compiled while they run.
  */
 export function longestWarmupMs(plan: Plan, from: number, elapsedMs: number): number {
   const rest = plan.cases.slice(from);
-  const expected = expectedTotalMs({ ...plan, cases: rest });
-  const runs = rest.reduce((sum, work) => sum + runsOf(work, plan), 0);
-  if (plan.budgetMs === Number.POSITIVE_INFINITY || runs === 0) return LONGEST_WARMUP_MS;
-  const spareMs = Math.max(0, plan.budgetMs - elapsedMs - expected);
-  return Math.min(LONGEST_WARMUP_MS, plan.times.warmupMs + (1.5 * spareMs) / runs);
+  const servers = rest.reduce((sum, work) => sum + compiling(work, plan), 0);
+  if (plan.budgetMs === Number.POSITIVE_INFINITY || servers === 0) return LONGEST_WARMUP_MS;
+  const spareMs = Math.max(0, plan.budgetMs - elapsedMs - expectedTotalMs({ ...plan, cases: rest }));
+  return Math.min(LONGEST_WARMUP_MS, plan.times.firstWarmupMs + spareMs / servers);
 }
 
 /** Minutes and seconds. */

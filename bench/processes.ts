@@ -84,6 +84,8 @@ async function end(child: ChildProcess): Promise<void> {
   const gone = new Promise<void>((resolve) => child.once('close', () => resolve()));
   child.stdin?.end();
   child.kill('SIGTERM');
+  // One that is stopped would not hear of it.
+  child.kill('SIGCONT');
   const timer = setTimeout(() => child.kill('SIGKILL'), 3000);
   await gone;
   clearTimeout(timer);
@@ -96,6 +98,9 @@ export interface RunningServer {
   said(): string;
   /** From its start until it listened. */
   readonly startMs: number;
+  /** Stops it, so that it takes no time of what is measured meanwhile, and lets it go on. */
+  pause(): void;
+  resume(): void;
   end(): Promise<void>;
 }
 
@@ -124,7 +129,14 @@ export async function startServer(
     throw error;
   }
   const startMs = performance.now() - start;
-  return { pid: child.pid ?? 0, startMs, said: () => said, end: () => end(child) };
+  return {
+    pid: child.pid ?? 0,
+    startMs,
+    said: () => said,
+    pause: () => void child.kill('SIGSTOP'),
+    resume: () => void child.kill('SIGCONT'),
+    end: () => end(child),
+  };
 }
 
 /** A generator at work. */

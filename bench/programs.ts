@@ -89,7 +89,7 @@ const packets: Program = {
 const alloc: Program = {
   name: 'alloc',
   when: 'full',
-  expectedMs: 12_000,
+  expectedMs: 16_000,
   async run() {
     const results = JSON.parse(await outputOf('alloc', ['--json'])) as AllocResult[];
     return {

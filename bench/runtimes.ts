@@ -51,13 +51,16 @@ function peerOf({ name, title, ask, run }: Runtime, root: string, port: number):
     title,
     onKernel: true,
     onNode: false,
+    compiles: true,
     rounds: ROUNDS,
     isQuick: false,
     serves: ({ service, mode }) => service !== 'sink' && mode !== 'idle',
     prepare() {
       const path = [process.env.PATH ?? '', join(root, 'node_modules/.bin')].join(delimiter);
       program = findRuntime(name, ask, path);
-      return program === undefined ? 'it is not installed (npm install --no-save bun deno)' : undefined;
+      return program === undefined
+        ? 'it is not installed (npm install --no-save bun deno; npm may want their install scripts approved)'
+        : undefined;
     },
     command({ service, requestBytes, replyBytes: length }, { folder }) {
       const file = join(folder, `reply-${length}`);

@@ -105,7 +105,8 @@ function startTable(report: Report): ReportTable {
   const starts = new Map<string, number[]>();
   for (const { peer } of everyPeer(report)) {
     const known = starts.get(peer.title) ?? [];
-    starts.set(peer.title, [...known, ...peer.runs.map(({ startMs }) => startMs)]);
+    const told = peer.runs.flatMap(({ startMs }) => startMs ?? []);
+    starts.set(peer.title, [...known, ...told]);
   }
   return {
     name: 'start',
