@@ -151,7 +151,7 @@ export function longestWarmupMs(plan: Plan, from: number, elapsedMs: number): nu
   const servers = rest.reduce((sum, work) => sum + compiling(work, plan), 0);
   if (plan.budgetMs === Number.POSITIVE_INFINITY || servers === 0) return LONGEST_WARMUP_MS;
   const spareMs = Math.max(0, plan.budgetMs - elapsedMs - expectedTotalMs({ ...plan, cases: rest }));
-  return Math.min(LONGEST_WARMUP_MS, plan.times.firstWarmupMs + spareMs / servers);
+  return Math.min(LONGEST_WARMUP_MS, Math.floor(plan.times.firstWarmupMs + spareMs / servers));
 }
 
 /** Minutes and seconds. */

@@ -9,7 +9,14 @@ import type { Run } from '../../bench/measure.js';
 import type { PacketResult } from '../../bench/packets.js';
 import type { WatchSample } from '../../bench/peers/loop-watch.js';
 import { otherCheckout, PEERS, peersOf } from '../../bench/peers.js';
-import { clockText, expectedTotalMs, makePlan, roundsOf } from '../../bench/plan.js';
+import {
+  clockText,
+  expectedTotalMs,
+  longestTotalMs,
+  longestWarmupMs,
+  makePlan,
+  roundsOf,
+} from '../../bench/plan.js';
 import { packetTable } from '../../bench/programs.js';
 import { toHtml } from '../../bench/report/html.js';
 import { toMarkdown } from '../../bench/report/markdown.js';
@@ -235,6 +242,18 @@ t.test('a run is planned before it begins', async (t) => {
   const quick = makePlan(['--quick']);
   t.ok(expectedTotalMs(quick) < 120_000, `${clockText(expectedTotalMs(quick))} for a quick run`);
   t.notOk(full.cases.some(({ name }) => name === 'idle-1000000' || name.startsWith('soak-')));
+  t.ok(longestTotalMs(quick) < 120_000 && longestTotalMs(full) < 15 * 60_000, 'with slow servers, too');
+  // Whole milliseconds, which is what the client on the kernel takes.
+  const late = full.budgetMs - expectedTotalMs(full);
+  t.same(
+    [0, late - 30_000, late + 1].map((ms) => Number.isInteger(longestWarmupMs(full, 0, ms))),
+    [true, true, true],
+  );
+  t.equal(
+    longestWarmupMs(full, 0, late + 1),
+    full.times.firstWarmupMs,
+    'one that is late gives no more than the least',
+  );
   const named = makePlan(['idle-1000000', 'alloc', '--peers', 'mtcp', '--rounds', '2']);
   t.same([named.cases.length, named.programs.length, named.peers.length], [1, 1, 1]);
   t.same([roundsOf(named.cases[0], named), roundsOf(CASES[0], named)], [1, 2]);

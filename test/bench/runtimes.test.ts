@@ -24,7 +24,11 @@ t.test('what is missing says how it is had', async (t) => {
   });
   for (const peer of runtimePeers(t.testdir(), 1)) {
     const reason = peer.prepare({ folder: '/nowhere', generator: undefined, lab: '' });
-    t.equal(reason, 'it is not installed (npm install --no-save bun deno)', peer.name);
+    t.equal(
+      reason,
+      'it is not installed (npm install --no-save bun deno; npm may want their install scripts approved)',
+      peer.name,
+    );
   }
 });
 
