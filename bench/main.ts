@@ -80,15 +80,13 @@ async function runCase(
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
   const stands: Stand[] = [];
   try {
-    for (const peer of peers) stands.push(new Stand(work, peer, place));
-    for (let round = 0; round < roundsOf(work, plan); round++) {
-      for (const stand of stands) {
-        const { peer } = stand;
-        if (round >= roundsOf(work, plan, peer)) continue;
+    for (const peer of peers) stands.push(new Stand(work, peer, roundsOf(work, plan, peer), place));
+    while (!stands.every(({ isDone }) => isDone)) {
+      for (const stand of stands.filter(({ isDone }) => !isDone)) {
         try {
-          runs.get(peer)?.push(await stand.measure(times));
+          runs.get(stand.peer)?.push(await stand.measure(times));
         } catch (error) {
-          failures.get(peer)?.push((error as Error).message);
+          failures.get(stand.peer)?.push((error as Error).message);
         }
       }
     }

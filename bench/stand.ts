@@ -35,20 +35,28 @@ export class Stand {
   readonly peer: Peer;
   readonly #work: BenchCase;
   readonly #place: Workplace;
+  /** Rounds that are to come. */
+  #left: number;
   #server: RunningServer | undefined;
 
   /** Makes the lab. Throws LabError. */
-  constructor(work: BenchCase, peer: Peer, place: Workplace) {
+  constructor(work: BenchCase, peer: Peer, rounds: number, place: Workplace) {
     this.peer = peer;
     this.#work = work;
+    this.#left = rounds;
     this.#place = { ...place, lab: labOf(place.lab, peer) };
     labUp({ name: this.#place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
   }
 
-  /** Measures once. Throws an Error that says why that was not possible; the next round begins with a new server then. */
+  get isDone(): boolean {
+    return this.#left === 0;
+  }
+
+  /** Measures a round. Throws an Error that says why that was not possible; the next round begins with a new server then. */
   async measure(times: StandTimes): Promise<Run> {
     const work = this.#work;
     const { peer } = this;
+    this.#left--;
     if (peer.onKernel && work.connections + OTHER_FILES > allowedFiles)
       throw new Error(`left out: a process may have ${allowedFiles} files open here (ulimit -n)`);
     const load = await otherLoad(LOOK_MS);
@@ -58,9 +66,8 @@ export class Stand {
       this.#server ??= await this.#start();
       const { startMs } = this.#server;
       const run = await measure(work, peer, this.#place, this.#server, warmUpOf(peer, times, isWarm));
-      if (work.soakMs !== undefined) await this.#end();
-      else await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-      this.#server?.pause();
+      if (this.isDone) await this.#end();
+      else await this.#rest(this.#server);
       return { ...run, otherLoad: load, ...(isWarm ? {} : { startMs }) };
     } catch (error) {
       await this.#end();
@@ -78,6 +85,11 @@ export class Stand {
     const { peer } = this;
     const netns = peer.onKernel ? stackNamespace(this.#place.lab) : undefined;
     return startServer(peer.name, peer.command(this.#work, this.#place), netns, peer.name !== 'nginx');
+  }
+
+  async #rest(server: RunningServer): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    server.pause();
   }
 
   async #end(): Promise<void> {

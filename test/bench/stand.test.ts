@@ -45,15 +45,17 @@ t.test('rounds with one server', { skip: labReason() ?? false }, async (t) => {
     ...mtcp,
     command: (work, at) => (starts++ === 0 ? ['false'] : mtcp.command(work, at)),
   };
-  const stand = new Stand(ping, peer, place);
+  const stand = new Stand(ping, peer, 3, place);
   t.teardown(() => stand.close());
   await t.rejects(stand.measure(TIMES), { message: 'mtcp has ended (1)' });
+  t.notOk(stand.isDone);
   const first = await stand.measure(TIMES);
   t.ok(first.figure > 0 && first.startMs !== undefined && first.startMs > 0, 'the next round has a new one');
   const second = await stand.measure(TIMES);
   t.ok(second.figure > 0);
   t.equal(second.startMs, undefined, 'the one after that has the same');
   t.equal(starts, 2);
+  t.ok(stand.isDone);
   await stand.close();
   t.notOk(labExists(labOf(place.lab, peer)), 'nothing is left of the lab');
 });
