@@ -1,7 +1,7 @@
 // A TCP client for load, as small as it can be: one typed array per field, a connection is an index, and its address one of several,
 // as an address has no more than 64 K ports. It acknowledges once per
 // batch, puts the first request on the last segment of the handshake, checks every byte of every reply, and sends again what
-// was not answered in time. It is no TCP for other uses: no window, no congestion control, no reassembly.
+// was not answered in time. It is no TCP for other uses: no window, no congestion control, and one hole at a time.
 
 import { type Nic, RX_STRIDE } from '../../src/nic/nic.js';
 import { Histogram } from './histogram.js';
@@ -76,6 +76,9 @@ export class Client {
   private readonly sndNxt: Int32Array;
   private readonly sndUna: Int32Array;
   private readonly rcvNxt: Int32Array;
+  /** What has come behind a hole, from and to; nothing where they are the same. */
+  private readonly ahead: Int32Array;
+  private readonly aheadEnd: Int32Array;
   /** Replies that are to come. */
   private readonly outstanding: Int32Array;
   /** Bytes received of the replies that are under way. */
@@ -134,6 +137,8 @@ export class Client {
     this.sndNxt = new Int32Array(connections);
     this.sndUna = new Int32Array(connections);
     this.rcvNxt = new Int32Array(connections);
+    this.ahead = new Int32Array(connections);
+    this.aheadEnd = new Int32Array(connections);
     this.outstanding = new Int32Array(connections);
     this.received = new Int32Array(connections);
     this.peerEnded = new Uint8Array(connections);
@@ -230,6 +235,7 @@ export class Client {
     this.sndUna[slot] = this.nextIss;
     this.sndNxt[slot] = (this.nextIss + 1) | 0;
     this.rcvNxt[slot] = 0;
+    this.ahead[slot] = this.aheadEnd[slot];
     this.outstanding[slot] = 0;
     this.received[slot] = 0;
     this.peerEnded[slot] = 0;
@@ -272,18 +278,20 @@ export class Client {
     const { dataLength } = segment;
     const hasEnd = (segment.flags & FIN) !== 0;
     if (segment.seq !== this.rcvNxt[slot]) {
-      // Out of order or again: it is asked for what is next.
-      if (dataLength > 0 || hasEnd || (segment.flags & SYN) !== 0) this.mark(slot, true);
+      const distance = (segment.seq - this.rcvNxt[slot]) | 0;
+      const isAhead = distance > 0 && dataLength > 0;
+      if (isAhead && !this.keep(slot, distance)) this.fail(slot, nowMs);
+      // Each is told at once what is next, as the sender counts that (RFC 5681 4.2). What comes again is answered with the others.
+      else if (isAhead) this.answer(slot, ACK);
+      else if (dataLength > 0 || hasEnd || (segment.flags & SYN) !== 0) this.mark(slot, true);
       return;
     }
     if (dataLength > 0) {
-      if (!this.isRight(slot)) {
+      if (!this.isRight(slot, 0)) {
         this.fail(slot, nowMs);
         return;
       }
-      this.received[slot] += dataLength;
-      this.bytes += dataLength;
-      this.rcvNxt[slot] = (this.rcvNxt[slot] + dataLength) | 0;
+      this.take(slot);
     }
     if (hasEnd) {
       this.rcvNxt[slot] = (this.rcvNxt[slot] + 1) | 0;
@@ -292,13 +300,44 @@ export class Client {
     this.mark(slot, dataLength > 0 || hasEnd);
   }
 
-  /** Compares the data of the segment with what the reply has at this place. */
-  private isRight(slot: number): boolean {
+  /** Counts the data of the segment, and with it what had come before behind it. */
+  private take(slot: number): void {
+    const before = this.rcvNxt[slot];
+    let end = (before + this.segment.dataLength) | 0;
+    const ahead = this.ahead[slot];
+    const aheadEnd = this.aheadEnd[slot];
+    if (ahead !== aheadEnd && ((ahead - end) | 0) <= 0) {
+      if (((aheadEnd - end) | 0) > 0) end = aheadEnd;
+      this.ahead[slot] = aheadEnd;
+    }
+    const taken = (end - before) | 0;
+    this.received[slot] += taken;
+    this.bytes += taken;
+    this.rcvNxt[slot] = end;
+  }
+
+  /** Remembers that data behind a hole has come; what lies behind a second hole comes again. Returns whether it was right. */
+  private keep(slot: number, distance: number): boolean {
+    const { seq, dataLength } = this.segment;
+    // Before the first reply nobody knows what is right.
+    if (this.exchange.reply === undefined) return true;
+    if (this.ahead[slot] === this.aheadEnd[slot]) {
+      this.ahead[slot] = seq;
+      this.aheadEnd[slot] = seq;
+    }
+    if (seq !== this.aheadEnd[slot]) return true;
+    if (!this.isRight(slot, distance)) return false;
+    this.aheadEnd[slot] = (seq + dataLength) | 0;
+    return true;
+  }
+
+  /** Compares the data of the segment with what the reply has at this place, `distance` bytes behind what is expected. */
+  private isRight(slot: number, distance: number): boolean {
     const { exchange, segment, nic } = this;
     exchange.reply ??= replyOf(nic.memory.subarray(segment.data, segment.data + segment.dataLength));
     const { reply } = exchange;
     if (reply === undefined) return false;
-    let at = this.received[slot] % reply.length;
+    let at = (this.received[slot] + distance) % reply.length;
     if (segment.dataLength >= LONG && this.exact !== undefined) return this.isExact(this.exact, at);
     for (let i = 0; i < segment.dataLength; i++) {
       const expected = reply[at];

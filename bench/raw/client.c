@@ -31,6 +31,8 @@ struct connection {
   uint8_t state, is_dirty, owes_ack, peer_ended, is_queued, is_under_way;
   uint16_t port, address;
   uint32_t iss, next, una, expected, received, outstanding;
+  // What has come behind a hole, from and to; nothing where they are the same.
+  uint32_t ahead, ahead_end;
   uint64_t asked_at, moved_at;
 };
 
@@ -151,10 +153,10 @@ static int learn_reply(const uint8_t *bytes, uint32_t length) {
   return 1;
 }
 
-// Compares the data of a segment with what the reply has at this place.
-static int is_right(const struct connection *c, const struct segment *s) {
+// Compares the data of a segment with what the reply has at this place, `distance` bytes behind what is expected.
+static int is_right(const struct connection *c, const struct segment *s, uint32_t distance) {
   if (reply_length == 0 && !learn_reply(s->data, s->length)) return 0;
-  uint32_t at = c->received % reply_length;
+  uint32_t at = (c->received + distance) % reply_length;
   for (uint32_t done = 0; done < s->length; at = 0) {
     const uint32_t rest = reply_length - at, part = s->length - done < rest ? s->length - done : rest;
     if (is_exact) {
@@ -165,6 +167,29 @@ static int is_right(const struct connection *c, const struct segment *s) {
     }
     done += part;
   }
+  return 1;
+}
+
+// Counts data that is right, and with it what had come before behind it.
+static void take(struct connection *c, uint32_t length) {
+  uint32_t end = c->expected + length;
+  if (c->ahead != c->ahead_end && (int32_t)(c->ahead - end) <= 0) {
+    if ((int32_t)(c->ahead_end - end) > 0) end = c->ahead_end;
+    c->ahead = c->ahead_end;
+  }
+  c->received += end - c->expected;
+  load_of_all->bytes += end - c->expected;
+  c->expected = end;
+}
+
+// Remembers that data behind a hole has come; what lies behind a second hole comes again. Whether it was right.
+static int keep(struct connection *c, const struct segment *s) {
+  // Before the first reply nobody knows what is right.
+  if (reply_length == 0) return 1;
+  if (c->ahead == c->ahead_end) c->ahead = c->ahead_end = s->seq;
+  if (s->seq != c->ahead_end) return 1;
+  if (!is_right(c, s, s->seq - c->expected)) return 0;
+  c->ahead_end += s->length;
   return 1;
 }
 
@@ -195,18 +220,19 @@ static void on_segment(const struct segment *s, uint64_t now) {
   if ((int32_t)(s->ack - c->una) > 0) c->una = s->ack;
   const int has_end = (s->flags & FIN) != 0;
   if (s->seq != c->expected) {
-    // Out of order or again: it is asked for what is next.
-    if (s->length > 0 || has_end || s->flags & SYN) mark(slot, 1);
+    const int is_ahead = (int32_t)(s->seq - c->expected) > 0 && s->length > 0;
+    if (is_ahead && !keep(c, s)) fail(slot, now);
+    // Each is told at once what is next, as the sender counts that (RFC 5681 4.2). What comes again is answered with the others.
+    else if (is_ahead) answer_with(c, ACK);
+    else if (s->length > 0 || has_end || s->flags & SYN) mark(slot, 1);
     return;
   }
   if (s->length > 0) {
-    if (!is_right(c, s)) {
+    if (!is_right(c, s, 0)) {
       fail(slot, now);
       return;
     }
-    c->received += s->length;
-    load_of_all->bytes += s->length;
-    c->expected += s->length;
+    take(c, s->length);
   }
   if (has_end) {
     c->expected++;

@@ -108,6 +108,16 @@ t.test('what is lost is sent again', async (t) => {
   }
 });
 
+t.test('what comes behind a hole is asked for at once, so that no timeout has to end it', async (t) => {
+  const reply = Int16Array.from(replyBytes(1 << 20));
+  const origin = { windowBytes: 1 << 20 };
+  const bench = makeBench(new FixedService(1 << 20, 64), { ...SHORT, reply }, 1, 997, origin);
+  bench.run(1000);
+  t.ok(bench.client.replies > 60, `${bench.client.replies} replies of 1 MiB`);
+  t.equal(bench.client.errors, 0);
+  bench.end();
+});
+
 t.test('idle connections are opened and asked nothing', async (t) => {
   const bench = makeBench(new FixedService(64, 64), { ...SHORT, silent: true }, 300);
   bench.run(500);

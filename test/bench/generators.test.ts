@@ -5,13 +5,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { compileC } from '../../bench/compile.js';
 import { ASK, type Job, type JobResult } from '../../bench/generator/job.js';
 import { isForRaw, rawWords } from '../../bench/generator/raw-words.js';
+import { addressNumber } from '../../bench/generator/wire.js';
 import { replyBytes } from '../../bench/peers/reply.js';
+import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
 import { labReason, makeLab } from '../support/netns.js';
+import { DISORDERED_BYTES, Disordered } from './disordered.js';
 
 const PORT = 7000;
 const REPLY = replyBytes(64);
@@ -112,6 +116,35 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     return JSON.parse(line) as JobResult;
   };
 
+  /** Runs a generator against a server without a stack, in this process. */
+  const overtaken = async (name: string): Promise<JobResult> => {
+    const reply = replyBytes(DISORDERED_BYTES);
+    const nic = openXdpNic({ iface: near.iface, netns: near.netns, addresses: [lab.stackAddress] });
+    try {
+      const server = new Disordered(nic, addressNumber(lab.stackAddress), PORT, reply);
+      const job = {
+        ...usual,
+        client: `10.77.0.${client++}`,
+        server: lab.stackAddress,
+        replyBytes: reply.length,
+      };
+      const [file, ...rest] = commands[name](job);
+      const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+      let line = '';
+      child.stdout.setEncoding('utf8').on('data', (part: string) => {
+        line += part;
+      });
+      child.stdin.end();
+      for (let ended = false; !ended; await nextTurn()) {
+        if (server.turn(performance.now()) === 0) nic.wait(1000);
+        ended = child.exitCode !== null || child.signalCode !== null;
+      }
+      return JSON.parse(line) as JobResult;
+    } finally {
+      nic.close();
+    }
+  };
+
   for (const name of Object.keys(commands)) {
     const rpc = await run(name, 'fixed', {});
     t.match(rpc, { errors: 0, open: 4, bytes: rpc.replies * 64 }, `${name}: messages`);
@@ -133,6 +166,13 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     t.ok(many.bytes > 1e6 && many.errors === 0, `${name}: ${many.bytes} bytes of long replies`);
     const sink = await run(name, 'sink', { mode: 'sink' });
     t.ok(sink.bytes > 1e6 && sink.errors === 0 && sink.open === 4, `${name}: ${sink.bytes} bytes of streams`);
+
+    const disordered = await overtaken(name);
+    t.ok(
+      disordered.replies > 10,
+      `${name}: ${disordered.replies} replies whose segments have overtaken each other`,
+    );
+    t.same([disordered.errors, disordered.resent], [0, 0], name);
 
     const wrong = await run(
       name,
