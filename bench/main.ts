@@ -80,7 +80,8 @@ async function runCase(
   const failures = new Map<Peer, string[]>(peers.map((peer) => [peer, []]));
   const stands: Stand[] = [];
   try {
-    for (const peer of peers) stands.push(new Stand(work, peer, roundsOf(work, plan, peer), place));
+    for (const peer of peers)
+      stands.push(new Stand(work, peer, roundsOf(work, plan, peer), plan.isFresh, place));
     while (!stands.every(({ isDone }) => isDone)) {
       for (const stand of stands.filter(({ isDone }) => !isDone)) {
         try {

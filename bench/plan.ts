@@ -35,6 +35,11 @@ export interface Plan {
   readonly peers: readonly Peer[];
   readonly rounds: number;
   readonly times: Omit<StandTimes, 'longestWarmupMs'>;
+  /**
+   * Each round has servers of its own: two checkouts are compared, and what V8 makes of a program differs from process to process by more
+   * than most changes do.
+   */
+  readonly isFresh: boolean;
   /** In how many ms it is meant to end, when no cases, peers or rounds were asked for. */
   readonly budgetMs: number;
   /** Which load generator is used; undefined for that in C where there is a compiler, otherwise that in TypeScript. */
@@ -73,7 +78,9 @@ export function makePlan(args: readonly string[]): Plan {
     },
   });
   const base = values.quick ? QUICK : FULL;
-  const isPart = positionals.length > 0 || values.rounds !== undefined || values.peers !== undefined;
+  const isPart =
+    positionals.length > 0 ||
+    [values.rounds, values.peers, values.against].some((word) => word !== undefined);
   const { generator } = values;
   if (generator !== undefined && generator !== 'c' && generator !== 'ts')
     throw new Error('--generator is c or ts');
@@ -90,6 +97,7 @@ export function makePlan(args: readonly string[]): Plan {
     peers: values.against === undefined ? chosen : [...chosen, otherCheckout(resolve(values.against))],
     rounds,
     times: base,
+    isFresh: values.against !== undefined,
     budgetMs: isPart ? Number.POSITIVE_INFINITY : values.quick ? QUICK_BUDGET_MS : FULL_BUDGET_MS,
     generator,
     out: values.out,
@@ -111,16 +119,26 @@ function runsOf(work: BenchCase, plan: Plan): number {
   return peersOf(work, plan.peers).reduce((sum, peer) => sum + roundsOf(work, plan, peer), 0);
 }
 
-/** Servers of a case that are compiled while they run. */
+/** How many servers a case starts. */
+function startsOf(work: BenchCase, plan: Plan, peers: readonly Peer[] = peersOf(work, plan.peers)): number {
+  return peers.reduce((sum, peer) => sum + (plan.isFresh ? roundsOf(work, plan, peer) : 1), 0);
+}
+
+/** Those of them that are compiled while they run. */
 function compiling(work: BenchCase, plan: Plan): number {
-  return work.client === 'wrk' ? 0 : peersOf(work, plan.peers).filter(({ compiles }) => compiles).length;
+  if (work.client === 'wrk') return 0;
+  return startsOf(
+    work,
+    plan,
+    peersOf(work, plan.peers).filter(({ compiles }) => compiles),
+  );
 }
 
 /** How long a case will take, in ms, when no server needs more than the least time to warm up. */
 export function expectedMs(work: BenchCase, plan: Plan): number {
   const { times } = plan;
   const runs = runsOf(work, plan);
-  const stands = STAND_MS * peersOf(work, plan.peers).length + times.firstWarmupMs * compiling(work, plan);
+  const stands = STAND_MS * startsOf(work, plan) + times.firstWarmupMs * compiling(work, plan);
   if (work.client === 'wrk') return stands + runs * (OVERHEAD_MS + WRK_MS);
   const opening = work.mode === 'conn' ? 0 : work.connections / OPENED_PER_MS;
   const loaded = work.soakMs === undefined ? times.durationMs : work.soakMs + SOAK_EXTRA_MS;

@@ -35,15 +35,20 @@ export class Stand {
   readonly peer: Peer;
   readonly #work: BenchCase;
   readonly #place: Workplace;
+  readonly #isFresh: boolean;
   /** Rounds that are to come. */
   #left: number;
   #server: RunningServer | undefined;
 
-  /** Makes the lab. Throws LabError. */
-  constructor(work: BenchCase, peer: Peer, rounds: number, place: Workplace) {
+  /**
+   * Makes the lab. `isFresh`: each round has a server of its own after all.
+   * @throws LabError
+   */
+  constructor(work: BenchCase, peer: Peer, rounds: number, isFresh: boolean, place: Workplace) {
     this.peer = peer;
     this.#work = work;
     this.#left = rounds;
+    this.#isFresh = isFresh;
     this.#place = { ...place, lab: labOf(place.lab, peer) };
     labUp({ name: this.#place.lab, queues: Math.max(1, work.cores), mtu: work.mtu });
   }
@@ -66,7 +71,7 @@ export class Stand {
       this.#server ??= await this.#start();
       const { startMs } = this.#server;
       const run = await measure(work, peer, this.#place, this.#server, warmUpOf(peer, times, isWarm));
-      if (this.isDone) await this.#end();
+      if (this.isDone || this.#isFresh) await this.#end();
       else await this.#rest(this.#server);
       return { ...run, otherLoad: load, ...(isWarm ? {} : { startMs }) };
     } catch (error) {

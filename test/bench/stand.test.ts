@@ -45,7 +45,7 @@ t.test('rounds with one server', { skip: labReason() ?? false }, async (t) => {
     ...mtcp,
     command: (work, at) => (starts++ === 0 ? ['false'] : mtcp.command(work, at)),
   };
-  const stand = new Stand(ping, peer, 3, place);
+  const stand = new Stand(ping, peer, 3, false, place);
   t.teardown(() => stand.close());
   await t.rejects(stand.measure(TIMES), { message: 'mtcp has ended (1)' });
   t.notOk(stand.isDone);
@@ -57,5 +57,13 @@ t.test('rounds with one server', { skip: labReason() ?? false }, async (t) => {
   t.equal(starts, 2);
   t.ok(stand.isDone);
   await stand.close();
+  const fresh = new Stand(ping, mtcp, 2, true, place);
+  t.teardown(() => fresh.close());
+  const runs = [await fresh.measure(TIMES), await fresh.measure(TIMES)];
+  t.ok(
+    runs.every(({ startMs }) => startMs !== undefined),
+    'or each round has a new one',
+  );
+  await fresh.close();
   t.notOk(labExists(labOf(place.lab, peer)), 'nothing is left of the lab');
 });
