@@ -35,10 +35,7 @@ export interface Plan {
   readonly peers: readonly Peer[];
   readonly rounds: number;
   readonly times: Omit<StandTimes, 'longestWarmupMs'>;
-  /**
-   * Each round has servers of its own: two checkouts are compared, and what V8 makes of a program differs from process to process by more
-   * than most changes do.
-   */
+  /** Each round has servers of its own: two checkouts are compared, and what V8 makes of a program may differ from process to process. */
   readonly isFresh: boolean;
   /** In how many ms it is meant to end, when no cases, peers or rounds were asked for. */
   readonly budgetMs: number;
