@@ -11,7 +11,7 @@ export const IDLE_GOAL_BYTES = 1024;
 const MILLION_GOAL_GIB = 4;
 const MILLION_MOONSHOT_GIB = 1;
 /** The measurement itself makes a fraction of the smallest object, which takes 16 bytes. */
-const NO_BYTES = 1;
+export const NO_BYTES = 4;
 
 /** How these goals stand. */
 export function limitStandings(report: Report): Standing[] {

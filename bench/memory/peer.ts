@@ -23,7 +23,7 @@ export const CLIENT_MAC = '02:00:00:00:00:02';
 const SERVER = parseV4(SERVER_ADDRESS)!;
 const CLIENT = parseV4(CLIENT_ADDRESS)!;
 /** Where the headers begin, and data behind the timestamps. */
-export const IP = ETHERNET_HEADER;
+const IP = ETHERNET_HEADER;
 export const TCP: number = IP + IPV4_HEADER;
 const DATA = TCP + TCP_HEADER + TIMESTAMPS_LENGTH;
 const MSS = 1460;

@@ -22,7 +22,11 @@ async function serveFixed(connection) {
   } catch {
     // The other end has reset it.
   }
-  connection.close();
+  try {
+    connection.close();
+  } catch {
+    // It is closed already: an error that nobody takes would end the server.
+  }
 }
 
 if (service === 'http') {

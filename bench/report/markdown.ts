@@ -9,6 +9,7 @@ import {
   meanLoad,
   NOISE_LIMIT,
   type Report,
+  unsteadiness,
 } from './report.js';
 import { tablesOf } from './tables.js';
 
@@ -55,11 +56,14 @@ export function toMarkdown(report: Report): string {
   ].join('\n\n')}\n`;
 }
 
-/** Says how much else the machine did. */
+/** Says how much else the machine did, and how steady it was: a hypervisor may slow it down, which no counter in it tells. */
 export function loadSentence(report: Report): string {
-  const load = meanLoad(report);
-  const said = `Other work kept ${load.toFixed(2)} CPUs busy on average`;
-  return load > NOISE_LIMIT ? `${said}: the machine was not quiet, and these figures are rough.` : `${said}.`;
+  const [load, apart] = [meanLoad(report), unsteadiness(report)];
+  const said =
+    `Other work kept ${load.toFixed(2)} CPUs busy on average` +
+    (apart === 0 ? '' : `, and rounds of one server were ${(apart * 100).toFixed(0)} % apart in the median`);
+  if (Math.max(load, apart) <= NOISE_LIMIT) return `${said}.`;
+  return `${said}: the machine was not ${load > NOISE_LIMIT ? 'quiet' : 'steady'}, and these figures are rough.`;
 }
 
 function caseSection({ name, title, unit, peers }: CaseResult): string {

@@ -3,7 +3,7 @@
 import type { BenchCase } from '../cases.js';
 import type { Machine } from '../machine.js';
 import type { Run } from '../measure.js';
-import type { Spread } from '../statistics.js';
+import { noiseOf, type Spread, spreadOf } from '../statistics.js';
 
 /** One peer under one load. */
 export interface PeerResult {
@@ -70,4 +70,12 @@ export function meanLoad({ cases }: Report): number {
     peers.flatMap(({ runs }) => runs.map(({ otherLoad }) => otherLoad)),
   );
   return loads.length === 0 ? 0 : loads.reduce((sum, load) => sum + load, 0) / loads.length;
+}
+
+/** How far rounds of one server are apart in the median, in units of their median, of servers that had three or more. */
+export function unsteadiness({ cases }: Report): number {
+  const apart = cases.flatMap(({ peers }) =>
+    peers.flatMap(({ spread, runs }) => (spread === undefined || runs.length < 3 ? [] : noiseOf(spread))),
+  );
+  return apart.length === 0 ? 0 : spreadOf(apart).median;
 }

@@ -19,7 +19,7 @@ import {
 } from '../../bench/plan.js';
 import { packetTable } from '../../bench/programs.js';
 import { toHtml } from '../../bench/report/html.js';
-import { toMarkdown } from '../../bench/report/markdown.js';
+import { loadSentence, toMarkdown } from '../../bench/report/markdown.js';
 import type { CaseResult, PeerResult, Report } from '../../bench/report/report.js';
 import { tablesOf } from '../../bench/report/tables.js';
 import { readSoak, type Soak, summarize } from '../../bench/soak.js';
@@ -319,6 +319,27 @@ t.test('what wrk prints', async (t) => {
     latencyUs: { p50: 980, p99: 902, max: 11_580 },
   });
   t.throws(() => readWrk('', 0, 1), { message: /^no reply came/ });
+});
+
+t.test('a report says when the machine was busy, and when it was not steady', async (t) => {
+  const of = (mtcp: number[], node: number[], load = 0.1): string => {
+    return loadSentence(
+      report([{ ...rpc([], []), peers: [peer('mtcp', mtcp, [], load), peer('node', node, [], load)] }]),
+    );
+  };
+  t.equal(
+    of([100, 105, 110], [50, 51, 52]),
+    'Other work kept 0.10 CPUs busy on average, and rounds of one server were 7 % apart in the median.',
+  );
+  t.equal(of([100, 50], [1, 2]), 'Other work kept 0.10 CPUs busy on average.', 'two rounds say nothing');
+  t.match(
+    of([100, 150, 200], [50, 50, 90]),
+    /73 % apart in the median: the machine was not steady, and these figures are rough\.$/,
+  );
+  t.match(
+    of([100, 150, 200], [50, 50, 90], 0.5),
+    /: the machine was not quiet, and these figures are rough\.$/,
+  );
 });
 
 t.test('two checkouts of one report are compared', async (t) => {

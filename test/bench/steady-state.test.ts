@@ -5,6 +5,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import type { AllocResult } from '../../bench/alloc.js';
+import { NO_BYTES } from '../../bench/limits.js';
 
 const program = fileURLToPath(new URL('../../bench/alloc.js', import.meta.url));
 /** V8 writes through C's stdout; unbuffered, so that its lines and the marks come in their order. */
@@ -41,8 +42,7 @@ function run(t: Test): { figures: AllocResult[]; bailouts: string[][] } {
   return { figures, bailouts: measured.map(([text]) => [...(text.match(/\[bailout .*/g) ?? [])]) };
 }
 
-// The smallest object takes 16 bytes; what the measurement itself makes is a fraction of one.
-const isWithin = ({ bytesPerPacket }: AllocResult): boolean => bytesPerPacket < 4;
+const isWithin = ({ bytesPerPacket }: AllocResult): boolean => bytesPerPacket < NO_BYTES;
 
 t.test('no allocation per packet, no deoptimisation', async (t) => {
   let found = run(t);
