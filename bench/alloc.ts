@@ -5,7 +5,7 @@
 // holds the whole run.
 
 import { writeSync } from 'node:fs';
-import { PerformanceObserver } from 'node:perf_hooks';
+import { GCProfiler } from 'node:v8';
 import { widenInlining } from '../src/api/inlining.js';
 import { echoRounds } from './memory/echo.js';
 import { shortRounds } from './memory/short.js';
@@ -39,7 +39,9 @@ export interface AllocResult {
   readonly payload: number;
   readonly packets: number;
   readonly bytesPerPacket: number;
-  /** For a message and its echo, or a connection; what the peer does is part of it. */
+  /** For a message and its echo, or a connection. */
+  readonly bytesPerUnit: number;
+  /** As above; what the peer does is part of it. */
   readonly nsPerUnit: number;
 }
 
@@ -49,11 +51,9 @@ function measure({ name, connections, payload, make }: Shape, units: number): Al
   const piece = Math.ceil(units / unitsPerRound / PIECES);
   for (let i = 0; i < PIECES * piece; i++) round();
   globalThis.gc?.();
-  let collections = 0;
-  const observer = new PerformanceObserver((list) => {
-    collections += list.getEntries().length;
-  });
-  observer.observe({ entryTypes: ['gc'] });
+  // An observer of performance entries would be told later.
+  const profiler = new GCProfiler();
+  profiler.start();
   const segmentsBefore = stage.segments;
   const before = process.memoryUsage().heapUsed;
   mark('steady');
@@ -65,13 +65,20 @@ function measure({ name, connections, payload, make }: Shape, units: number): Al
   }
   mark('over');
   const grown = process.memoryUsage().heapUsed - before;
-  observer.disconnect();
-  if (collections > 0) throw new Error('a garbage collection ran: give --max-semi-space-size=256');
+  if (profiler.stop().statistics.length > 0 || grown < 0)
+    throw new Error('a garbage collection ran: give --max-semi-space-size=256');
   check(2 * PIECES * piece);
   const packets = stage.segments - segmentsBefore;
   stage.mctx.destroy();
-  const nsPerUnit = (least * 1e6) / (piece * unitsPerRound);
-  return { name, connections, payload, packets, bytesPerPacket: grown / packets, nsPerUnit };
+  return {
+    name,
+    connections,
+    payload,
+    packets,
+    bytesPerPacket: grown / packets,
+    bytesPerUnit: grown / (PIECES * piece * unitsPerRound),
+    nsPerUnit: (least * 1e6) / (piece * unitsPerRound),
+  };
 }
 
 /** With --marks, says where the measured part begins and ends, among what V8 tells of itself (--trace-deopt). */

@@ -92,7 +92,7 @@ async function runCase(
       }
     }
   } finally {
-    for (const stand of stands) await stand.close();
+    for (const stand of stands) await stand.close().catch(tell);
   }
   const results = peers.map((peer): PeerResult => {
     const done = runs.get(peer) ?? [];
@@ -175,15 +175,17 @@ const before = earlier === undefined ? undefined : orTell(1, () => readReport(ea
 const folder = mkdtempSync(join(tmpdir(), 'mtcp-bench-'));
 const lab = `mtcp-bench-${process.pid}`;
 process.once('exit', () => {
-  try {
-    for (const peer of plan.peers) labDown(labOf(lab, peer));
-  } catch (error) {
-    // Whoever may not make a lab may not remove one: that has been told.
-    if (!(error instanceof LabError)) throw error;
+  for (const peer of plan.peers) {
+    try {
+      labDown(labOf(lab, peer));
+    } catch (error) {
+      // Whoever may not make a lab may not remove one: that has been told.
+      if (!(error instanceof LabError)) throw error;
+    }
   }
   rmSync(folder, { recursive: true, force: true });
 });
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(130));
 const place = { folder, lab, generator: orTell(1, () => compileGenerator(plan, folder)) };
 try {
   const report = await run(plan, place);
@@ -193,5 +195,6 @@ try {
 } catch (error) {
   if (!isExpected(error)) throw error;
   tell(error);
-  process.exitCode = 1;
+  // Servers that are stopped would keep it waiting.
+  process.exit(1);
 }

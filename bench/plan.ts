@@ -17,7 +17,7 @@ const QUICK_BUDGET_MS = 104_000;
 const LONGEST_WARMUP_MS = 3000;
 
 /** A look at the machine, the start of the generator, and its end, in ms. */
-const OVERHEAD_MS = 420;
+const OVERHEAD_MS = 300;
 /** A lab and a server, made and ended. */
 const STAND_MS = 450;
 /** Connections that are opened in a millisecond. */
@@ -37,7 +37,7 @@ export interface Plan {
   readonly times: Omit<StandTimes, 'longestWarmupMs'>;
   /** Each round has servers of its own: two checkouts are compared, and what V8 makes of a program may differ from process to process. */
   readonly isFresh: boolean;
-  /** In how many ms it is meant to end, when no cases, peers or rounds were asked for. */
+  /** In how many ms it is meant to end, when no cases, peers, rounds or another checkout were asked for. */
   readonly budgetMs: number;
   /** Which load generator is used; undefined for that in C where there is a compiler, otherwise that in TypeScript. */
   readonly generator: GeneratorName | undefined;
@@ -51,7 +51,7 @@ function choose<T extends { readonly name: string }>(
   all: readonly T[],
   names: readonly string[],
 ): T[] {
-  return names.map((name) => {
+  return [...new Set(names)].map((name) => {
     const found = all.find((one) => one.name === name);
     if (found !== undefined) return found;
     throw new Error(`there is no ${what} "${name}": it is one of ${all.map((one) => one.name).join(', ')}`);
@@ -123,7 +123,8 @@ function startsOf(work: BenchCase, plan: Plan, peers: readonly Peer[] = peersOf(
 
 /** Those of them that are compiled while they run. */
 function compiling(work: BenchCase, plan: Plan): number {
-  if (work.client === 'wrk') return 0;
+  // These have times of their own.
+  if (work.client === 'wrk' || work.mode === 'idle' || work.soakMs !== undefined) return 0;
   return startsOf(
     work,
     plan,
@@ -154,7 +155,9 @@ export function expectedTotalMs(plan: Plan): number {
 export function longestTotalMs(plan: Plan): number {
   if (plan.budgetMs !== Number.POSITIVE_INFINITY) return Math.max(plan.budgetMs, expectedTotalMs(plan));
   const servers = plan.cases.reduce((sum, work) => sum + compiling(work, plan), 0);
-  return expectedTotalMs(plan) + servers * (LONGEST_WARMUP_MS - plan.times.firstWarmupMs);
+  const runs = plan.cases.reduce((sum, work) => sum + runsOf(work, plan), 0);
+  const again = runs * (AGAIN.longestWarmupMs - AGAIN.warmupMs);
+  return expectedTotalMs(plan) + again + servers * (LONGEST_WARMUP_MS - plan.times.firstWarmupMs);
 }
 
 /**

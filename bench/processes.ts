@@ -16,7 +16,7 @@ const START_MS = 10_000;
 /** How long a generator may take beyond its own times: it opens connections first. */
 const GRACE_MS = 40_000;
 
-/** What runs now: it ends with this process, however that ends. */
+/** What runs now: it ends with this process, unless that is killed. */
 const running = new Set<ChildProcess>();
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL');

@@ -21,7 +21,7 @@ export function labOf(labs: string, { name }: Pick<Peer, 'name'>): string {
 }
 
 /** How long the load warms up in a round, at least and at most, once the server is warm; caches are cold after each pause. */
-export const AGAIN = { warmupMs: 200, longestWarmupMs: 500 } as const;
+export const AGAIN = { warmupMs: 300, longestWarmupMs: 500 } as const;
 
 /** How long rounds take: what a load warms up at least and at most in the first one, and measures in each. */
 export interface StandTimes {

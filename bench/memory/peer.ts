@@ -16,7 +16,7 @@ import { FIN, SYN, TCP_HEADER, writeTcpHeader } from '../../src/stack/wire/tcp-h
 import { TIMESTAMPS_LENGTH, writeSynOptions, writeTimestamps } from '../../src/stack/wire/tcp-options.js';
 
 export const SERVER_ADDRESS = '10.0.0.1';
-export const SERVER_MAC = '02:00:00:00:00:01';
+const SERVER_MAC = '02:00:00:00:00:01';
 export const SERVER_PORT = 7;
 export const CLIENT_ADDRESS = '10.0.0.2';
 export const CLIENT_MAC = '02:00:00:00:00:02';

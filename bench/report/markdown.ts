@@ -61,7 +61,7 @@ export function loadSentence(report: Report): string {
   const [load, apart] = [meanLoad(report), unsteadiness(report)];
   const said =
     `Other work kept ${load.toFixed(2)} CPUs busy on average` +
-    (apart === 0 ? '' : `, and rounds of one server were ${(apart * 100).toFixed(0)} % apart in the median`);
+    (apart === 0 ? '' : `, and rounds of one peer were ${(apart * 100).toFixed(0)} % apart in the median`);
   if (Math.max(load, apart) <= NOISE_LIMIT) return `${said}.`;
   return `${said}: the machine was not ${load > NOISE_LIMIT ? 'quiet' : 'steady'}, and these figures are rough.`;
 }

@@ -329,7 +329,7 @@ t.test('a report says when the machine was busy, and when it was not steady', as
   };
   t.equal(
     of([100, 105, 110], [50, 51, 52]),
-    'Other work kept 0.10 CPUs busy on average, and rounds of one server were 7 % apart in the median.',
+    'Other work kept 0.10 CPUs busy on average, and rounds of one peer were 7 % apart in the median.',
   );
   t.equal(of([100, 50], [1, 2]), 'Other work kept 0.10 CPUs busy on average.', 'two rounds say nothing');
   t.match(

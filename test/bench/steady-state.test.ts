@@ -42,7 +42,7 @@ function run(t: Test): { figures: AllocResult[]; bailouts: string[][] } {
   return { figures, bailouts: measured.map(([text]) => [...(text.match(/\[bailout .*/g) ?? [])]) };
 }
 
-const isWithin = ({ bytesPerPacket }: AllocResult): boolean => bytesPerPacket < NO_BYTES;
+const isWithin = ({ bytesPerUnit }: AllocResult): boolean => bytesPerUnit < NO_BYTES;
 
 t.test('no allocation per packet, no deoptimisation', async (t) => {
   let found = run(t);
@@ -53,9 +53,9 @@ t.test('no allocation per packet, no deoptimisation', async (t) => {
     found = run(t);
   }
   for (const [i, figures] of found.figures.entries()) {
-    const { name, connections, payload, bytesPerPacket } = figures;
+    const { name, connections, payload, bytesPerUnit } = figures;
     const shape = `${name} of ${payload} bytes, ${connections} connections`;
-    t.ok(isWithin(figures), `${shape}: ${bytesPerPacket} bytes per packet`);
+    t.ok(isWithin(figures), `${shape}: ${bytesPerUnit} bytes for each`);
     t.same(found.bailouts[i], [], `${shape}: no code was taken back`);
   }
 });

@@ -74,13 +74,13 @@ export class TimerWheel {
     this.size = 0;
     this.refHigh = 0;
     this.refLow = 0;
+    this.turn = 0;
     // The fields that may leave the range of small integers hold a double from the first store on: V8 then updates them
     // in place for ever.
     this.refUs = Number.NEGATIVE_INFINITY;
     this.boundUs = Number.POSITIVE_INFINITY;
     this.boundId = NONE;
     this.exact = true;
-    this.turn = 0;
     this.head = new Int32Array(LEVELS << DIGIT_BITS).fill(NONE);
     this.used = new Int32Array(LEVELS * 2);
     const room = Math.max(1, capacity);
@@ -251,8 +251,8 @@ export class TimerWheel {
   }
 
   /** Takes a timer out of its slot or out of the heap; the caller says where it is from now on. */
-  private remove(id: number, place: number): void {
-    if (place === EXPIRED) {
+  private remove(id: number, from: number): void {
+    if (from === EXPIRED) {
       this.heapRemove(id);
       return;
     }
@@ -261,8 +261,8 @@ export class TimerWheel {
     if (next !== NONE) this.previous[next] = previous;
     if (previous !== NONE) this.next[previous] = next;
     else {
-      this.head[place] = next;
-      if (next === NONE) this.used[place >>> 5] &= ~(1 << (place & 31));
+      this.head[from] = next;
+      if (next === NONE) this.used[from >>> 5] &= ~(1 << (from & 31));
     }
   }
 
