@@ -38,5 +38,5 @@ t.test('without privileges it says so', async (t) => {
     encoding: 'utf8',
   });
   t.equal(ended.status, 1, ended.stderr);
-  t.match(ended.stderr, /^bench: the lab "mtcp-bench-\d+" cannot be made, .*run it as root\n$/);
+  t.match(ended.stderr, /^bench: the lab "mtcp-bench-\d+-\w+" cannot be made, .*run it as root\n$/);
 });
