@@ -1,7 +1,7 @@
 // Ending sockets: mtcp_close, mtcp_abort and mtcp_shutdown.
 
 import { EINVAL, ENOTCONN } from '../stack/errors.js';
-import { CLOSING, FIN_WAIT_1, LAST_ACK } from '../stack/tcp/state.js';
+import { CLOSING, FIN_WAIT_1, FIN_WAIT_2, LAST_ACK } from '../stack/tcp/state.js';
 import type { Tcb } from '../stack/tcp/tcb.js';
 import { SHUT_RD, SHUT_RDWR, SHUT_WR } from './constants.js';
 import type { Context } from './context.js';
@@ -28,7 +28,8 @@ export function mtcp_close(mctx: MctxArgument, sockid: number): 0 | -1 {
   if (tcb !== undefined && lingerS > 0) linger(core, tcb, lingerS);
   release(core, socket);
   if (tcb !== undefined) {
-    core.touch();
+    // Otherwise the time is first needed when the FIN leaves, in the next turn; reading it makes a number of each connection.
+    if (lingerS === 0 || tcb.state === FIN_WAIT_2) core.touch();
     if (lingerS === 0) core.stack.tcp.abort(tcb);
     else core.stack.tcp.close(tcb);
     // Nobody may come back to turn the loop for a program that uses blocking calls.
@@ -73,7 +74,6 @@ export function mtcp_shutdown(mctx: MctxArgument, sockid: number, how: number): 
   const core = mctx as Context;
   if (socket.tcb === undefined) return fail(ENOTCONN);
   if (how !== SHUT_RD) {
-    core.touch();
     const result = core.stack.tcp.shutdownWrite(socket.tcb);
     if (result < 0) return fail(-result);
   }
