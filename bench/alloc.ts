@@ -66,7 +66,7 @@ function measure({ name, connections, payload, make }: Shape, units: number): Al
   mark('over');
   const grown = process.memoryUsage().heapUsed - before;
   if (profiler.stop().statistics.length > 0 || grown < 0)
-    throw new Error('a garbage collection ran: give --max-semi-space-size=256');
+    throw new Error('a garbage collection ran: give --min-semi-space-size=256');
   check(2 * PIECES * piece);
   const packets = stage.segments - segmentsBefore;
   stage.mctx.destroy();

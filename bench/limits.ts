@@ -4,7 +4,7 @@ import type { AllocResult } from './alloc.js';
 import type { Standing } from './goals.js';
 import type { Run } from './measure.js';
 import { meanLoad, NOISE_LIMIT, type Report } from './report/report.js';
-import { PAUSE_GOAL_MS } from './soak.js';
+import { PAUSE_GOAL_MS, type Soak } from './soak.js';
 
 /** Bytes of an idle connection. */
 export const IDLE_GOAL_BYTES = 1024;
@@ -72,8 +72,6 @@ function growth(report: Report, name: string): Standing {
  * machine alone.
  */
 const LIKE_THE_MACHINE = 2;
-/** Of the time in which a program only computes. */
-const SLOW_SHARE = 0.001;
 
 function pause(report: Report, name: string): Standing {
   const soak = runOf(report, name)?.soak;
@@ -81,32 +79,32 @@ function pause(report: Report, name: string): Standing {
   const wanted = `no pause > ${PAUSE_GOAL_MS} ms`;
   if (soak === undefined)
     return standing(what, wanted, undefined, false, 'turns of the loop, and collections');
-  const { pauseMs, longTurns, slowTurns, slowShare, ownLongTurns, ownPauseMs, ownGcMs, seconds, machine } =
-    soak;
-  const own = Math.max(ownPauseMs, ownGcMs);
-  const figure = `${pauseMs.toFixed(2)} ms, ${own.toFixed(2)} of its own`;
-  const told =
-    `of ${longTurns} long turns in ${seconds} s ${slowTurns} met a slow machine, ` +
-    `which it was at ${(slowShare * 100).toFixed(1)} % of all moments, and ${ownLongTurns} were long of their own`;
-  if (Math.max(pauseMs, ownGcMs) <= PAUSE_GOAL_MS) {
-    return standing(what, wanted, figure, true, 'turns and collections');
-  }
-  // What the machine is to be blamed for, it has to be seen to do to others as well.
-  const isBad = machine !== undefined && (machine.stops > 0 || machine.slow > SLOW_SHARE);
+  const { pauses, own, paced, seconds, machine } = soak;
+  const left = paced ?? own;
+  const figure = `${left.longestMs.toFixed(2)} ms, ${pauses.longestMs.toFixed(2)} by the clock`;
+  const why = pauseWords(soak);
+  if (left.turns === 0) return standing(what, wanted, figure, true, why);
   const isStopped =
     machine !== undefined &&
-    ownGcMs <= PAUSE_GOAL_MS &&
-    ownLongTurns / seconds <= (LIKE_THE_MACHINE * machine.stops) / machine.seconds &&
-    ownPauseMs <= LIKE_THE_MACHINE * machine.longestMs;
-  const floor =
-    machine === undefined
-      ? ''
-      : '; a program that only computes was stopped for more than 1 ms ' +
-        `${machine.stops} times in ${machine.seconds} s, for up to ${machine.longestMs.toFixed(2)} ms, and met a slow machine ` +
-        `for ${(machine.slow * 100).toFixed(1)} % of them`;
-  const isExcused = own <= PAUSE_GOAL_MS ? isBad : isStopped;
-  const state = isExcused ? 'not known' : meanLoad(report) > NOISE_LIMIT ? 'too noisy' : 'not met';
-  return { what, wanted, moonshot: '', figure, state, why: told + floor };
+    left.turns / seconds <= (LIKE_THE_MACHINE * machine.stops) / machine.seconds &&
+    left.longestMs <= LIKE_THE_MACHINE * machine.longestMs;
+  const state = isStopped ? 'not known' : meanLoad(report) > NOISE_LIMIT ? 'too noisy' : 'not met';
+  return { what, wanted, moonshot: '', figure, state, why };
+}
+
+/** What became of the turns that were long by the clock. */
+function pauseWords({ pauses, own, paced, slowShare, seconds, machine }: Soak): string {
+  if (pauses.turns === 0) return 'turns of the loop, and collections';
+  const told = [`${pauses.turns} turns in ${seconds} s were longer by the clock, ${own.turns} in CPU time`];
+  if (paced !== undefined && slowShare !== undefined) {
+    const slow = `which was slow for ${(slowShare * 100).toFixed(1)} % of the time`;
+    told.push(`${paced.turns} at the usual pace of the machine, ${slow}`);
+  }
+  if (machine !== undefined) {
+    const stops = `stopped for more than 1 ms ${machine.stops} times in ${machine.seconds} s`;
+    told.push(`a program that only computes was ${stops}, for up to ${machine.longestMs.toFixed(2)} ms`);
+  }
+  return told.join('; ');
 }
 
 function garbage({ tables }: Report): Standing {

@@ -59,11 +59,9 @@ export async function measure(
   const measured = await measureLoad(work, job, place);
   if (work.soakMs === undefined) return measured;
   await server.end();
-  const { from, to } = measured.load;
-  return {
-    ...measured,
-    soak: readSoak(server.said(), from, to, await measureStops().catch(() => undefined)),
-  };
+  const { pace, ...load } = measured.load;
+  const machine = await measureStops().catch(() => undefined);
+  return { ...measured, load, soak: readSoak(server.said(), measured.load, machine) };
 }
 
 function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): Job {
@@ -95,6 +93,7 @@ function jobOf(work: BenchCase, peer: Peer, { lab }: Workplace, times: Times): J
         ? OPENING_MS + work.connections * OPENING_MS_EACH
         : (work.soakMs ?? times.durationMs),
     mtu: work.mtu,
+    tellsPace: work.soakMs !== undefined,
   };
 }
 

@@ -1,7 +1,7 @@
 // How many packets per second the Nic itself moves, without a stack: receive and drop, swap and send back, send only; and the same in
 // C, in turns. Over a veth pair between two namespaces that it makes and removes. Needs root.
 //
-//     node --expose-gc --max-semi-space-size=256 build/bench/packets.js [rxdrop|l2fwd|txonly …]
+//     node --expose-gc --min-semi-space-size=256 --max-semi-space-size=256 build/bench/packets.js [rxdrop|l2fwd|txonly …]
 //         [--seconds N] [--rounds N] [--mode auto|native|skb] [--json]
 
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -17,6 +17,7 @@ import type { BenchCase } from './cases.js';
 import { compileC } from './compile.js';
 import { LONGEST_ANSWER } from './peers/answerer.js';
 import { replyBytes } from './peers/reply.js';
+import { SERVER_CPU } from './processes.js';
 import { runtimePeers } from './runtimes.js';
 
 /** The port on which all servers listen. */
@@ -75,6 +76,9 @@ const MANY = 200_000;
 /** So many connections that say nothing give up their memory within seconds only when the stack has a turn each millisecond. */
 const IDLE_WAIT_MS = 1;
 
+/** What a program that must not pause gives V8 (docs/guides/pauses.md). */
+const WITHOUT_PAUSES = ['--no-memory-reducer', '--max-semi-space-size=1', '--no-parallel-scavenge'] as const;
+
 /** Starts a server of Node.js with the options of options.ts. */
 function nodeCommand(program: string, before: readonly string[], work: BenchCase, lab: string): string[] {
   const { service, mode, requestBytes, replyBytes: reply, connections, cores, soakMs } = work;
@@ -82,14 +86,14 @@ function nodeCommand(program: string, before: readonly string[], work: BenchCase
   return [
     process.execPath,
     ...(mode === 'idle' ? ['--expose-gc'] : []),
-    ...(soakMs !== undefined ? ['--no-memory-reducer'] : []),
+    ...(soakMs !== undefined ? WITHOUT_PAUSES : []),
     ...(connections >= MANY ? [`--max-old-space-size=${LARGE_HEAP}`] : []),
     program,
     ...words,
     ...(connections >= 10_000 ? [`--connections=${Math.max(70_000, connections + SPARE_CONNECTIONS)}`] : []),
     ...(mode === 'idle' ? [`--wait=${IDLE_WAIT_MS}`] : []),
     ...(cores > 0 ? [`--cores=${cores}`] : []),
-    ...(soakMs !== undefined ? ['--watch'] : []),
+    ...(soakMs !== undefined ? ['--watch', `--cpu=${SERVER_CPU}`] : []),
   ];
 }
 

@@ -18,7 +18,7 @@ export interface Program {
 }
 
 /** Garbage is counted, so none may be collected meanwhile. */
-const COUNTING = ['--expose-gc', '--max-semi-space-size=256'];
+const COUNTING = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
 const LIMIT_MS = 120_000;
 
 function outputOf(name: string, words: readonly string[]): Promise<string> {

@@ -1,6 +1,8 @@
 // A minute at full load, seen from within the server: does its memory grow, and how long does it pause.
 
-import type { WatchSample } from './peers/loop-watch.js';
+import type { Pace } from './generator/job.js';
+import { MachinePace } from './pace.js';
+import { LONG_MS, type LongTurn, type WatchSample } from './peers/loop-watch.js';
 import type { Stops } from './peers/spinner.js';
 import { spreadOf } from './statistics.js';
 
@@ -14,7 +16,13 @@ const SPAN = 10;
 const STILL_BYTES = 3 << 20;
 const STILL_SHARE = 0.05;
 /** The longest pause that is meant to be. */
-export const PAUSE_GOAL_MS = 1;
+export const PAUSE_GOAL_MS = LONG_MS;
+
+/** Turns that were too long, in one way of counting, and the longest. */
+export interface Pauses {
+  readonly turns: number;
+  readonly longestMs: number;
+}
 
 /** What a soak has shown. */
 export interface Soak {
@@ -26,45 +34,34 @@ export interface Soak {
   readonly heapBefore: number;
   readonly heapAfter: number;
   readonly grows: boolean;
-  /**
-   * The longest turn of the loop and the longest collection from second 10 on, in ms; and turns beyond a millisecond.
-   */
-  readonly pauseMs: number;
-  readonly gcMs: number;
-  /**
-   * The longest collection by the own time of the turns that they were in; in one that met a slow machine it cannot
-   * be told apart.
-   */
-  readonly ownGcMs: number;
-  readonly longTurns: number;
-  /**
-   * Of these, how many met a slow machine, and how many of the others were long without what else had the CPU; the
-   * longest of those.
-   */
-  readonly slowTurns: number;
-  /**
-   * Share of moments, 20 ms apart, at which the machine was slow: that of the long turns would be the same if they
-   * met it by chance.
-   */
-  readonly slowShare: number;
-  readonly ownLongTurns: number;
-  readonly ownPauseMs: number;
+  /** From second 10 on, by the clock. */
+  readonly pauses: Pauses;
+  /** Without the time in which other processes had the CPU. */
+  readonly own: Pauses;
+  /** That at the usual pace of the machine; undefined where nobody has told its pace. */
+  readonly paced: Pauses | undefined;
+  /** The share of the time in which the machine was slow. */
+  readonly slowShare: number | undefined;
   /** From second 10 on. */
   readonly seconds: number;
   /** What the machine does to a program that only computes; undefined when that was not measured. */
   readonly machine?: Stops;
 }
 
-/** Reads what a server has told at its end, for the time from `from` to `to`. */
-export function readSoak(said: string, from: number, to: number, machine?: Stops): Soak {
+/** Reads what a server has told at its end, for the time from `from` to `to` (ms since 1970). */
+export function readSoak(
+  said: string,
+  { from, to, pace }: { readonly from: number; readonly to: number; readonly pace?: Pace },
+  machine?: Stops,
+): Soak {
   const line = said.split('\n').find((one) => one.startsWith('[{'));
   if (line === undefined) throw new Error('the server has not told what it has watched');
   const samples = (JSON.parse(line) as WatchSample[]).filter(({ at }) => at - 1000 >= from && at <= to);
-  return { ...summarize(samples), ...(machine === undefined ? {} : { machine }) };
+  return { ...summarize(samples, pace), ...(machine === undefined ? {} : { machine }) };
 }
 
 /** Makes a verdict of samples, one for each second under load. */
-export function summarize(samples: readonly WatchSample[]): Soak {
+export function summarize(samples: readonly WatchSample[], told?: Pace): Soak {
   const settled = samples.slice(SETTLED);
   if (settled.length < 2) throw new Error(`a soak takes more than ${samples.length} s`);
   const span = Math.min(SPAN, Math.ceil(settled.length / 2));
@@ -79,8 +76,16 @@ export function summarize(samples: readonly WatchSample[]): Soak {
   const isGrowth = (before: number, after: number): boolean => {
     return after - before > Math.max(STILL_BYTES, before * STILL_SHARE);
   };
-  const total = (of: (sample: WatchSample) => number): number =>
-    settled.reduce((sum, one) => sum + of(one), 0);
+  const long = settled.flatMap(({ longTurns }) => longTurns);
+  const others = settled.filter(({ longTurns }) => longTurns.length === 0).map(({ turnMs }) => turnMs);
+  const pausesOf = (lengthOf: (turn: LongTurn) => number): Pauses => {
+    const lengths = long.map(lengthOf);
+    return {
+      turns: lengths.filter((ms) => ms > PAUSE_GOAL_MS).length,
+      longestMs: Math.max(...lengths, ...others),
+    };
+  };
+  const pace = told === undefined ? undefined : new MachinePace(told);
   return {
     samples,
     rssBefore,
@@ -88,19 +93,10 @@ export function summarize(samples: readonly WatchSample[]): Soak {
     heapBefore,
     heapAfter,
     grows: isGrowth(rssBefore, rssAfter) || isGrowth(heapBefore, heapAfter),
-    pauseMs: Math.max(...settled.map(({ turnMs }) => turnMs)),
-    ownPauseMs: Math.max(...settled.map(({ ownTurnMs }) => ownTurnMs)),
-    gcMs: Math.max(...settled.map(({ gcMs }) => gcMs)),
-    ownGcMs: Math.max(...settled.map(({ ownGcMs }) => ownGcMs)),
-    longTurns: total(({ longTurns }) => longTurns),
-    slowTurns: total(({ slowTurns }) => slowTurns),
-    slowShare:
-      total(({ slowLooks }) => slowLooks) /
-      Math.max(
-        1,
-        total(({ looks }) => looks),
-      ),
-    ownLongTurns: total(({ ownLongTurns }) => ownLongTurns),
+    pauses: pausesOf(({ tookMs }) => tookMs),
+    own: pausesOf(({ ownMs }) => ownMs),
+    paced: pace && pausesOf(({ from, to, ownMs }) => ownMs / pace.slownessOf(from, to)),
+    slowShare: pace?.slowShare,
     seconds: settled.length,
   };
 }

@@ -7,7 +7,7 @@ import type { BenchCase } from './cases.js';
 import { otherLoad } from './machine.js';
 import { measure, type Run, type Times } from './measure.js';
 import type { Peer, Workplace } from './peers.js';
-import { allowedFiles, type RunningServer, startServer } from './processes.js';
+import { allowedFiles, GENERATOR_CPU, type RunningServer, SERVER_CPU, startServer } from './processes.js';
 
 const LOOK_MS = 100;
 /** In which a server deals with the end of its connections. */
@@ -89,7 +89,9 @@ export class Stand {
   #start(): Promise<RunningServer> {
     const { peer } = this;
     const netns = peer.onKernel ? stackNamespace(this.#place.lab) : undefined;
-    return startServer(peer.name, peer.command(this.#work, this.#place), netns, peer.name !== 'nginx');
+    // Without pauses: V8's threads are not to take the CPU from the one that serves, which moves to its own.
+    const cpu = this.#work.soakMs === undefined ? SERVER_CPU : GENERATOR_CPU;
+    return startServer(peer.name, peer.command(this.#work, this.#place), netns, peer.name !== 'nginx', cpu);
   }
 
   async #rest(server: RunningServer): Promise<void> {

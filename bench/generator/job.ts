@@ -37,6 +37,16 @@ export interface Job {
   /** How long to measure; `idle`: the longest that opening may take, and the longest that asking may. */
   readonly durationMs: number;
   readonly mtu: number;
+  /** Tell how fast the machine was meanwhile, which the generator in C can. */
+  readonly tellsPace: boolean;
+}
+
+/** How fast the machine was: what the same piece of arithmetic took. */
+export interface Pace {
+  /** When the first millisecond began, as process.hrtime counts, in ms. */
+  readonly from: number;
+  /** The least that a piece took in each millisecond, in ns; 0 where none was done. */
+  readonly ns: readonly number[];
 }
 
 /** What the generator of idle connections is told on its standard input when it is to ask on each of them. */
@@ -60,6 +70,8 @@ export interface JobResult {
   readonly idle: number;
   /** How long it warmed up; of a client on the kernel, that is not told. */
   readonly warmupMs?: number;
+  /** When it was asked for. */
+  readonly pace?: Pace;
   /** Connections open at the end. */
   readonly open: number;
   readonly latencyUs: {

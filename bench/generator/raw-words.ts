@@ -31,6 +31,7 @@ export function rawWords(job: Job, folder: string): string[] {
     pipeline: job.pipeline,
     underWay,
     window: windowBytes,
+    pace: job.tellsPace ? 1 : 0,
     request: Buffer.from(request, 'latin1').toString('hex'),
     ...(reply.length > 0 ? { reply: file } : {}),
     warmupMs: job.warmupMs,

@@ -4,6 +4,7 @@
 //     driver generate IFACE NETNS MODE ADDRESS FRAME
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GCProfiler } from 'node:v8';
 import { openXdpNic, type XdpMode } from '../../src/nic/open-xdp-nic.js';
 import type { XdpNic } from '../../src/nic/xdp-nic.js';
 import { drop, type PacketCase, sendBurst, TURNS, type Turn } from './turns.js';
@@ -46,10 +47,14 @@ function measure(name: PacketCase, nic: XdpNic, seconds: number, frame: Uint8Arr
   };
   run(WARMUP_MS);
   globalThis.gc?.();
+  const profiler = new GCProfiler();
+  profiler.start();
   const heap = process.memoryUsage().heapUsed;
   const { packets, turns, empty, elapsed } = run(seconds * 1000);
-  // Without a collection in between (give --max-semi-space-size), what the heap grew by is what was allocated.
+  // Without a collection in between, what the heap grew by is what was allocated.
   const grown = process.memoryUsage().heapUsed - heap;
+  if (profiler.stop().statistics.length > 0)
+    throw new Error('a garbage collection ran: give --min-semi-space-size=256');
   return {
     case: name,
     mode: nic.capabilities.mode,

@@ -7,6 +7,7 @@ import { HttpService } from '../../src/cli/servers/http.js';
 import { BuiltInSite } from '../../src/cli/servers/http-content.js';
 import { Server } from '../../src/cli/servers/server.js';
 import type { Service } from '../../src/cli/servers/session.js';
+import { mtcp_core_affinitize, mtcp_last_error } from '../../src/index.js';
 import { openContext } from './context.js';
 import { serveOnCores } from './cores.js';
 import { LoopWatch } from './loop-watch.js';
@@ -19,6 +20,7 @@ function makeService({ service, requestBytes, replyBytes }: ServerOptions): Serv
 }
 
 async function serve(options: ServerOptions): Promise<void> {
+  if (options.cpu >= 0 && mtcp_core_affinitize(options.cpu) < 0) throw new Error(mtcp_last_error());
   const mctx = openContext(options.lab, options.connections);
   const server = new Server(mctx, makeService(options), { port: options.port });
   const watch = options.watches ? new LoopWatch(mctx.nic) : undefined;

@@ -18,6 +18,8 @@ export interface ServerOptions {
   readonly cores: number;
   /** Watch memory and pauses, and tell them at the end. */
   readonly watches: boolean;
+  /** The CPU of the thread that serves, where that is another one than that of V8's threads; -1 for none of its own. */
+  readonly cpu: number;
 }
 
 /** Reads the words of a command line. */
@@ -30,6 +32,7 @@ export function readServerOptions(words: readonly string[]): ServerOptions {
       wait: { type: 'string', default: '50' },
       cores: { type: 'string', default: '0' },
       watch: { type: 'boolean', default: false },
+      cpu: { type: 'string', default: '-1' },
     },
   });
   const [service, port, requestBytes, replyBytes, lab = ''] = positionals;
@@ -43,6 +46,7 @@ export function readServerOptions(words: readonly string[]): ServerOptions {
     waitMs: Number(values.wait),
     cores: Number(values.cores),
     watches: values.watch,
+    cpu: Number(values.cpu),
   };
 }
 

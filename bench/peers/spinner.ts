@@ -3,49 +3,46 @@
 
 import { fileURLToPath } from 'node:url';
 import { executedMs } from './executed.js';
-import { Pace, SLOW } from './pace.js';
 
 /** What a program that only computes has met. */
 export interface Stops {
   readonly seconds: number;
-  /** How often the piece of work was done. */
-  readonly pieces: number;
   /**
-   * Pieces that took more than a millisecond longer than usual, and the longest, in ms: without the time in which
-   * something else had the CPU.
+   * Pieces of work that took more than a millisecond, and the longest, in ms: without the time in which something else had the CPU.
    */
   readonly stops: number;
   readonly longestMs: number;
-  /** Share of the time that went into pieces done by a slow machine. */
-  readonly slow: number;
 }
 
 const STOP_MS = 1;
-/** Pieces after which is asked again what is usual. */
-const LOOK_EVERY = 1000;
+const STEPS = 20_000;
+
+let state = 1;
+
+/** Some tens of microseconds, in registers alone; hundreds as long as V8 does not find it worth optimising. */
+function work(): void {
+  let x = state;
+  for (let i = 0; i < STEPS; i++) x = (Math.imul(x, 1_664_525) + 1_013_904_223) | 0;
+  state = x;
+}
 
 /** Computes for some seconds. */
 export function spin(
   seconds: number,
-  pace: Pace = new Pace(),
+  piece: () => void = work,
   now = () => performance.now(),
   executed = executedMs,
 ): Stops {
-  let [pieces, stops, longestMs, slowMs] = [0, 0, 0, 0];
-  let usualMs = pace.usualMs;
+  let [stops, longestMs] = [0, 0];
   const end = now() + seconds * 1000;
   while (now() < end) {
-    // The last pieces may all have been slow.
-    if (pieces % LOOK_EVERY === 0) usualMs = Math.min(usualMs, pace.usualMs);
-    const before = executed();
-    const took = pace.take();
-    const ms = Math.min(took, executed() - before);
-    if (ms > usualMs + STOP_MS) stops++;
-    else if (ms > SLOW * usualMs) slowMs += ms;
+    const [from, before] = [now(), executed()];
+    piece();
+    const ms = Math.min(now() - from, executed() - before);
+    if (ms > STOP_MS) stops++;
     if (ms > longestMs) longestMs = ms;
-    pieces++;
   }
-  return { seconds, pieces, stops, longestMs, slow: slowMs / (seconds * 1000) };
+  return { seconds, stops, longestMs };
 }
 
 const [, program, word] = process.argv;

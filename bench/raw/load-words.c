@@ -24,6 +24,7 @@ static int set(struct job *job, const char *key, const char *value) {
   } numbers[] = {
       {"addresses", &job->addresses}, {"port", &job->port},           {"connections", &job->connections},
       {"pipeline", &job->pipeline},   {"underWay", &job->under_way}, {"window", &job->window},
+      {"pace", &job->tells_pace},
   };
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
     if (strcmp(key, numbers[i].key) != 0) continue;

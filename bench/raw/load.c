@@ -5,11 +5,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "jobs.h"
 #include "load.h"
+#include "pace.h"
 #include "segments.h"
 #include "steady.h"
 
@@ -17,14 +18,9 @@ enum { OPENING_MS = 20000, KEEP_MS = 20 };
 
 static struct load all;
 static turn *take_turn;
+// Taken while a load is measured that is to tell it.
+static struct pace pace;
 
-static uint64_t clock_ns(clockid_t which) {
-  struct timespec now;
-  clock_gettime(which, &now);
-  return now.tv_sec * 1000000000ull + now.tv_nsec;
-}
-
-static uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
 static double epoch_ms(void) { return clock_ns(CLOCK_REALTIME) / 1e6; }
 
 // What is enough before the time is over.
@@ -50,6 +46,7 @@ static double spin(double ms, enum until until) {
       __builtin_ia32_pause();
 #endif
     }
+    pace_take(&pace, now);
     if (is_enough(until)) break;
   }
   return now == start ? 0 : (double)empty / (now - start);
@@ -76,12 +73,14 @@ static void measure(double ms, enum until until, double warmup_ms) {
   const uint64_t errors = all.errors, resent = all.resent, replies = all.replies, bytes = all.bytes;
   const uint32_t open = all.open;
   histogram_clear(&all.latency);
+  if (all.job->tells_pace) pace_begin(&pace, now_ns(), ms);
   const double from = epoch_ms(), idle = spin(ms, until), to = epoch_ms();
   const uint64_t count = until == ALL_OPEN ? all.open - open : all.replies - replies;
   const struct histogram *h = &all.latency;
   printf("{\"perSecond\":%.3f,\"from\":%.3f,\"to\":%.3f,\"replies\":%llu,\"bytes\":%llu,\"errors\":%llu,\"resent\":%llu,",
          count * 1e3 / (to - from), from, to, (unsigned long long)count, (unsigned long long)(all.bytes - bytes),
          (unsigned long long)(all.errors - errors), (unsigned long long)(all.resent - resent));
+  if (all.job->tells_pace) pace_print(&pace);
   printf("\"idle\":%.4f,\"open\":%u,\"warmupMs\":%.0f,", idle, all.open, warmup_ms);
   printf("\"latencyUs\":{\"p50\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}}\n", histogram_quantile(h, 0.5),
          histogram_quantile(h, 0.99), histogram_quantile(h, 0.999), h->largest / 1e3);

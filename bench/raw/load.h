@@ -12,7 +12,7 @@ enum mode { CONN, RPC, IDLE, SINK };
 struct job {
   enum mode mode;
   uint32_t client, addresses, server, port, connections, pipeline, under_way, window;
-  uint32_t request_bytes, reply_bytes;
+  uint32_t request_bytes, reply_bytes, tells_pace;
   const uint8_t *request, *reply;
   uint8_t server_mac[6];
   double warmup_ms, longest_warmup_ms, duration_ms;

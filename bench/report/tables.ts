@@ -62,14 +62,13 @@ function soakTable(report: Report): ReportTable {
           `${mib(soak.rssBefore)} to ${mib(soak.rssAfter)}`,
           `${mib(soak.heapBefore)} to ${mib(soak.heapAfter)}`,
           soak.grows ? 'yes' : 'no',
-          soak.pauseMs.toFixed(2),
-          soak.gcMs.toFixed(2),
-          soak.ownGcMs.toFixed(2),
-          `${soak.longTurns}`,
-          `${soak.slowTurns}`,
-          `${(soak.slowShare * 100).toFixed(1)} %`,
-          `${soak.ownLongTurns}`,
-          soak.ownPauseMs.toFixed(2),
+          soak.pauses.longestMs.toFixed(2),
+          `${soak.pauses.turns}`,
+          `${soak.own.turns}`,
+          soak.own.longestMs.toFixed(2),
+          soak.slowShare === undefined ? '' : `${(soak.slowShare * 100).toFixed(1)} %`,
+          soak.paced === undefined ? '' : `${soak.paced.turns}`,
+          soak.paced === undefined ? '' : soak.paced.longestMs.toFixed(2),
           soak.machine === undefined
             ? ''
             : `${soak.machine.stops} in ${soak.machine.seconds} s, up to ${soak.machine.longestMs.toFixed(2)} ms`,
@@ -79,12 +78,11 @@ function soakTable(report: Report): ReportTable {
   });
   const pauses = [
     'longest turn, ms',
-    'longest collection, ms',
-    'of its own, ms',
     'turns above 1 ms',
-    'with a slow machine',
-    'slow at all moments',
-    'of their own',
+    'in CPU time',
+    'longest of those, ms',
+    'machine slow',
+    'turns above 1 ms at its usual pace',
     'longest of those, ms',
     'a program that only computes: stops above 1 ms',
   ];
@@ -92,10 +90,9 @@ function soakTable(report: Report): ReportTable {
     name: 'a minute at full load',
     title:
       'Memory after second 10 and at the end (the heap after collections), ' +
-      'and pauses of the server from second 10 on. ' +
-      'A slow machine takes more than twice its usual time for pieces of arithmetic right after such a turn; ' +
-      'at all moments, 20 ms apart, it is seen how often it is slow anyway. Of their own are the others, ' +
-      'without the time in which other processes had the CPU; a collection is so no longer than the turn it was in',
+      'and pauses of the server from second 10 on: turns of its loop, collections included, by the clock; ' +
+      'without the time in which other processes had the CPU; and of that, what it would be at the usual pace of the machine. ' +
+      'It is slow when pieces of arithmetic on the CPU of the load generator take more than twice what they usually do',
     head: ['case', 'server', 'errors', 'resident', 'heap', 'grows', ...pauses],
     rows,
   };

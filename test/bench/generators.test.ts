@@ -72,6 +72,7 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     longestWarmupMs: 50,
     durationMs: 300,
     mtu: 1500,
+    tellsPace: false,
   };
   const commands: Record<string, (job: Job) => string[]> = {
     TypeScript: (job) => [
@@ -152,6 +153,10 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     t.ok((rpc.warmupMs ?? 0) >= 50, `${name}: it has warmed up`);
     const { p50, p99, p999, max } = rpc.latencyUs;
     t.ok(p50 > 0 && p50 <= p99 && p99 <= p999 && p999 <= max, `${name}: times in their order`);
+    t.equal(rpc.pace, undefined, `${name}: nobody has asked for the pace of the machine`);
+    const { pace } = await run(name, 'fixed', { tellsPace: true });
+    const told = pace?.ns.filter((ns) => ns > 0).length ?? 0;
+    t.ok(name === 'TypeScript' ? pace === undefined : told > 10, `${name}: the pace of ${told} ms`);
     const short = await run(name, 'fixed', { mode: 'conn', addresses: 2 });
     t.ok(short.replies > 10, `${name}: ${short.replies} connections`);
     t.equal(short.errors, 0, name);

@@ -21,7 +21,7 @@ t.setTimeout(0);
 
 /** Runs the program: what it measured, and of each shape the code that was taken back while it was measured. */
 function run(t: Test): { figures: AllocResult[]; bailouts: string[][] } {
-  const flags = ['--trace-deopt', '--expose-gc', '--max-semi-space-size=256'];
+  const flags = ['--trace-deopt', '--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256'];
   const env = { PATH: process.env.PATH ?? '' };
   const { status, stdout, stderr, error } = spawnSync(
     'stdbuf',

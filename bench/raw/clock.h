@@ -1,0 +1,17 @@
+// The clock of loads: that of the watch of a server in the same machine (process.hrtime).
+
+#ifndef RAW_CLOCK_H
+#define RAW_CLOCK_H
+
+#include <stdint.h>
+#include <time.h>
+
+static inline uint64_t clock_ns(clockid_t which) {
+  struct timespec now;
+  clock_gettime(which, &now);
+  return now.tv_sec * 1000000000ull + now.tv_nsec;
+}
+
+static inline uint64_t now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+
+#endif
