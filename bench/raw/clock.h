@@ -1,4 +1,4 @@
-// The clock of loads: that of the watch of a server in the same machine (process.hrtime).
+// The clocks. CLOCK_MONOTONIC is that of process.hrtime, which a server watches itself by.
 
 #ifndef RAW_CLOCK_H
 #define RAW_CLOCK_H

@@ -17,6 +17,7 @@ static void work(void) {
 }
 
 void pace_begin(struct pace *pace, uint64_t now, double ms) {
+  free(pace->ns);
   *pace = (struct pace){.from = now, .length = (uint32_t)ms + 1};
   // Without memory for it nothing is told.
   pace->ns = calloc(pace->length, sizeof *pace->ns);

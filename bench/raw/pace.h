@@ -13,6 +13,7 @@ struct pace {
   uint32_t *ns, length;
 };
 
+// Begins anew; `pace` is zero before the first time.
 void pace_begin(struct pace *pace, uint64_t now, double ms);
 // To be called again and again; does a piece when it is time for one.
 void pace_take(struct pace *pace, uint64_t now);

@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "jobs.h"
 
 enum { BATCH = 64, TURNS = 256, WARMUP_MS = 1000 };
@@ -49,11 +49,7 @@ static int send_burst(struct nic *nic) {
   return count;
 }
 
-static double now_ms(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * 1e3 + now.tv_nsec / 1e6;
-}
+static double now_ms(void) { return now_ns() / 1e6; }
 
 struct run {
   double packets, ms, turns, empty;
