@@ -28,6 +28,10 @@ const PORTS = 65_536;
 const LONG = 128;
 /** Connections looked at per turn, for what has to be sent again. */
 const LOOKS = 64;
+/** Connections that are reset before the server is asked whether it has come so far; how often it is asked, and for how long. */
+const RESETS = 256;
+const PROBES = 10;
+const PROBE_MS = 10;
 
 /** What to ask and what to expect. */
 export interface Exchange {
@@ -173,21 +177,59 @@ export class Client {
     return count;
   }
 
-  /** Resets what is open, so that the server has nothing left of it. Nothing is opened any more. */
+  /**
+   * Resets what is open, so that the server has nothing left of it. Nothing is opened any more. Some at a time: what does not fit into
+   * the server's queue is lost, and the server sends to that connection for minutes.
+   */
   abort(): void {
     this.started = this.state.length;
-    for (let slot = 0; slot < this.state.length; slot++) {
+    let answers = true;
+    for (let slot = 0, sent = 0; slot < this.state.length; slot++) {
       if (this.state[slot] === FREE) continue;
+      if (answers && sent >= RESETS && this.state[slot] === OPEN) {
+        answers = this.hasCaughtUp(slot);
+        sent = 0;
+      }
       for (let tries = 0; tries < 100; tries++) {
         if (this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
         this.nic.flush();
       }
       this.slotOf[this.keyOf(slot)] = -1;
       this.state[slot] = FREE;
-      if ((slot & 63) === 0) this.nic.flush();
+      if ((++sent & 63) === 0) this.nic.flush();
     }
     this.open = 0;
     this.nic.flush();
+  }
+
+  /** Whether the server answers a probe of a connection (RFC 9293 3.8.4), and so has dealt with all that was sent before. */
+  private hasCaughtUp(slot: number): boolean {
+    for (let tries = 0; tries < PROBES; tries++) {
+      this.send(slot, ACK, (this.sndNxt[slot] - 1) | 0, this.rcvNxt[slot], 0, 0);
+      this.nic.flush();
+      const endMs = performance.now() + PROBE_MS;
+      while (performance.now() < endMs) if (this.isAnswered(slot)) return true;
+    }
+    return false;
+  }
+
+  /** Takes what has come; whether there was a segment without data for a connection. */
+  private isAnswered(slot: number): boolean {
+    const { nic, batch, segment } = this;
+    const local = (this.firstAddress + this.addressOf(slot)) | 0;
+    let isAnswered = false;
+    for (let i = nic.receive(batch) - 1; i >= 0; i--) {
+      const frame = batch[i * RX_STRIDE];
+      if (
+        segment.read(nic.view, frame, batch[i * RX_STRIDE + 1]) &&
+        segment.local === local &&
+        segment.to === this.port[slot] &&
+        segment.dataLength === 0
+      )
+        isAnswered = true;
+      nic.release(frame);
+    }
+    return isAnswered;
   }
 
   /** Opens connections, few at a time, so that no queue on the way overflows before the load has begun. */

@@ -13,7 +13,12 @@ import { ASK, type Job, type JobResult } from '../../bench/generator/job.js';
 import { isForRaw, rawWords } from '../../bench/generator/raw-words.js';
 import { addressNumber } from '../../bench/generator/wire.js';
 import { replyBytes } from '../../bench/peers/reply.js';
+import { FixedService } from '../../src/cli/servers/fixed.js';
+import { Server } from '../../src/cli/servers/server.js';
+import { makeContext } from '../../src/index.js';
+import type { Nic } from '../../src/nic/nic.js';
 import { openXdpNic } from '../../src/nic/open-xdp-nic.js';
+import { createRandom } from '../../src/stack/random.js';
 import { labReason, makeLab } from '../support/netns.js';
 import { DISORDERED_BYTES, Disordered } from './disordered.js';
 
@@ -117,18 +122,18 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
     return JSON.parse(line) as JobResult;
   };
 
-  /** Runs a generator against a server without a stack, in this process. */
-  const overtaken = async (name: string): Promise<JobResult> => {
-    const reply = replyBytes(DISORDERED_BYTES);
-    const nic = openXdpNic({ iface: near.iface, netns: near.netns, addresses: [lab.stackAddress] });
+  /** Runs a generator against a server in this process, of which it is given a turn. */
+  const against = async (
+    name: string,
+    makeTurn: (nic: Nic) => () => number,
+    changes: Partial<Job>,
+    rx = 2048,
+  ): Promise<JobResult> => {
+    const { iface, netns } = near;
+    const nic = openXdpNic({ iface, netns, addresses: [lab.stackAddress], ringSizes: { rx } });
     try {
-      const server = new Disordered(nic, addressNumber(lab.stackAddress), PORT, reply);
-      const job = {
-        ...usual,
-        client: `10.77.0.${client++}`,
-        server: lab.stackAddress,
-        replyBytes: reply.length,
-      };
+      const turn = makeTurn(nic);
+      const job = { ...usual, client: `10.77.0.${client++}`, server: lab.stackAddress, ...changes };
       const [file, ...rest] = commands[name](job);
       const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
       let line = '';
@@ -137,13 +142,44 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
       });
       child.stdin.end();
       for (let ended = false; !ended; await nextTurn()) {
-        if (server.turn(performance.now()) === 0) nic.wait(1000);
+        if (turn() === 0) nic.wait(1000);
         ended = child.exitCode !== null || child.signalCode !== null;
       }
+      // What it has sent last.
+      while (turn() > 0);
       return JSON.parse(line) as JobResult;
     } finally {
       nic.close();
     }
+  };
+
+  const overtaken = (name: string): Promise<JobResult> => {
+    const reply = replyBytes(DISORDERED_BYTES);
+    const makeTurn = (nic: Nic) => {
+      const server = new Disordered(nic, addressNumber(lab.stackAddress), PORT, reply);
+      return () => server.turn(performance.now());
+    };
+    return against(name, makeTurn, { replyBytes: reply.length });
+  };
+
+  /** A load of more connections than the server's queue has room for; how many the server has when that is over. */
+  const crowd = async (name: string): Promise<number> => {
+    let left = -1;
+    const makeTurn = (nic: Nic) => {
+      const addresses = [{ address: lab.stackAddress, prefix: 24 }];
+      const start = performance.now();
+      const clock = (): number => Math.trunc((performance.now() - start) * 1000);
+      const mctx = makeContext(nic, { addresses }, clock, createRandom(1), 0);
+      const server = new Server(mctx, new FixedService(64, 64), { port: PORT });
+      return () => {
+        const events = server.poll(0);
+        left = server.totals.open;
+        return events;
+      };
+    };
+    const load = await against(name, makeTurn, { connections: 2000, underWay: 200, durationMs: 200 }, 512);
+    t.match(load, { open: 2000, errors: 0 }, `${name}: ${load.replies} replies to a crowd`);
+    return left;
   };
 
   for (const name of Object.keys(commands)) {
@@ -178,6 +214,8 @@ t.test('load generators', { skip: labReason() ?? false }, async (t) => {
       `${name}: ${disordered.replies} replies whose segments have overtaken each other`,
     );
     t.same([disordered.errors, disordered.resent], [0, 0], name);
+
+    t.equal(await crowd(name), 0, `${name}: the server has nothing left of a crowd that is over`);
 
     const wrong = await run(
       name,
