@@ -72,20 +72,20 @@ export interface EpollEventArgument {
   data?: { sockid?: number; u32?: number; u64?: number; ptr?: unknown };
 }
 
-/** One socket in one epoll set. */
+/** One socket in one epoll set. Objects have their fields in this order: what every report needs comes first, to lie together. */
 class Interest {
   socket: Socket | undefined = undefined;
   set: EpollSet | undefined = undefined;
   mask = 0;
   number = -1;
   pointer: unknown = null;
+  isCandidate = false;
+  nextCandidate: Interest | undefined = undefined;
+  previousCandidate: Interest | undefined = undefined;
   /** The same socket in another set. */
   nextOfSocket: Interest | undefined = undefined;
   nextOfSet: Interest | undefined = undefined;
   previousOfSet: Interest | undefined = undefined;
-  isCandidate = false;
-  nextCandidate: Interest | undefined = undefined;
-  previousCandidate: Interest | undefined = undefined;
 }
 
 export type { Interest };

@@ -25,14 +25,30 @@ export const UNBOUND = new Endpoint();
 /** Where blocks of dormant connections come back from. */
 export type SocketBlocks = Pick<Demux, 'at'>;
 
-/** One descriptor: a stream, a listener, an epoll set or the end of a pipe. */
+/**
+ * One descriptor: a stream, a listener, an epoll set or the end of a pipe. Objects have their fields in this order: what every call
+ * asks comes first, to lie together.
+ */
 export class Socket {
   id: number;
   /** MTCP_SOCK_UNUSED, _STREAM, _LISTENER, _EPOLL or _PIPE; RESTING for what is no descriptor itself. */
   kind = MTCP_SOCK_UNUSED;
+  private connection: Tcb | undefined = undefined;
+  /** Place of its connection in the stack's table while that is dormant; -1 when it is not. */
+  private dormantAt = -1;
   nonblocking = false;
+  /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
+  readShut = false;
+  /** The SYN to this peer is left to the first write (TCP_FASTOPEN_CONNECT). */
+  fastOpenTo: Endpoint | undefined = undefined;
+  pipe: Pipe | undefined = undefined;
+  /** The first entry of this socket in an epoll set. */
+  firstInterest: Interest | undefined = undefined;
   /** UNCONNECTED, CONNECTING or CONNECTED; of streams. */
   phase = UNCONNECTED;
+  listener: Listener | undefined = undefined;
+  epoll: EpollSet | undefined = undefined;
+  private readonly blocks: SocketBlocks;
   /** True after `mtcp_bind`; `local` is what it was given. */
   bound = false;
   local: Endpoint = UNBOUND;
@@ -50,21 +66,8 @@ export class Socket {
   /** Bytes that `mtcp_send_reserve` has given out, and the turn of the loop in which it did. */
   reserved = 0;
   reservedTurn = -1;
-  /** True after `mtcp_shutdown` of the receiving side: reads find the end of the stream. */
-  readShut = false;
-  /** The SYN to this peer is left to the first write (TCP_FASTOPEN_CONNECT). */
-  fastOpenTo: Endpoint | undefined = undefined;
   /** The next SYN asks for a cookie of Fast Open. */
   asksForCookie = false;
-  private connection: Tcb | undefined = undefined;
-  /** Place of its connection in the stack's table while that is dormant; -1 when it is not. */
-  private dormantAt = -1;
-  private readonly blocks: SocketBlocks;
-  listener: Listener | undefined = undefined;
-  epoll: EpollSet | undefined = undefined;
-  pipe: Pipe | undefined = undefined;
-  /** The first entry of this socket in an epoll set. */
-  firstInterest: Interest | undefined = undefined;
 
   constructor(id: number, blocks: SocketBlocks) {
     this.id = id;

@@ -125,10 +125,9 @@ export class SocketTable implements BlockHolder {
   lookAhead(owner: number): number {
     const socket = this.entries[owner];
     if (socket === undefined) return 0;
-    const { kind, reservedTurn, firstInterest } = socket;
-    return (
-      kind ^ reservedTurn ^ (firstInterest === undefined ? 0 : firstInterest.mask ^ firstInterest.number)
-    );
+    const { kind, phase, firstInterest } = socket;
+    if (firstInterest === undefined) return kind ^ phase;
+    return kind ^ phase ^ firstInterest.mask ^ (firstInterest.previousCandidate === undefined ? 1 : 0);
   }
 
   /** Gives the socket of a dormant connection a descriptor again. */

@@ -1,7 +1,7 @@
 // Where bytes wait: the pool, the ring, the two socket buffers and the list of ranges beyond a hole.
 
 import t from 'tap';
-import { BufferPool, sizeFor } from '../../src/stack/tcp/buffer-pool.js';
+import { BufferPool, Piece, sizeFor } from '../../src/stack/tcp/buffer-pool.js';
 import { MAX_RANGES, Reassembly } from '../../src/stack/tcp/reassembly.js';
 import { RecvBuffer } from '../../src/stack/tcp/recv-buffer.js';
 import { RingBytes } from '../../src/stack/tcp/ring-bytes.js';
@@ -13,27 +13,41 @@ const count = (length: number, first = 0): Span =>
   new Span(Uint8Array.from({ length }, (_, i) => (first + i) & 255));
 const blank = (length: number): Span => new Span(new Uint8Array(length));
 
-t.test('the pool hands out powers of two from 4 KiB on, and uses them again', async (t) => {
-  t.equal(sizeFor(1), 4096);
-  t.equal(sizeFor(4096), 4096);
+const acquire = (pool: BufferPool, bytes: number): Piece => {
+  const piece = new Piece();
+  pool.acquire(bytes, piece);
+  return piece;
+};
+/** The same memory. */
+const isSame = (piece: Piece, { span, start }: Pick<Piece, 'span' | 'start'>): boolean =>
+  piece.span === span && piece.start === start;
+
+t.test('the pool hands out powers of two from 256 bytes on, and uses them again', async (t) => {
+  t.equal(sizeFor(1), 256);
+  t.equal(sizeFor(256), 256);
   t.equal(sizeFor(4097), 8192);
   const pool = new BufferPool();
-  const span = pool.acquire(5000);
-  t.equal(span.bytes.length, 8192);
+  const piece = acquire(pool, 5000);
+  const { span } = piece;
+  t.same([piece.start, piece.size, span.bytes.length], [0, 8192, 8192]);
   t.equal(pool.inUse, 8192);
-  pool.release(span);
+  pool.release(piece);
   t.equal(pool.inUse, 0);
-  t.equal(pool.acquire(8000), span);
-  t.not(pool.acquire(8000), span);
+  t.equal(piece.size, 0, 'the piece has nothing any more');
+  pool.release(piece);
+  t.equal(pool.inUse, 0, 'nothing can be given back once more');
+  t.equal(acquire(pool, 8000).span, span);
+  t.not(acquire(pool, 8000).span, span);
 });
 
 t.test('what the pool does not want to keep is left to the garbage collector', async (t) => {
   const pool = new BufferPool();
-  const spans = [pool.acquire(40 << 20), pool.acquire(40 << 20)];
-  for (const span of spans) pool.release(span);
+  const pieces = [acquire(pool, 40 << 20), acquire(pool, 40 << 20)];
+  const spans = pieces.map(({ span }) => span);
+  for (const piece of pieces) pool.release(piece);
   t.equal(pool.inUse, 0);
-  t.equal(pool.acquire(40 << 20), spans[0]);
-  t.not(pool.acquire(40 << 20), spans[1]);
+  t.equal(acquire(pool, 40 << 20).span, spans[0]);
+  t.not(acquire(pool, 40 << 20).span, spans[1]);
 });
 
 t.test(
@@ -41,24 +55,28 @@ t.test(
   async (t) => {
     const memory = new ArrayBuffer(64 + 32_768);
     const pool = new BufferPool(new Uint8Array(memory, 64));
-    const whole = pool.acquire(32_768);
-    t.equal(whole.buffer, memory);
-    t.not(pool.acquire(4096).buffer, memory, 'nothing is left');
+    const whole = acquire(pool, 32_768);
+    t.equal(whole.span.buffer, memory);
+    t.not(acquire(pool, 4096).span.buffer, memory, 'nothing is left');
     pool.release(whole);
-    const parts = [4096, 4096, 8192, 16_384].map((size) => pool.acquire(size));
-    const places = parts.map(({ base, bytes }) => [base - 64, bytes.length]);
+    const parts = [256, 2000, 4096, 8192, 16_384].map((size) => acquire(pool, size));
+    const places = parts.map(({ start, size }) => [start, size]);
     const inOrder = places.sort(([a], [b]) => a - b);
     t.same(
-      inOrder.map(([at]) => at),
-      inOrder.map((_, i) => inOrder.slice(0, i).reduce((sum, [, length]) => sum + length, 0)),
-      'all of it, and no byte twice',
+      inOrder.map(([at, size]) => at % size),
+      [0, 0, 0, 0, 0],
+      'each at a multiple of its size',
     );
-    t.equal(pool.inUse, 4096 + 32_768);
+    t.ok(
+      inOrder.every(([at, size], i) => i === 4 || at + size <= inOrder[i + 1][0]),
+      'no byte twice',
+    );
+    t.equal(pool.inUse, 4096 + 256 + 2048 + 4096 + 8192 + 16_384);
     for (const part of parts) {
-      t.equal(part.buffer, memory);
+      t.equal(part.span.buffer, memory);
       pool.release(part);
     }
-    t.equal(pool.acquire(16_384).buffer, memory, 'it is kept for use again');
+    t.equal(acquire(pool, 16_384).span.buffer, memory, 'it is kept for use again');
   },
 );
 
@@ -66,59 +84,75 @@ t.test(
   'pieces that are free again are joined: after a crowd of small buffers there are large ones',
   async (t) => {
     const lent = 1 << 20;
-    const memory = new ArrayBuffer(64 + lent + 4096);
+    const memory = new ArrayBuffer(64 + lent + 256);
     const pool = new BufferPool(new Uint8Array(memory, 64));
-    const small = Array.from({ length: 257 }, () => pool.acquire(4096));
-    t.ok(small.every(({ buffer }) => buffer === memory));
-    t.not(pool.acquire(4096).buffer, memory, 'all of it is cut');
-    for (const span of small) pool.release(span);
-    t.equal(pool.acquire(4096), small[256], 'a buffer is used again as it is, while it is wanted');
-    t.equal(pool.acquire(lent).buffer, memory);
-    t.not(pool.acquire(8192).buffer, memory, 'nothing is left');
+    const small = Array.from({ length: 4097 }, () => acquire(pool, 256));
+    t.ok(small.every(({ span }) => span.buffer === memory));
+    t.not(acquire(pool, 256).span.buffer, memory, 'all of it is cut');
+    const { span, start } = small[4096];
+    for (const piece of small) pool.release(piece);
+    t.ok(isSame(acquire(pool, 256), { span, start }), 'a buffer is used again as it is, while it is wanted');
+    t.equal(acquire(pool, lent).span.buffer, memory);
+    t.not(acquire(pool, 8192).span.buffer, memory, 'nothing is left');
   },
 );
+
+t.test('a program that works on a piece sees no other, and no new view each time', async (t) => {
+  const pool = new BufferPool(new Uint8Array(new ArrayBuffer(64 + 8192), 64));
+  const piece = acquire(pool, 4096);
+  const view = pool.viewOf(piece);
+  t.same([view.length, view.byteOffset], [4096, 64 + piece.start]);
+  pool.release(piece);
+  const again = acquire(pool, 4096);
+  t.equal(pool.viewOf(again), view);
+  pool.release(again);
+  const half = acquire(pool, 2048);
+  const other = acquire(pool, 8192);
+  t.equal(pool.viewOf(half).length, 2048, 'the same place, of another size');
+  t.equal(pool.viewOf(other), other.span.bytes, 'memory of its own is shown as it is');
+});
 
 t.test('a ring that held much grows to as much at once the next time, up to 512 KiB', async (t) => {
   const pool = new BufferPool();
   const ring = new RingBytes();
-  ring.reserve(100_000, 0, pool);
-  ring.free(pool);
-  ring.reserve(10, 0, pool);
-  t.equal(ring.capacity, 4096, 'a little holds little');
-  ring.reserve(5000, 10, pool);
-  t.equal(ring.capacity, 131_072);
-  ring.free(pool);
-  ring.reserve(10, 0, pool);
-  ring.reserve(1 << 20, 10, pool);
-  ring.free(pool);
-  ring.reserve(10, 0, pool);
-  ring.reserve(5000, 10, pool);
-  t.equal(ring.capacity, 1 << 19);
+  ring.makeRoom(100_000, 0, pool);
+  ring.giveBack(pool);
+  ring.makeRoom(10, 0, pool);
+  t.equal(ring.size, 256, 'a little holds little');
+  ring.makeRoom(5000, 10, pool);
+  t.equal(ring.size, 131_072);
+  ring.giveBack(pool);
+  ring.makeRoom(10, 0, pool);
+  ring.makeRoom(1 << 20, 10, pool);
+  ring.giveBack(pool);
+  ring.makeRoom(10, 0, pool);
+  ring.makeRoom(5000, 10, pool);
+  t.equal(ring.size, 1 << 19);
   ring.end(pool);
-  ring.reserve(10, 0, pool);
-  ring.reserve(5000, 10, pool);
-  t.equal(ring.capacity, 8192, 'another connection begins anew');
+  ring.makeRoom(10, 0, pool);
+  ring.makeRoom(5000, 10, pool);
+  t.equal(ring.size, 8192, 'another connection begins anew');
 });
 
 t.test('a ring goes round its end and grows without losing what it holds', async (t) => {
   const pool = new BufferPool();
   const ring = new RingBytes();
-  ring.reserve(4096, 0, pool);
+  ring.makeRoom(4096, 0, pool);
   ring.copyIn(0, count(4096), 0, 4096);
-  ring.drop(4000);
+  ring.skip(4000);
   ring.copyIn(96, count(1000, 7), 0, 1000);
   const out = blank(1096);
   ring.copyOut(0, out, 0, 1096);
   t.same(out.bytes.subarray(0, 96), count(96, 4000).bytes);
   t.same(out.bytes.subarray(96), count(1000, 7).bytes);
-  ring.reserve(5000, 1096, pool);
-  t.equal(ring.capacity, 8192);
+  ring.makeRoom(5000, 1096, pool);
+  t.equal(ring.size, 8192);
   const again = blank(1096);
   ring.copyOut(0, again, 0, 1096);
   t.same(again.bytes, out.bytes);
-  ring.free(pool);
+  ring.giveBack(pool);
   t.equal(pool.inUse, 0);
-  t.equal(ring.capacity, 0);
+  t.equal(ring.size, 0);
 });
 
 t.test('the send buffer takes what fits, gives any part, and drops what is acknowledged', async (t) => {

@@ -13,7 +13,7 @@ import { listener, nonblocking } from '../api/support.js';
 
 type Fields = Record<string, unknown>;
 
-/** The numbers of a block by their paths, its place and its marks for queues left out. */
+/** The numbers of a block by their paths; its place, its marks for queues and the memory of its buffers left out. */
 function numbersOf(tcb: Tcb): Map<string, unknown> {
   const numbers = new Map<string, unknown>();
   const visit = (fields: Fields, path: string, depth: number): void => {
@@ -25,6 +25,10 @@ function numbersOf(tcb: Tcb): Map<string, unknown> {
   };
   visit(tcb as unknown as Fields, '', 0);
   for (const name of ['index', 'row', 'queued', 'outputQueued']) numbers.delete(name);
+  for (const buffer of ['sendBuffer', 'recvBuffer']) {
+    numbers.delete(`${buffer}.start`);
+    numbers.delete(`${buffer}.size`);
+  }
   return numbers;
 }
 

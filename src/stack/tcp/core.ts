@@ -26,6 +26,7 @@ import { OutputQueue, ReadyQueue } from './queues.js';
 import { Reassembly } from './reassembly.js';
 import { AckReport } from './recovery.js';
 import { Scoreboard } from './scoreboard.js';
+import { RowStore } from './segment-rows.js';
 import * as State from './state.js';
 import { SynCookies } from './syn-cookies.js';
 import type { Tcb } from './tcb.js';
@@ -35,6 +36,8 @@ import { UserTimeout } from './user-timeout.js';
 
 /** Unit of tcp_mem in bytes. */
 const PAGE = 4096;
+/** Rows of scoreboards made at a time: 256 KiB. */
+const ROWS = 4096;
 
 export class TcpCore {
   readonly clock: Clock;
@@ -71,6 +74,7 @@ export class TcpCore {
   readonly #pacers: Pacer[] = [];
   readonly #reassemblies: Reassembly[] = [];
   readonly #boards: Scoreboard[] = [];
+  readonly #rows = new RowStore(ROWS);
   readonly #ecnStates: EcnState[] = [];
   readonly #userTimeouts: UserTimeout[] = [];
   readonly fastOpenCache: FastOpenCache;
@@ -162,7 +166,7 @@ export class TcpCore {
 
   /** Takes the record of what is in flight, or gives it back when nothing is. */
   boardOf(tcb: Tcb): Scoreboard {
-    tcb.board ??= this.#boards.pop() ?? new Scoreboard();
+    tcb.board ??= this.#boards.pop() ?? new Scoreboard(this.#rows);
     return tcb.board;
   }
 

@@ -9,8 +9,8 @@ import { Tcb } from './tcb.js';
 
 type Fields = Record<string, unknown>;
 
-/** Fields of a block that say where it stands rather than what it holds. */
-const OWN = new Set(['index', 'row', 'queued', 'outputQueued']);
+/** Fields of a block that say where it stands rather than what it holds, and those of the memory of its buffers, which hold none. */
+const OWN = new Set(['index', 'row', 'queued', 'outputQueued', 'span', 'start', 'size']);
 /**
  * Words: the length, then a bit for each value that is there, then one for each that is no int32. Of these, one that is there takes two
  * words, the halves of a double; one that is not there takes one word, by which it is more than the pattern's. A value without any
@@ -82,6 +82,7 @@ export class Records {
 
   #addPart(parts: string[], part: string, fields: Fields): void {
     for (const [name, value] of Object.entries(fields)) {
+      if (OWN.has(name)) continue;
       if (typeof value === 'object')
         throw new TypeError(`${part}.${name}: parts of a block hold numbers only`);
       this.#addField(parts.length, name, `${part}.${name}`);

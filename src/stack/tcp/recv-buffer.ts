@@ -5,19 +5,13 @@ import type { Span } from '../wire/span.js';
 import type { BufferPool } from './buffer-pool.js';
 import { type BytesView, RingBytes } from './ring-bytes.js';
 
-export class RecvBuffer {
-  readonly #ring = new RingBytes();
+export class RecvBuffer extends RingBytes {
   /** Readable bytes, all below RCV.NXT. */
   length = 0;
   /** Bytes of window that may be offered at most, readable ones included. */
   limit = 0;
   /** End of the stored bytes, out-of-order ones included, counted from the first readable one. */
   #extent = 0;
-
-  /** Holds no memory. */
-  get isFree(): boolean {
-    return this.#ring.capacity === 0;
-  }
 
   get free(): number {
     return Math.max(0, this.limit - this.length);
@@ -26,8 +20,8 @@ export class RecvBuffer {
   /** Stores bytes that begin `ahead` bytes beyond the readable ones (0: at RCV.NXT). */
   place(ahead: number, src: Span, srcOffset: number, length: number, pool: BufferPool): void {
     const at = this.length + ahead;
-    this.#ring.reserve(at + length, this.#extent, pool);
-    this.#ring.copyIn(at, src, srcOffset, length);
+    this.makeRoom(at + length, this.#extent, pool);
+    this.copyIn(at, src, srcOffset, length);
     if (at + length > this.#extent) this.#extent = at + length;
   }
 
@@ -46,15 +40,13 @@ export class RecvBuffer {
   /** Copies up to `length` readable bytes out, from the one at `at` on, and leaves them there; returns how many. */
   peek(at: number, dst: Span, dstOffset: number, length: number): number {
     const count = Math.min(length, this.length - at);
-    if (count > 0) this.#ring.copyOut(at, dst, dstOffset, count);
+    if (count > 0) this.copyOut(at, dst, dstOffset, count);
     return count;
   }
 
   /** Points `view` at the first readable bytes, as many as lie in a row. */
-  look(view: BytesView): void {
-    view.bytes = this.#ring.memory;
-    view.offset = this.#ring.indexOf(0);
-    view.length = Math.min(this.length, view.bytes.length - view.offset);
+  look(view: BytesView, pool: BufferPool): void {
+    this.point(view, 0, this.length, pool);
   }
 
   /** Forgets up to `length` readable bytes; returns how many. */
@@ -67,13 +59,13 @@ export class RecvBuffer {
   clear(pool: BufferPool): void {
     this.length = 0;
     this.#extent = 0;
-    this.#ring.end(pool);
+    this.end(pool);
   }
 
   #forget(count: number, pool: BufferPool): void {
     this.length -= count;
     this.#extent -= count;
-    if (this.#extent === 0) this.#ring.free(pool);
-    else this.#ring.drop(count);
+    if (this.#extent === 0) this.giveBack(pool);
+    else this.skip(count);
   }
 }

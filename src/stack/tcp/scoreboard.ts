@@ -2,6 +2,7 @@
 // (RFC 2018), whether it is deemed lost, whether it was sent again. Loss recovery (`recovery.ts`, `rack.ts`) reads and marks
 // it. A ring of slots (`segment-rows.ts`), borrowed from a pool while data is in flight.
 
+import type { RowStore } from './segment-rows.js';
 import { NO_SLOT, SendOrder } from './send-order.js';
 import { add, diff, gt, lt } from './seq.js';
 
@@ -36,8 +37,9 @@ export class Scoreboard extends SendOrder {
   /** Some SACK block is known. */
   #hasKnown = false;
 
-  constructor() {
-    super(FIRST_SIZE);
+  /** `store` has the first rows; a scoreboard by itself has its own. */
+  constructor(store?: RowStore) {
+    super(FIRST_SIZE, store);
   }
 
   get count(): number {
@@ -349,7 +351,7 @@ export class Scoreboard extends SendOrder {
       inOrder.push(this.numberAt(slot));
     }
     // alloc: as above
-    this.growRows(size, (slot) => {
+    this.growRows(mask + 1, size, (slot) => {
       const number = first + ((slot - first) & mask);
       return number < this.next ? number & (size - 1) : -1;
     });

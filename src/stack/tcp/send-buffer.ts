@@ -5,19 +5,13 @@ import type { Span } from '../wire/span.js';
 import type { BufferPool } from './buffer-pool.js';
 import { type BytesView, RingBytes } from './ring-bytes.js';
 
-export class SendBuffer {
-  readonly #ring = new RingBytes();
+export class SendBuffer extends RingBytes {
   /** Bytes held. */
   length = 0;
   /** Bytes that may be held at most. */
   limit = 0;
   /** Bytes of room that `reserve` has pointed at and that are still there; whatever else touches the buffer ends it. */
   #reserved = 0;
-
-  /** Holds no memory: no bytes, and no room that was pointed at. */
-  get isFree(): boolean {
-    return this.#ring.capacity === 0;
-  }
 
   get free(): number {
     return Math.max(0, this.limit - this.length);
@@ -28,8 +22,8 @@ export class SendBuffer {
     const taken = Math.min(length, this.free);
     if (taken === 0) return 0;
     this.#reserved = 0;
-    this.#ring.reserve(this.length + taken, this.length, pool);
-    this.#ring.copyIn(this.length, src, srcOffset, taken);
+    this.makeRoom(this.length + taken, this.length, pool);
+    this.copyIn(this.length, src, srcOffset, taken);
     this.length += taken;
     return taken;
   }
@@ -37,10 +31,8 @@ export class SendBuffer {
   /** Points `view` at room for up to `length` bytes behind the last one, as many as lie in a row. */
   reserve(length: number, view: BytesView, pool: BufferPool): void {
     const wanted = Math.min(length, this.free);
-    this.#ring.reserve(this.length + wanted, this.length, pool);
-    view.bytes = this.#ring.memory;
-    view.offset = this.#ring.indexOf(this.length);
-    view.length = Math.min(wanted, view.bytes.length - view.offset);
+    this.makeRoom(this.length + wanted, this.length, pool);
+    this.point(view, this.length, wanted, pool);
     this.#reserved = view.length;
   }
 
@@ -52,25 +44,20 @@ export class SendBuffer {
     return true;
   }
 
-  /** Copies `length` bytes, `at` bytes after the oldest unacknowledged one. */
-  copyOut(at: number, dst: Span, dstOffset: number, length: number): void {
-    this.#ring.copyOut(at, dst, dstOffset, length);
-  }
-
   /** Drops `length` acknowledged bytes from the front. */
   acknowledge(length: number, pool: BufferPool): void {
     this.length -= length;
     if (this.length > 0) {
-      this.#ring.drop(length);
+      this.skip(length);
       return;
     }
     this.#reserved = 0;
-    this.#ring.free(pool);
+    this.giveBack(pool);
   }
 
   clear(pool: BufferPool): void {
     this.length = 0;
     this.#reserved = 0;
-    this.#ring.end(pool);
+    this.end(pool);
   }
 }

@@ -16,7 +16,7 @@ export function look(core: TcpCore, tcb: Tcb, view: BytesView): number {
   if (tcb.rcv.urgent !== URGENT_NONE) skipUrgent(core, tcb);
   const available = bytesToMark(tcb);
   if (available === 0) return nothingToRead(tcb);
-  tcb.recvBuffer.look(view);
+  tcb.recvBuffer.look(view, core.buffers);
   if (view.length > available) view.length = available;
   return view.length;
 }

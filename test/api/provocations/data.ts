@@ -7,6 +7,8 @@ import * as scenes from './scenes.js';
 import { any, onConnection, type Provocations, type SocketCall } from './scenes.js';
 
 const bytes = new Uint8Array(8);
+/** As much as tcp_mem counts at least. */
+const page = new Uint8Array(4096);
 
 /** What everything that receives can fail with. */
 function receiving(call: SocketCall): Provocations {
@@ -46,7 +48,7 @@ function sending(call: SocketCall): Provocations {
     ],
     ENOMEM: () =>
       onConnection(call, (client, id) => {
-        api.mtcp_write(client.mctx, id, bytes);
+        api.mtcp_write(client.mctx, id, page);
         client.sysctl('tcp_mem', '1 1 1');
         scenes.fill(client, id);
       }),
