@@ -48,7 +48,7 @@ t.test('looking ahead reads no frame beyond its end, and finds nobody for one th
   const last = host.nic.memory.length - 20;
   batch.set([0, 20, 0, last, 20, 0, 0, 60, 0]);
   t.doesNotThrow(() => host.mctx.stack.touch(batch, 3));
-  t.equal(demux.guess(0x0a000001, 0x0a000002, 80, 4711), null);
+  t.equal(demux.guess(0x0a000001, 0x0a000002, 80, 4711), -1);
   ahead.add(0x0a000001, 0x0a000002, 80, 4711);
   t.doesNotThrow(() => ahead.read());
 });

@@ -4,15 +4,17 @@
 // that is found is believed.
 
 import type { TcpCore } from './core.js';
-import type { Tcb } from './tcb.js';
 
 /** With fewer connections than this they are in the cache, in the second level at least. */
 const FEW = 512;
 
+/** As many as are looked at in a batch. */
+const MOST = 256;
+
 export class LookAhead {
   readonly #core: TcpCore;
-  /** Those of the batch in hand. */
-  readonly #tcbs: Tcb[] = [];
+  /** Places of those of the batch in hand: storing a number is a store, storing an object asks where that lies. */
+  readonly #found = new Int32Array(MOST);
   #count = 0;
   /** What was read, so that no compiler leaves it out. */
   #sum = 0;
@@ -28,50 +30,70 @@ export class LookAhead {
 
   /** Finds the connection of a segment, without looking whether it is the right one; addresses are IPv4 words. */
   add(local: number, remote: number, localPort: number, remotePort: number): void {
-    const tcb = this.#core.demux.guess(local, remote, localPort, remotePort);
-    if (tcb !== null) this.#tcbs[this.#count++] = tcb;
+    const index = this.#core.demux.guess(local, remote, localPort, remotePort);
+    if (index >= 0 && this.#count < MOST) this.#found[this.#count++] = index;
   }
 
-  /** Reads a number in each part of the connections that were found, and some in the larger ones. */
+  /** Reads something in each line of the connections that were found and of their parts, those that lead to others first. */
   read(): void {
-    const { demux, ledger, wheel } = this.#core;
-    const { holder } = demux;
+    this.#sum ^= this.#readBlocks() ^ this.#readParts() ^ this.#readRest();
+    this.#count = 0;
+  }
+
+  /** A block has some dozen lines, of eight fields each; one in each is read. */
+  #readBlocks(): number {
+    const { demux, ledger } = this.#core;
     let sum = 0;
     for (let i = 0; i < this.#count; i++) {
-      const tcb = this.#tcbs[i];
+      const tcb = demux.awakeAt(this.#found[i]);
+      if (tcb === null) continue;
+      const { row } = tcb;
       sum ^=
-        tcb.row ^
-        tcb.localMss ^
+        row ^
+        tcb.nextHop ^
         tcb.hash ^
-        tcb.error ^
+        tcb.softError ^
         tcb.tsOffset ^
         tcb.quickAcks ^
         tcb.probes ^
         tcb.rtxMode;
-      sum ^= ledger.countOf(tcb.row, 0) ^ ledger.countOf(tcb.row, 16);
+      if (tcb.cookie !== tcb.finSent) sum++;
+      if (tcb.board === null || tcb.keepAt === tcb.wokenAt) sum++;
+      sum ^= ledger.countOf(row, 0) ^ ledger.countOf(row, 16);
+      if (ledger.sumOf(row, 0) + ledger.sumOf(row, 7) === ledger.sumOf(row, 14)) sum++;
     }
+    return sum;
+  }
+
+  #readParts(): number {
+    const { demux, wheel } = this.#core;
+    let sum = 0;
     for (let i = 0; i < this.#count; i++) {
-      const { local, remote, snd, rcv, cc, rtt, autoReceive, rack, row, index } = this.#tcbs[i];
+      const tcb = demux.awakeAt(this.#found[i]);
+      if (tcb === null) continue;
+      const { local, remote, snd, rcv, cc, rtt, autoReceive, rack, sendBuffer, recvBuffer, index } = tcb;
       sum ^= local.port ^ remote.port ^ snd.una ^ snd.small ^ rcv.nxt ^ rcv.lastAck ^ rcv.dsackLeft;
-      sum ^=
-        cc.cwnd ^
-        cc.dupFlight ^
-        cc.tlpEnd ^
-        cc.pipeUsed ^
-        rtt.srttUs ^
-        rtt.backoff ^
-        autoReceive.read ^
-        rack.fack;
-      sum ^= ledger.sumOf(row, 0) ^ ledger.sumOf(row, 8) ^ wheel.deadlineOf(index);
+      sum ^= cc.cwnd ^ cc.dupFlight ^ cc.tlpEnd ^ cc.pipeUsed;
+      sum ^= rtt.srttUs ^ rtt.backoff ^ autoReceive.read ^ rack.fack;
+      sum ^= sendBuffer.start ^ sendBuffer.limit ^ recvBuffer.start ^ recvBuffer.limit;
+      sum ^= wheel.deadlineOf(index);
     }
+    return sum;
+  }
+
+  #readRest(): number {
+    const { demux } = this.#core;
+    const { holder } = demux;
+    let sum = 0;
     for (let i = 0; i < this.#count; i++) {
-      const { board, sendBuffer, recvBuffer, heardAt, owner, rtoAt, cc, rack } = this.#tcbs[i];
+      const tcb = demux.awakeAt(this.#found[i]);
+      if (tcb === null) continue;
+      const { board, sendBuffer, heardAt, confirmedAt, owner, rtoAt, cc, rack } = tcb;
       if (board !== null) sum ^= board.startAt(board.first & board.mask);
-      if (sendBuffer.isFree !== recvBuffer.isFree) sum++;
+      sum ^= sendBuffer.firstByte;
       if (holder !== null && owner >= 0) sum ^= holder.lookAhead(owner);
-      if (heardAt < rtoAt && cc.lastSentAt < cc.pipeUsedAt && rack.xmitAt < 0) sum++;
+      if (heardAt + confirmedAt < rtoAt && cc.lastSentAt < cc.pipeUsedAt && rack.xmitAt < 0) sum++;
     }
-    this.#sum ^= sum;
-    this.#count = 0;
+    return sum;
   }
 }

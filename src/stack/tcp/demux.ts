@@ -200,13 +200,13 @@ export class Demux {
     }
   }
 
-  /** A block that may be that of the connection between two IPv4 words and ports; null when there is none, or it is dormant. */
-  guess(local: number, remote: number, localPort: number, remotePort: number): Tcb | null {
+  /** The place of what may be the connection between two IPv4 words and ports, dormant or not; -1 when there is none. */
+  guess(local: number, remote: number, localPort: number, remotePort: number): number {
     const hash = hashOf(this.key, local, remote, localPort, remotePort, REST_OF_V4);
     for (let slot = hash & this.#mask; ; slot = (slot + 1) & this.#mask) {
       const index = this.#slots[slot];
-      if (index === EMPTY) return null;
-      if (this.#hashes[slot] === hash) return this.#blocks[index];
+      if (index === EMPTY) return -1;
+      if (this.#hashes[slot] === hash) return index;
     }
   }
 

@@ -85,6 +85,11 @@ export class RingBytes extends Piece {
     this.#lastPeak = 0;
   }
 
+  /** The first byte of the memory, whatever it is; 0 without any. */
+  get firstByte(): number {
+    return this.size === 0 ? 0 : this.span.bytes[this.start];
+  }
+
   /** Where the byte `at` lies in the memory; a ring without any has it at 0. */
   indexOf(at: number): number {
     return (this.#head + at) & (this.size - 1);
