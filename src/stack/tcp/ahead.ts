@@ -56,9 +56,9 @@ export class LookAhead {
         tcb.tsOffset ^
         tcb.quickAcks ^
         tcb.probes ^
-        tcb.rtxMode;
-      if (tcb.cookie !== tcb.finSent) sum++;
-      if (tcb.board === null || tcb.keepAt === tcb.wokenAt) sum++;
+        tcb.rtxMode ^
+        tcb.probeBackoff;
+      if (tcb.board === null || tcb.cookie) sum++;
       sum ^= ledger.countOf(row, 0) ^ ledger.countOf(row, 16);
       if (ledger.sumOf(row, 0) + ledger.sumOf(row, 7) === ledger.sumOf(row, 14)) sum++;
     }

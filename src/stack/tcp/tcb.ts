@@ -257,8 +257,6 @@ export class Tcb {
   probes = 0;
   /** When the peer last acknowledged anything, be it old. */
   heardAt: Micros = -NEVER;
-  /** How often the time between two probes has doubled, answered or not. */
-  probeBackoff = 0;
   /** When the data that is being retransmitted was first sent. */
   retransmitSince: Micros = NEVER;
 
@@ -286,6 +284,8 @@ export class Tcb {
   confirmedAt: Micros = -NEVER;
   /** When it was given a block again (dormancy.ts). */
   wokenAt: Micros = -NEVER;
+  /** How often the time between two probes has doubled, answered or not. */
+  probeBackoff = 0;
 
   constructor(index: number, row: number = index) {
     this.index = index;
