@@ -26,7 +26,7 @@ export interface PacketRun {
 }
 
 /** Counts for some seconds what a turn moves, and what it leaves for the collector. */
-function measure(name: PacketCase, nic: XdpNic, seconds: number, frame: Uint8Array): PacketRun {
+function measure(name: PacketCase, nic: XdpNic, seconds: number, frame: Int32Array): PacketRun {
   const turn: Turn = TURNS[name];
   const run = (ms: number) => {
     const start = performance.now();
@@ -66,7 +66,7 @@ function measure(name: PacketCase, nic: XdpNic, seconds: number, frame: Uint8Arr
 }
 
 /** The other end: sends as fast as it can and drops what comes back, until it is told to end. */
-async function generate(nic: XdpNic, frame: Uint8Array): Promise<void> {
+async function generate(nic: XdpNic, frame: Int32Array): Promise<void> {
   let isOver = false;
   process.once('SIGTERM', () => {
     isOver = true;
@@ -83,7 +83,8 @@ async function generate(nic: XdpNic, frame: Uint8Array): Promise<void> {
 
 const [job, iface, netns, mode, address, ...rest] = process.argv.slice(2);
 const nic = openXdpNic({ iface, netns, mode: mode as XdpMode, addresses: [address] });
-const frame = Uint8Array.from(Buffer.from(rest.at(-1) ?? '', 'hex'));
+const bytes = Uint8Array.from(Buffer.from(rest.at(-1) ?? '', 'hex'));
+const frame = new Int32Array(bytes.buffer);
 if (job === 'generate') await generate(nic, frame);
 else process.stdout.write(`${JSON.stringify(measure(job as PacketCase, nic, Number(rest[0]), frame))}\n`);
 nic.close();

@@ -15,9 +15,10 @@
 
 enum {
   SEND_BUFFER = 64 << 20,
-  // Linux 6.17; 32 where it cannot be set.
+  // Linux 6.17.
   MAX_TX_SKB_BUDGET = 9,
   TX_BUDGET = 256,
+  TX_BUDGET_FIXED = 32,
   // The kernel frees the queue of a closed socket a little later.
   BUSY_RETRIES = 20,
   BUSY_RETRY_US = 10000,
@@ -102,9 +103,9 @@ void nic_open(struct nic *nic, const char *iface, const char *netns, const char 
   make_memory(nic);
   make_rings(nic);
   int budget = TX_BUDGET;
-  // In copy mode every frame under way is charged to the send buffer. The budget is not everywhere, and not needed.
+  // In copy mode every frame under way is charged to the send buffer. The budget cannot be set everywhere.
   set(nic->fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER);
-  setsockopt(nic->fd, SOL_XDP, MAX_TX_SKB_BUDGET, &budget, sizeof budget);
+  nic->kick_group = setsockopt(nic->fd, SOL_XDP, MAX_TX_SKB_BUDGET, &budget, sizeof budget) < 0 ? TX_BUDGET_FIXED : KICK_GROUP;
   bind_to(nic, ifindex);
   nic_refill(nic);
   program_set_socket(&nic->program, 0, nic->fd);

@@ -20,7 +20,7 @@ enum {
   HEADROOM = 6,
   TX_HEADROOM = 64 + HEADROOM,
   REFILL_BATCH = 64,
-  KICK_GROUP = 32,
+  KICK_GROUP = 64,
 };
 
 struct ring {
@@ -44,7 +44,7 @@ struct nic {
   uint8_t *memory;
   struct ring fill, comp, rx, tx;
   uint32_t free[FRAMES];
-  uint32_t free_count, fill_count, tx_count, pending;
+  uint32_t free_count, fill_count, tx_count, pending, kick_group;
   int kick_wanted;
   struct counts counts;
   struct program program;
@@ -162,7 +162,7 @@ static inline void nic_submit(struct nic *nic, uint64_t address, uint32_t length
   nic->tx_count++;
   nic->counts.tx_packets++;
   nic->counts.tx_bytes += length;
-  if (++nic->pending >= KICK_GROUP) nic_hand_over(nic);
+  if (++nic->pending >= nic->kick_group) nic_hand_over(nic);
 }
 
 static inline void nic_flush(struct nic *nic) {

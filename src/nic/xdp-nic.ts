@@ -30,8 +30,8 @@ import {
 } from './xdp-statistics.js';
 import { Waiter } from './xdp-waiter.js';
 
-/** What one kick sends at most in copy mode, unless the kernel was told otherwise; more is not faster. */
-const KICK_GROUP = 32;
+/** Frames that a kick is for at most, where it may send as many: a call of 1.5 to 3 µs. More are not faster. */
+const KICK_GROUP = 64;
 
 /**
  * Frames that are given to the kernel at once, or an eighth of its share; fewer are not worth touching the
@@ -99,6 +99,7 @@ export class XdpNic implements Nic {
   #fillCount: number;
   #heldCount: number;
   #txCount: number;
+  readonly #kickGroup: number;
   /** Descriptors written to the tx ring and not yet handed over. */
   #pending: number;
   /** The kernel has been handed descriptors that it may not have taken. */
@@ -156,6 +157,7 @@ export class XdpNic implements Nic {
       busyPoll: parts.busyPoll,
       stats: this.#stats,
     });
+    this.#kickGroup = Math.min(KICK_GROUP, socket.txBudget);
     this.#fillCount = 0;
     this.#heldCount = 0;
     this.#txCount = 0;
@@ -262,7 +264,7 @@ export class XdpNic implements Nic {
     this.#pending += chunks;
     this.#stats[TX_PACKETS]! += 1;
     this.#stats[TX_BYTES]! += length;
-    if (this.#pending >= KICK_GROUP) this.#handOver();
+    if (this.#pending >= this.#kickGroup) this.#handOver();
   }
 
   flush(): void {

@@ -68,6 +68,8 @@ export interface XdpSocketOptions {
  * work left over.
  */
 const TX_BUDGET = 256;
+/** What it sends where that cannot be set (before Linux 6.17). */
+const TX_BUDGET_FIXED = 32;
 
 /** How long the kernel may take to let go of a queue whose socket has been closed. */
 const BUSY_RETRIES = 20;
@@ -88,6 +90,8 @@ export class XdpSocket {
   readonly rx: ConsumerRing;
   readonly tx: ProducerRing;
   readonly zeroCopy: boolean;
+  /** Frames that one kick may send in copy mode. */
+  readonly txBudget: number;
   /** True when the 24 bytes ahead of a sent frame can ask for its checksum. */
   readonly txMetadata: boolean;
   /** What is mapped: the frame memory and the rings. */
@@ -135,7 +139,7 @@ export class XdpSocket {
       this.comp = new ConsumerRing(comp);
       this.rx = new ConsumerRing(rx);
       this.tx = new ProducerRing(tx);
-      this.#tune(options);
+      this.txBudget = this.#tune(options);
     } catch (error) {
       this.close();
       throw explainSocket(error, options.iface);
@@ -206,8 +210,8 @@ export class XdpSocket {
     };
   }
 
-  /** Settings without which everything works too. */
-  #tune(options: XdpSocketOptions): void {
+  /** Settings without which everything works too; how many frames one kick may send then. */
+  #tune(options: XdpSocketOptions): number {
     const attempt = (option: number, value: number, level = SOL_SOCKET): boolean => {
       try {
         setsockoptInt(this.fd, level, option, value);
@@ -218,12 +222,14 @@ export class XdpSocket {
     };
     // In copy mode every frame in flight is charged to the socket's send buffer.
     if (!attempt(xdp.SO_SNDBUFFORCE, SNDBUF_BYTES)) attempt(xdp.SO_SNDBUF, SNDBUF_BYTES);
-    attempt(xdp.XDP_MAX_TX_SKB_BUDGET, Math.min(TX_BUDGET, options.txSize), xdp.SOL_XDP);
+    const budget = Math.min(TX_BUDGET, options.txSize);
+    const isSet = attempt(xdp.XDP_MAX_TX_SKB_BUDGET, budget, xdp.SOL_XDP);
     if (options.busyPollUs > 0) {
       attempt(xdp.SO_PREFER_BUSY_POLL, 1);
       attempt(xdp.SO_BUSY_POLL, options.busyPollUs);
       attempt(xdp.SO_BUSY_POLL_BUDGET, 64);
     }
+    return isSet ? budget : TX_BUDGET_FIXED;
   }
 
   /** Binds in the best mode that was asked for and that the driver takes: whether it is zero-copy. */

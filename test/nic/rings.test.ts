@@ -179,12 +179,20 @@ t.test('frames are handed over in groups, and a full tx ring drops like a device
   const kernel = new FakeKernel({ txSize: 64 });
   const { nic } = kernel;
   t.teardown(() => nic.close());
-  for (let i = 0; i < 33; i++) nic.submit(nic.reserve(), 60, 0, 0);
-  t.equal(kernel.handedOver(), 32);
-  for (let i = 33; i < 70; i++) nic.submit(nic.reserve(), 60, 0, 0);
+  for (let i = 0; i < 63; i++) nic.submit(nic.reserve(), 60, 0, 0);
+  t.equal(kernel.handedOver(), 0);
+  for (let i = 63; i < 70; i++) nic.submit(nic.reserve(), 60, 0, 0);
   t.equal(kernel.handedOver(), 64);
   t.equal(nic.statistics().tx_ring_full, 6);
   t.match(nic.owners(), { tx: 64, free: 128 });
+});
+
+t.test('a group is no larger than what the kernel sends at once', async (t) => {
+  const kernel = new FakeKernel({ txBudget: 32 });
+  const { nic } = kernel;
+  t.teardown(() => nic.close());
+  for (let i = 0; i < 33; i++) nic.submit(nic.reserve(), 60, 0, 0);
+  t.equal(kernel.handedOver(), 32);
 });
 
 t.test('sent frames are taken back when there is no other frame left', async (t) => {

@@ -21,6 +21,8 @@ export interface FakeKernelOptions {
   readonly largeSize?: number;
   readonly gap?: number;
   readonly txSize?: number;
+  /** Frames that a kick may send. */
+  readonly txBudget?: number;
   /** Where the indices of all rings begin. */
   readonly start?: number;
   readonly spinUs?: number;
@@ -54,7 +56,7 @@ export class FakeKernel {
 
   constructor(options: FakeKernelOptions = {}) {
     const { frames = 256, frameSize = 2048, largeFrames = 0, largeSize = 0, gap = 0 } = options;
-    const { txSize = 512, start = 0 } = options;
+    const { txSize = 512, txBudget = 256, start = 0 } = options;
     this.#frameSize = frameSize;
     this.#memory = Buffer.alloc(frames * frameSize + largeFrames * largeSize);
     const fill = fakeLayout(64, 2, start);
@@ -85,6 +87,7 @@ export class FakeKernel {
         rx: new ConsumerRing(rx),
         tx: new ProducerRing(tx),
         zeroCopy: false,
+        txBudget,
         statistics: () => ({}),
         close: () => {
           this.closed++;
