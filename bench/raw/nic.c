@@ -105,7 +105,8 @@ void nic_open(struct nic *nic, const char *iface, const char *netns, const char 
   int budget = TX_BUDGET;
   // In copy mode every frame under way is charged to the send buffer. The budget cannot be set everywhere.
   set(nic->fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER);
-  nic->kick_group = setsockopt(nic->fd, SOL_XDP, MAX_TX_SKB_BUDGET, &budget, sizeof budget) < 0 ? TX_BUDGET_FIXED : KICK_GROUP;
+  const int is_fixed = setsockopt(nic->fd, SOL_XDP, MAX_TX_SKB_BUDGET, &budget, sizeof budget) < 0;
+  nic->kick_group = is_fixed ? TX_BUDGET_FIXED : KICK_GROUP;
   bind_to(nic, ifindex);
   nic_refill(nic);
   program_set_socket(&nic->program, 0, nic->fd);

@@ -40,7 +40,7 @@ export class LookAhead {
     this.#count = 0;
   }
 
-  /** A block has some dozen lines, of eight fields each; one in each is read. */
+  /** A block has some dozen lines, of eight fields each, in the order of the class: small integers are read that lie no further apart. */
   #readBlocks(): number {
     const { demux, ledger } = this.#core;
     let sum = 0;
@@ -65,6 +65,7 @@ export class LookAhead {
     return sum;
   }
 
+  /** What a block refers to. */
   #readParts(): number {
     const { demux, wheel } = this.#core;
     let sum = 0;
@@ -81,6 +82,7 @@ export class LookAhead {
     return sum;
   }
 
+  /** What those refer to, and the socket. */
   #readRest(): number {
     const { demux } = this.#core;
     const { holder } = demux;

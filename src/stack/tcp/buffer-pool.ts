@@ -43,7 +43,7 @@ export class Piece {
   }
 }
 
-/** What has come back, by size: most is wanted in the same size again. */
+/** What has come back, by the logarithm of its size: most is wanted in the same size again. */
 const makeShelf = <T>(): T[][] => Array.from({ length: LARGEST + 1 }, () => []);
 
 export class BufferPool {
@@ -70,18 +70,15 @@ export class BufferPool {
   acquire(bytes: number, piece: Piece): void {
     const size = sizeFor(bytes);
     const shift = 31 - Math.clz32(size);
-    this.inUse += size;
-    piece.size = size;
     const start = this.#lentStart(shift);
     if (start >= 0) {
       piece.span = this.#lent;
       piece.start = start;
-      return;
+    } else {
+      piece.span = this.#fromHeap(size, shift);
     }
-    let span = this.#free[shift].pop();
-    if (span === undefined) span = new Span(new Uint8Array(size));
-    else this.#kept -= size;
-    piece.span = span;
+    piece.size = size;
+    this.inUse += size;
   }
 
   /** Takes back what `piece` has. */
@@ -110,6 +107,13 @@ export class BufferPool {
       this.#views.set(start, view);
     }
     return view;
+  }
+
+  #fromHeap(size: number, shift: number): Span {
+    const span = this.#free[shift].pop();
+    if (span === undefined) return new Span(new Uint8Array(size));
+    this.#kept -= size;
+    return span;
   }
 
   /** Takes a piece of what the Nic lends: where it begins, or -1. */
