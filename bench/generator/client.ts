@@ -28,10 +28,14 @@ const PORTS = 65_536;
 const LONG = 128;
 /** Connections looked at per turn, for what has to be sent again. */
 const LOOKS = 64;
-/** Connections that are reset before the server is asked whether it has come so far; how often it is asked, and for how long. */
+/**
+ * Connections that are reset before the server is asked whether it has come so far, how often it is asked on one of them and for how
+ * long, and on how many it may be silent: a server without a stack always is, others where a request was lost.
+ */
 const RESETS = 256;
-const PROBES = 10;
+const PROBES = 30;
 const PROBE_MS = 10;
+const SILENT = 2;
 
 /** What to ask and what to expect. */
 export interface Exchange {
@@ -183,12 +187,13 @@ export class Client {
    */
   abort(): void {
     this.started = this.state.length;
-    let answers = true;
+    let silent = 0;
     for (let slot = 0, sent = 0; slot < this.state.length; slot++) {
       if (this.state[slot] === FREE) continue;
-      if (answers && sent >= RESETS && this.state[slot] === OPEN) {
-        answers = this.hasCaughtUp(slot);
-        sent = 0;
+      if (silent < SILENT && sent >= RESETS && this.state[slot] === OPEN) {
+        silent = this.hasCaughtUp(slot) ? 0 : silent + 1;
+        // Where it was silent the next one is asked.
+        if (silent === 0 || silent === SILENT) sent = 0;
       }
       for (let tries = 0; tries < 100; tries++) {
         if (this.send(slot, RST | ACK, this.sndNxt[slot], this.rcvNxt[slot], 0, 0)) break;
@@ -213,7 +218,7 @@ export class Client {
     return false;
   }
 
-  /** Takes what has come; whether there was a segment without data for a connection. */
+  /** Takes what has come; whether a connection was told that all it has sent has arrived, by a segment without data. */
   private isAnswered(slot: number): boolean {
     const { nic, batch, segment } = this;
     const local = (this.firstAddress + this.addressOf(slot)) | 0;
@@ -224,7 +229,8 @@ export class Client {
         segment.read(nic.view, frame, batch[i * RX_STRIDE + 1]) &&
         segment.local === local &&
         segment.to === this.port[slot] &&
-        segment.dataLength === 0
+        segment.dataLength === 0 &&
+        segment.ack === this.sndNxt[slot]
       )
         isAnswered = true;
       nic.release(frame);

@@ -23,9 +23,11 @@ enum {
   // New ones per turn, and connections looked at for what has to be sent again.
   NEW = 8,
   LOOKS = 64,
-  // Connections that are reset before the server is asked whether it has come so far, and how often it is asked.
+  // Connections that are reset before the server is asked whether it has come so far, how often it is asked on one of them, and on how
+  // many it may be silent: a server without a stack always is, others where a request was lost.
   RESETS = 256,
-  PROBES = 10,
+  PROBES = 30,
+  SILENT = 2,
 };
 static const uint64_t PATIENCE_NS = 250000000, PROBE_NS = 10000000;
 
@@ -375,7 +377,7 @@ void client_ask_all(struct load *load) {
 // Whether the server answers a probe of a connection (RFC 9293 3.8.4), and so has dealt with all that was sent before.
 static int has_caught_up(const struct connection *c) {
   struct xdp_desc batch[BATCH];
-  for (int tries = 0; tries < PROBES && !is_over; tries++) {
+  for (int tries = 0; tries < PROBES; tries++) {
     send_text(c, ACK, c->next - 1, (struct text){0});
     nic_flush(nic);
     const uint64_t end = now_ns() + PROBE_NS;
@@ -385,7 +387,7 @@ static int has_caught_up(const struct connection *c) {
       for (int i = 0; i < count; i++) {
         struct segment s;
         if (read_segment(&s, nic->memory + batch[i].addr, batch[i].len) && s.to == c->port &&
-            s.local == job->client + c->address && s.length == 0)
+            s.local == job->client + c->address && s.length == 0 && s.ack == c->next)
           is_answered = 1;
         nic_release(nic, batch[i].addr);
       }
@@ -397,13 +399,14 @@ static int has_caught_up(const struct connection *c) {
 
 // Some at a time: what does not fit into the server's queue is lost, and the server sends to that connection for minutes.
 void client_abort(struct load *load) {
-  int answers = 1;
+  int silent = 0;
   for (uint32_t slot = 0, sent = 0; slot < started; slot++) {
     struct connection *c = &connections[slot];
     if (c->state == FREE) continue;
-    if (answers && sent >= RESETS && c->state == OPEN) {
-      answers = has_caught_up(c);
-      sent = 0;
+    if (silent < SILENT && sent >= RESETS && c->state == OPEN) {
+      silent = has_caught_up(c) ? 0 : silent + 1;
+      // Where it was silent the next one is asked.
+      if (silent == 0 || silent == SILENT) sent = 0;
     }
     for (int tries = 0; tries < 100; tries++) {
       if (send_text(c, RST | ACK, c->next, (struct text){0})) break;

@@ -40,7 +40,10 @@ export class LookAhead {
     this.#count = 0;
   }
 
-  /** A block has some dozen lines, of eight fields each, in the order of the class: small integers are read that lie no further apart. */
+  /**
+   * A block has some dozen lines, of eight fields each, in the order of the class: small integers are read in most of them, and one
+   * reference. Where the parts stand is read with those.
+   */
   #readBlocks(): number {
     const { demux, ledger } = this.#core;
     let sum = 0;

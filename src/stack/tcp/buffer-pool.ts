@@ -102,7 +102,7 @@ export class BufferPool {
     if (span !== this.#lent) return span.bytes;
     let view = this.#views.get(start);
     if (view === undefined || view.length !== size) {
-      // alloc: once for each place that such programs use
+      // alloc: for places that such programs have not used before, or in another size
       view = span.bytes.subarray(start, start + size);
       this.#views.set(start, view);
     }
@@ -135,6 +135,8 @@ export class BufferPool {
    * Each has been put there since the last time, so that one costs no more than a walk up the tree.
    */
   #joinShelf(level: number): number {
+    // What is cut anew is shown anew: no more views are kept than there were pieces at a time.
+    this.#views.clear();
     for (let shift = SMALLEST; shift <= LARGEST; shift++) {
       const free = this.#lentFree[shift];
       if (free.length === 0) continue;

@@ -133,7 +133,7 @@ export class Demux {
   }
 
   /** Takes the block of a connection; it stays in the table. Does nothing when there is no room for its record. */
-  sleep(tcb: Tcb, { config, ledger }: Pick<TcpCore, 'config' | 'ledger'>): void {
+  sleep(tcb: Tcb, { buffers, config, ledger }: Pick<TcpCore, 'buffers' | 'config' | 'ledger'>): void {
     // alloc: with the first one
     this.#records ??= new Records(new Slab(), config, ledger);
     const { index, owner } = tcb;
@@ -144,6 +144,9 @@ export class Demux {
     this.#recordOf[index] = record;
     this.#kinds[index] = kind;
     this.#records.refer(tcb, null);
+    // They are empty; what they held at most says nothing of the block's next connection.
+    tcb.sendBuffer.clear(buffers);
+    tcb.recvBuffer.clear(buffers);
     this.#blocks[index] = null;
     this.dormant++;
     this.#keep(tcb);

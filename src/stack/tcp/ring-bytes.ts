@@ -4,8 +4,9 @@
 import { copy, type Span } from '../wire/span.js';
 import { type BufferPool, Piece } from './buffer-pool.js';
 
-/** More than this is not taken on the strength of what was needed before, in bytes. */
+/** More than this is not taken on the strength of what was needed before, in bytes, and nothing where less than this is needed now. */
 const LARGEST_HINT = 1 << 19;
+const LEAST_HINTED = 1 << 12;
 
 const NO_BYTES = new Uint8Array(0);
 
@@ -34,8 +35,8 @@ export class RingBytes extends Piece {
   makeRoom(size: number, keep: number, pool: BufferPool): void {
     if (size > this.#peak) this.#peak = size;
     if (size <= this.size) return;
-    // Growing by doubling each time would copy as much as is kept. Only what grows at all: a byte that waits holds no more than that.
-    const hint = this.isFree ? 0 : Math.min(this.#lastPeak, LARGEST_HINT);
+    // Growing by doubling each time would copy as much as is kept. Only what grows beyond a page: what waits for long is mostly less.
+    const hint = this.isFree || size <= LEAST_HINTED ? 0 : Math.min(this.#lastPeak, LARGEST_HINT);
     pool.acquire(Math.max(size, hint), grown);
     if (keep > 0) this.copyOut(0, grown.span, grown.start, keep);
     pool.release(this);

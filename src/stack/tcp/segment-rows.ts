@@ -52,6 +52,7 @@ export class RowStore {
 
   /** Takes `rows` rows, at most as many as are made at a time, of `doubles` and `words` as they are then: the first of them. */
   take(rows: number): number {
+    if (rows > this.#rows) throw new RangeError(`${rows} rows of ${this.#rows}`);
     if (this.#taken + rows > this.#rows) {
       // alloc: there are more scoreboards than ever before
       this.doubles = new Float64Array(this.#rows << DOUBLES);
